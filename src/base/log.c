@@ -1,0 +1,256 @@
+/* log.c - records in the classic format, see log.h */
+#include "base/log.h"
+
+#include "base/list.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RECORD_MAX 511 /* bytes, without the newline */
+
+enum log_level log_threshold = LV_WARN;
+
+static struct {
+	const char *name;
+	unsigned sinks; /* enum log_sink bits */
+	int fd; /* SINK_FILE */
+	int facility;
+	bool micros;
+	char host[65]; /* "" when not wanted */
+	int shutup;
+} state = { .name = "socast", .sinks = SINK_STDERR, .fd = -1, .facility = LOG_DAEMON };
+
+static const struct {
+	const char *name;
+	int code;
+} facilities[] = {
+	{ "auth", LOG_AUTH },	  { "authpriv", LOG_AUTHPRIV }, { "cron", LOG_CRON },
+	{ "daemon", LOG_DAEMON }, { "ftp", LOG_FTP },		{ "kern", LOG_KERN },
+	{ "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 },	{ "local2", LOG_LOCAL2 },
+	{ "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },	{ "local5", LOG_LOCAL5 },
+	{ "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 },	{ "lpr", LOG_LPR },
+	{ "mail", LOG_MAIL },	  { "news", LOG_NEWS },		{ "syslog", LOG_SYSLOG },
+	{ "user", LOG_USER },	  { "uucp", LOG_UUCP },
+};
+
+static const int priorities[] = { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING, LOG_ERR, LOG_CRIT };
+
+void log_set_name(const char *name)
+{
+	state.name = name;
+}
+
+const char *log_name(void)
+{
+	return state.name;
+}
+
+void log_set_micros(bool on)
+{
+	state.micros = on;
+}
+
+void log_set_host(bool on)
+{
+	const char *env = getenv("HOSTNAME");
+	struct utsname u;
+
+	state.host[0] = '\0';
+	if (!on)
+		return;
+	if (!env && uname(&u) == 0)
+		env = u.nodename;
+	snprintf(state.host, sizeof(state.host), "%s", env ? env : "");
+}
+
+static int find_facility(const char *name, int *out, struct err *err)
+{
+	*out = LOG_DAEMON;
+	if (!*name)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(facilities); i++) {
+		if (strcasecmp(name, facilities[i].name) == 0) {
+			*out = facilities[i].code;
+			return 0;
+		}
+	}
+	return err_set(err, 0, "unknown syslog facility \"%s\"", name);
+}
+
+static void close_file(void)
+{
+	if (state.fd >= 0)
+		close(state.fd);
+	state.fd = -1;
+	state.sinks &= ~(unsigned)SINK_FILE;
+}
+
+int log_set_sink(enum log_sink sink, const char *arg, struct err *err)
+{
+	int fd;
+
+	switch (sink) {
+	case SINK_STDERR:
+		close_file();
+		state.sinks |= SINK_STDERR;
+		return 0;
+	case SINK_FILE:
+		fd = open(arg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+		if (fd == -1)
+			return err_set(err, errno, "cannot open log file \"%s\"", arg);
+		close_file();
+		state.fd = fd;
+		state.sinks = SINK_FILE;
+		return 0;
+	case SINK_SYSLOG:
+	case SINK_MIXED:
+		if (find_facility(arg, &state.facility, err) == -1)
+			return -1;
+		close_file();
+		state.sinks = sink == SINK_SYSLOG ? SINK_SYSLOG : SINK_MIXED | SINK_STDERR;
+		if (sink == SINK_SYSLOG)
+			openlog(state.name, LOG_PID | LOG_NDELAY, state.facility);
+		return 0;
+	}
+	return 0;
+}
+
+void log_switch(const char *why, bool always)
+{
+	if (!(state.sinks & SINK_MIXED)) {
+		if (always)
+			log_info("%s", why);
+		return;
+	}
+	log_info("%s%sswitching to syslog", why, *why ? ", " : "");
+	openlog(state.name, LOG_PID | LOG_NDELAY, state.facility);
+	state.sinks = SINK_SYSLOG;
+}
+
+int log_fd(void)
+{
+	if (state.sinks & SINK_FILE)
+		return state.fd;
+	return state.sinks & SINK_STDERR ? 2 : -1;
+}
+
+int log_shutup(int steps)
+{
+	int old = state.shutup;
+
+	state.shutup = steps;
+	return old;
+}
+
+/* Date, host and program name as every record begins; returns the length written. */
+static int prefix(char *buf, size_t cap)
+{
+	struct timespec now;
+	struct tm tm;
+	char when[32], micros[16] = "";
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y/%m/%d %H:%M:%S", &tm);
+	if (state.micros)
+		snprintf(micros, sizeof(micros), ".%06ld", now.tv_nsec / 1000);
+	return snprintf(buf, cap, "%s%s %s%s%.256s[%d] ", when, micros, state.host,
+			state.host[0] ? " " : "", state.name, (int)getpid());
+}
+
+static void write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return; /* nowhere left to complain */
+		data += n;
+		len -= (size_t)n;
+	}
+}
+
+static void put_text(enum log_level level, const char *text)
+{
+	char line[RECORD_MAX + 2];
+	int n = 0;
+
+	if (state.sinks & SINK_SYSLOG)
+		syslog(priorities[level], "%c %s", "DINWEF"[level], text);
+	if (!(state.sinks & (SINK_STDERR | SINK_FILE)))
+		return;
+	n = prefix(line, RECORD_MAX + 1);
+	if (n < 0 || n > RECORD_MAX)
+		n = 0;
+	n += snprintf(line + n, (size_t)(RECORD_MAX + 1 - n), "%c %s", "DINWEF"[level], text);
+	if (n > RECORD_MAX)
+		n = RECORD_MAX;
+	line[n++] = '\n';
+	if (state.sinks & SINK_STDERR)
+		write_all(2, line, (size_t)n);
+	if (state.sinks & SINK_FILE)
+		write_all(state.fd, line, (size_t)n);
+}
+
+void log_put(enum log_level level, const char *fmt, ...)
+{
+	char text[ERR_TEXT_LEN];
+	int saved = errno;
+	va_list ap;
+
+	if (state.shutup > 0) {
+		if ((int)level - state.shutup < (int)log_threshold)
+			return;
+		level -= (unsigned)state.shutup;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_text(level, text);
+	errno = saved;
+}
+
+void log_err(enum log_level level, const struct err *err)
+{
+	log_at(level, "%s", err->text);
+	if (err->hint[0])
+		log_warn("%s", err->hint);
+}
+
+bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned *suppressed)
+{
+	size_t oldest = 0;
+
+	key |= 1; /* 0 marks an unused slot */
+	for (size_t i = 0; i < LOG_LIMIT_SLOTS; i++) {
+		if (l->slot[i].hash == key) {
+			if (now_ns - l->slot[i].since_ns < 60 * NSEC_PER_SEC) {
+				l->slot[i].suppressed++;
+				return false;
+			}
+			*suppressed = l->slot[i].suppressed;
+			l->slot[i].suppressed = 0;
+			l->slot[i].since_ns = now_ns;
+			return true;
+		}
+		if (l->slot[i].since_ns < l->slot[oldest].since_ns)
+			oldest = i;
+	}
+	l->slot[oldest].hash = key;
+	l->slot[oldest].since_ns = now_ns;
+	l->slot[oldest].suppressed = 0;
+	*suppressed = 0;
+	return true;
+}

@@ -1,0 +1,79 @@
+/* log.h - records in the classic format
+ *
+ *   2026/11/22 14:31:05 socast[13778] N opening connection to 127.0.0.1:80
+ *
+ * The log is the one mutable global of the program, together with the program name. Records of
+ * silent levels cost one comparison: their arguments are not evaluated. A record is written in one
+ * go and cut to 511 bytes plus newline (classic's limit). */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LV_DEBUG, LV_INFO, LV_NOTICE, LV_WARN, LV_ERROR, LV_FATAL };
+
+/* Where records go. LOG_MIXED_SINK: stderr until log_switch(), then syslog. */
+enum log_sink { SINK_STDERR = 1, SINK_FILE = 2, SINK_SYSLOG = 4, SINK_MIXED = 8 };
+
+extern enum log_level log_threshold; /* lowest level that is written */
+
+#define log_at(level, ...)                                                                         \
+	do {                                                                                       \
+		if ((level) >= log_threshold)                                                      \
+			log_put(level, __VA_ARGS__);                                               \
+	} while (0)
+#define log_error(...) log_at(LV_ERROR, __VA_ARGS__)
+#define log_warn(...) log_at(LV_WARN, __VA_ARGS__)
+#define log_notice(...) log_at(LV_NOTICE, __VA_ARGS__)
+#define log_info(...) log_at(LV_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LV_DEBUG, __VA_ARGS__)
+
+/* Write a record whatever the threshold says (statistics). */
+void log_put(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Write the sentence of @err at @level, and its hint, if any, as a warning. */
+void log_err(enum log_level level, const struct err *err);
+
+/* Lower every following record by @steps levels (option children-shutup); returns the former value
+ * so that the caller can put it back. */
+int log_shutup(int steps);
+
+/* Program name in records and syslog, default: last path component of argv[0]. Borrowed. */
+void log_set_name(const char *name);
+const char *log_name(void);
+
+void log_set_micros(bool on); /* -lu */
+void log_set_host(bool on); /* -lh: $HOSTNAME, else the node name */
+
+/* Use @sink. Selecting SINK_STDERR after SINK_SYSLOG adds to it, after SINK_FILE replaces it
+ * (core specification: -ls). @arg: file name for SINK_FILE, facility name or "" for the syslog
+ * kinds. Fails with a sentence when the file cannot be opened or the facility is unknown. */
+int log_set_sink(enum log_sink sink, const char *arg, struct err *err);
+
+/* Mixed mode: from now on syslog. @why is written first, at info level; no effect in other modes
+ * except that @why is written without the ", switching to syslog" part if @always. */
+void log_switch(const char *why, bool always);
+
+/* Descriptor that records are written to, or -1 (syslog). A program that redirects its standard
+ * error moves the log away first. */
+int log_fd(void);
+
+/* Limits identical records: the first is written, repetitions within a minute are only counted
+ * and the count is told with the next one. Zero-initialise. */
+#define LOG_LIMIT_SLOTS 8
+struct log_limit {
+	struct {
+		uint64_t hash;
+		int64_t since_ns; /* monotonic time of the last one written */
+		unsigned suppressed;
+	} slot[LOG_LIMIT_SLOTS];
+};
+
+/* True if a record with this @key (any hash of what makes it "the same") may be written at @now_ns;
+ * @suppressed gets how many were swallowed since the last one. */
+bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned *suppressed);
+
+#endif

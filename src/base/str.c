@@ -1,0 +1,119 @@
+/* str.c - growable byte string and number parsing, see str.h */
+#include "base/str.h"
+
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *str_room(struct str *s, size_t len)
+{
+	if (s->cap - s->len < len + 1) {
+		size_t cap = s->cap ? s->cap : 64;
+
+		while (cap - s->len < len + 1)
+			cap *= 2;
+		s->data = xrealloc(s->data, cap);
+		s->cap = cap;
+	}
+	return s->data + s->len;
+}
+
+void str_add(struct str *s, const void *data, size_t len)
+{
+	char *to = str_room(s, len);
+
+	if (len)
+		memcpy(to, data, len);
+	s->len += len;
+	s->data[s->len] = '\0';
+}
+
+void str_addc(struct str *s, char c)
+{
+	str_add(s, &c, 1);
+}
+
+void str_adds(struct str *s, const char *text)
+{
+	str_add(s, text, strlen(text));
+}
+
+void str_addf(struct str *s, const char *fmt, ...)
+{
+	va_list ap;
+	char small[256];
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	if ((size_t)n < sizeof(small)) {
+		str_add(s, small, (size_t)n);
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(str_room(s, (size_t)n), (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	s->len += (size_t)n;
+}
+
+void str_done(struct str *s)
+{
+	free(s->data);
+	*s = (struct str){ 0 };
+}
+
+char *str_take(struct str *s)
+{
+	char *data = s->data ? s->data : xstrdup("");
+
+	*s = (struct str){ 0 };
+	return data;
+}
+
+enum num_result num_parse_base(const char *text, int base, int64_t *out, const char **end)
+{
+	char *stop;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(text, &stop, base);
+	*out = (int64_t)n;
+	if (end)
+		*end = stop;
+	if (stop == text)
+		return NUM_MISSING;
+	if (errno == ERANGE)
+		return NUM_RANGE;
+	return *stop ? NUM_TRAILING : NUM_OK;
+}
+
+enum num_result num_parse(const char *text, int64_t *out, const char **end)
+{
+	return num_parse_base(text, 0, out, end);
+}
+
+enum num_result seconds_parse(const char *text, int64_t *out_ns)
+{
+	char *stop;
+	double d;
+
+	errno = 0;
+	d = strtod(text, &stop);
+	*out_ns = 0;
+	if (stop == text)
+		return NUM_MISSING;
+	if (errno == ERANGE || isnan(d) || d > 9.2e9 || d < -9.2e9) {
+		*out_ns = d < 0 ? INT64_MIN : INT64_MAX;
+		return NUM_RANGE;
+	}
+	*out_ns = (int64_t)(d * 1e9 + (d < 0 ? -0.5 : 0.5));
+	return *stop ? NUM_TRAILING : NUM_OK;
+}
