@@ -157,7 +157,7 @@ static int prefix(char *buf, size_t cap)
 {
 	struct timespec now;
 	struct tm tm;
-	char when[32], micros[16] = "";
+	char when[32], micros[24] = "";
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);

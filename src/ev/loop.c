@@ -1,0 +1,193 @@
+/* loop.c - epoll, always-ready descriptors, deferred calls, see loop.h */
+#include "ev/loop.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "ev/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_PER_TURN 64
+
+int64_t loop_clock(struct loop *loop)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	loop->now_ns = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	return loop->now_ns;
+}
+
+int64_t loop_now(const struct loop *loop)
+{
+	return loop->now_ns;
+}
+
+static int start(struct loop *loop, struct err *err)
+{
+	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epfd == -1)
+		return err_set(err, errno, "epoll_create1()");
+	loop->stop = false;
+	loop->nheap = 0;
+	loop->deferred = NULL;
+	loop->deferred_end = &loop->deferred;
+	list_init(&loop->ready);
+	signals_init(loop);
+	loop_clock(loop);
+	return 0;
+}
+
+struct loop *loop_new(struct err *err)
+{
+	struct loop *loop = xcalloc(1, sizeof(*loop));
+
+	if (start(loop, err) == -1) {
+		free(loop);
+		return NULL;
+	}
+	return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	signals_done(loop);
+	close(loop->epfd);
+	free(loop->heap);
+	free(loop);
+}
+
+int loop_forked(struct loop *loop, struct err *err)
+{
+	/* timers and watches stay in their owners' memory: tell them they are idle */
+	for (size_t i = 0; i < loop->nheap; i++)
+		loop->heap[i]->index = 0;
+	signals_done(loop);
+	close(loop->epfd);
+	return start(loop, err);
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->stop = true;
+}
+
+void watch_init(struct watch *w, void (*fn)(struct watch *w, uint32_t events))
+{
+	*w = (struct watch){ .fd = -1, .fn = fn };
+	list_init(&w->node);
+}
+
+/* A descriptor epoll does not take is served every turn; one that is not open is told so. */
+static void watch_always(struct loop *loop, struct watch *w, uint32_t events)
+{
+	w->always = true;
+	w->events = events;
+	list_add_tail(&loop->ready, &w->node);
+}
+
+void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = w };
+
+	if (w->events == events && w->fd == fd)
+		return;
+	if (!events) {
+		if (w->always)
+			list_del(&w->node);
+		else if (w->events)
+			epoll_ctl(loop->epfd, EPOLL_CTL_DEL, w->fd, &ev);
+		w->events = 0;
+		w->always = false;
+		return;
+	}
+	if (w->events && w->fd != fd)
+		loop_watch(loop, w, w->fd, 0);
+	w->fd = fd;
+	if (w->always) {
+		w->events = events;
+		return;
+	}
+	if (epoll_ctl(loop->epfd, w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == -1) {
+		watch_always(loop, w, events | (errno == EPERM ? 0 : EPOLLERR));
+		return;
+	}
+	w->events = events;
+}
+
+void loop_defer(struct loop *loop, struct deferred *d, void (*fn)(struct deferred *d))
+{
+	if (d->queued)
+		return;
+	d->queued = true;
+	d->fn = fn;
+	d->next = NULL;
+	*loop->deferred_end = d;
+	loop->deferred_end = &d->next;
+}
+
+static void run_deferred(struct loop *loop)
+{
+	struct deferred *d;
+
+	while ((d = loop->deferred)) {
+		loop->deferred = d->next;
+		if (!loop->deferred)
+			loop->deferred_end = &loop->deferred;
+		d->queued = false;
+		d->fn(d);
+	}
+}
+
+/* Each always-ready watch gets one call a turn, however many come and go meanwhile. */
+static void run_ready(struct loop *loop)
+{
+	struct list batch;
+
+	if (list_empty(&loop->ready))
+		return;
+	batch = loop->ready;
+	batch.next->prev = &batch;
+	batch.prev->next = &batch;
+	list_init(&loop->ready);
+	while (!list_empty(&batch)) {
+		struct watch *w = container_of(batch.next, struct watch, node);
+
+		list_del(&w->node);
+		list_add_tail(&loop->ready, &w->node);
+		w->fn(w, w->events);
+	}
+}
+
+static void turn(struct loop *loop)
+{
+	struct epoll_event ev[EVENTS_PER_TURN];
+	int wait = list_empty(&loop->ready) ? timers_wait_ms(loop) : 0;
+	int n = epoll_wait(loop->epfd, ev, EVENTS_PER_TURN, wait);
+
+	loop_clock(loop);
+	for (int i = 0; i < n; i++) {
+		struct watch *w = ev[i].data.ptr;
+		uint32_t got = ev[i].events & (w->events | EPOLLERR | EPOLLHUP);
+
+		/* an earlier event of this turn may have ended the watch */
+		if (w->events && got)
+			w->fn(w, got);
+	}
+	run_ready(loop);
+	timers_fire(loop);
+	run_deferred(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	run_deferred(loop);
+	while (!loop->stop)
+		turn(loop);
+	run_deferred(loop);
+}

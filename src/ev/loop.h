@@ -1,0 +1,82 @@
+/* loop.h - the event loop
+ *
+ * Level-triggered epoll, timers, signals and deferred calls for one thread. Watches, timers and
+ * deferred calls are embedded in their owners: the loop allocates nothing per object and owns
+ * nothing. Descriptors that epoll refuses (regular files, /dev/null) are always ready and served
+ * round-robin. An owner must be freed only through loop_defer(): events that are already fetched
+ * then never meet freed memory. */
+#ifndef EV_LOOP_H
+#define EV_LOOP_H
+
+#include "base/err.h"
+#include "base/list.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct loop;
+
+/* A descriptor somebody waits for. @events: EPOLLIN, EPOLLOUT; 0 when not waiting. */
+struct watch {
+	int fd;
+	uint32_t events;
+	void (*fn)(struct watch *w, uint32_t events);
+	bool always; /* epoll refused it: lives in the loop's always-ready list */
+	struct list node;
+};
+
+/* A deadline. @due_ns is CLOCK_MONOTONIC. */
+struct timer {
+	int64_t due_ns;
+	void (*fn)(struct timer *t);
+	size_t index; /* place in the heap + 1; 0 when not set */
+};
+
+/* A call at the end of the turn. */
+struct deferred {
+	void (*fn)(struct deferred *d);
+	struct deferred *next;
+	bool queued;
+};
+
+typedef void loop_signal_fn(struct loop *loop, int sig, void *arg);
+
+/* A fresh loop; NULL with @err when the kernel refuses. */
+struct loop *loop_new(struct err *err);
+void loop_free(struct loop *loop);
+
+/* After fork() in the child: drop every watch, timer, deferred call and signal of the parent
+ * without touching what is shared with it, and start afresh (an epoll set is never shared). */
+int loop_forked(struct loop *loop, struct err *err);
+
+/* Run until loop_stop(). */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Monotonic time of the current turn, in nanoseconds; loop_clock() reads the clock anew. */
+int64_t loop_now(const struct loop *loop);
+int64_t loop_clock(struct loop *loop);
+
+void watch_init(struct watch *w, void (*fn)(struct watch *w, uint32_t events));
+
+/* Wait for @events on @fd; repeated calls change the set, 0 stops waiting. A watch keeps its
+ * descriptor until it stops. One descriptor cannot be watched twice. Errors of the descriptor are
+ * reported to fn as EPOLLERR or EPOLLHUP, and a descriptor that cannot be watched at all as
+ * EPOLLERR. */
+void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events);
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t));
+
+/* (Re)arm for the absolute monotonic time @due_ns; stop is harmless on an idle timer. */
+void loop_timer(struct loop *loop, struct timer *t, int64_t due_ns);
+void loop_timer_stop(struct loop *loop, struct timer *t);
+
+/* Call @d->fn once at the end of this turn. Queueing twice is harmless. */
+void loop_defer(struct loop *loop, struct deferred *d, void (*fn)(struct deferred *d));
+
+/* Deliver @sig through the loop from now on (blocked for the process), to @fn. */
+int loop_signal(struct loop *loop, int sig, loop_signal_fn *fn, void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,128 @@
+/* admit.c - who may talk to us, see admit.h */
+#include "relay/admit.h"
+
+#include "base/str.h"
+#include "relay/wrap.h"
+#include "sys/resolve.h"
+
+#include <stdio.h>
+
+#define LOW_PORT 1024
+
+static const struct {
+	const char *name; /* in statistics */
+	const char *permit, *refuse; /* in records */
+} reasons[REFUSE_COUNT] = {
+	[REFUSE_RANGE] = { "range", "range option", "range option" },
+	[REFUSE_SOURCEPORT] = { "sourceport", "sourceport option", "wrong sourceport" },
+	[REFUSE_LOWPORT] = { "lowport", "lowport option", "lowport option" },
+	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
+};
+
+int admission_init(struct admission *a, const struct conf *conf, int family, unsigned target_port,
+		   struct err *err)
+{
+	*a = (struct admission){ .conf = conf };
+	if (conf->sock.range) {
+		if (range_parse(&a->range, conf->sock.range, family, resolve_host, err) == -1)
+			return -1;
+		a->has_range = true;
+	}
+	if (conf->sock.sourceport >= 0) {
+		a->has_port = true;
+		a->port = (unsigned)conf->sock.sourceport;
+	} else if (target_port && !conf->sock.ignore_peerport) {
+		a->has_port = a->implied_port = true;
+		a->port = target_port;
+	}
+	return conf->wrap.on ? wrap_load(err) : 0;
+}
+
+/* What makes two refusals "the same": the host and the reason. */
+static uint64_t same_key(const struct netaddr *peer, enum refusal why)
+{
+	char text[NETADDR_TEXT_LEN];
+	uint64_t h = 14695981039346656037ULL + (uint64_t)why;
+
+	netaddr_host_text(peer, text);
+	for (const char *p = text; *p; p++)
+		h = (h ^ (uint8_t)*p) * 1099511628211ULL;
+	return h;
+}
+
+static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
+		   int64_t now_ns)
+{
+	char text[NETADDR_TEXT_LEN], more[64] = "", advice[128] = "";
+	unsigned hidden;
+
+	a->refused[why]++;
+	if (!log_limit_pass(&a->limit, same_key(peer, why), now_ns, &hidden))
+		return false;
+	if (hidden)
+		snprintf(more, sizeof(more), " (%u more of this host since)", hidden);
+	if (why == REFUSE_SOURCEPORT && a->implied_port)
+		snprintf(advice, sizeof(advice),
+			 "; packets must come from port %u unless option udp-ignore-peerport or "
+			 "sourceport is given",
+			 a->port);
+	log_warn("refusing connection from %s due to %s%s%s", netaddr_text(peer, text),
+		 reasons[why].refuse, advice, more);
+	return false;
+}
+
+static void permit(const struct netaddr *peer, enum refusal why)
+{
+	char text[NETADDR_TEXT_LEN];
+
+	log_info("permitting connection from %s due to %s", netaddr_text(peer, text),
+		 reasons[why].permit);
+}
+
+bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr *local,
+	   int64_t now_ns)
+{
+	const struct conf *c = a->conf;
+
+	if (a->has_range) {
+		if (!range_match(&a->range, peer))
+			return refuse(a, peer, REFUSE_RANGE, now_ns);
+		permit(peer, REFUSE_RANGE);
+	}
+	if (a->has_port) {
+		if (netaddr_port(peer) != a->port)
+			return refuse(a, peer, REFUSE_SOURCEPORT, now_ns);
+		if (!a->implied_port)
+			permit(peer, REFUSE_SOURCEPORT);
+	}
+	if (c->sock.lowport && c->sock.sourceport < 0) {
+		if (netaddr_port(peer) >= LOW_PORT)
+			return refuse(a, peer, REFUSE_LOWPORT, now_ns);
+		permit(peer, REFUSE_LOWPORT);
+	}
+	if (c->wrap.on) {
+		if (!wrap_permits(c, peer, local))
+			return refuse(a, peer, REFUSE_TCPWRAP, now_ns);
+		permit(peer, REFUSE_TCPWRAP);
+	}
+	return true;
+}
+
+void admission_report(const struct admission *a, struct str *out)
+{
+	uint64_t sum = 0;
+	const char *sep = "";
+
+	for (int i = 0; i < REFUSE_COUNT; i++)
+		sum += a->refused[i];
+	if (!sum)
+		return;
+	str_addf(out, "refused %llu (", (unsigned long long)sum);
+	for (int i = 0; i < REFUSE_COUNT; i++) {
+		if (!a->refused[i])
+			continue;
+		str_addf(out, "%s%s %llu", sep, reasons[i].name, (unsigned long long)a->refused[i]);
+		sep = ", ";
+	}
+	str_addc(out, ')');
+}

@@ -1,0 +1,42 @@
+/* admit.h - who may talk to us: range, source port, low port, tcpwrap
+ *
+ * Decided for every datagram and every connection, never once per session. Every refusal has a
+ * reason and a counter; it is said once per source and reason, then counted. */
+#ifndef RELAY_ADMIT_H
+#define RELAY_ADMIT_H
+
+#include "base/log.h"
+#include "opt/opt.h"
+#include "sys/netaddr.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum refusal { REFUSE_RANGE, REFUSE_SOURCEPORT, REFUSE_LOWPORT, REFUSE_TCPWRAP, REFUSE_COUNT };
+
+struct admission {
+	const struct conf *conf;
+	bool has_range, has_port;
+	struct range range;
+	unsigned port; /* required source port when has_port */
+	bool implied_port; /* it is the target's port, not an option */
+	struct log_limit limit;
+	uint64_t refused[REFUSE_COUNT];
+};
+
+/* Prepare the checks for sockets of @family. @target_port: port that datagrams must come from
+ * unless an option says otherwise, 0: any. Fails when the range cannot be parsed, or when tcpwrap
+ * is wanted but its library is missing. */
+int admission_init(struct admission *a, const struct conf *conf, int family, unsigned target_port,
+		   struct err *err);
+
+/* Judge @peer; @local may be NULL. Permissions are logged at info level, refusals at warning level
+ * (limited). */
+bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr *local,
+	   int64_t now_ns);
+
+/* "refused 3 (range 2, sourceport 1)" appended to @out, nothing when there were none. */
+struct str;
+void admission_report(const struct admission *a, struct str *out);
+
+#endif

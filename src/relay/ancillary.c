@@ -1,0 +1,254 @@
+/* ancillary.c - what the kernel tells about a datagram, see ancillary.h
+ *
+ * One row per kind of message. Sources: ip(7), ipv6(7), socket(7). */
+#include "relay/ancillary.h"
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <arpa/inet.h>
+#include <linux/errqueue.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+
+/* Where the pieces of one message go. */
+struct report {
+	const uint8_t *data;
+	size_t len;
+	const char *kind; /* "IP_PKTINFO" */
+	const char *var; /* "IP_", "IPV6_" or "": prefix of the variable */
+	struct vars *vars; /* or NULL */
+};
+
+/* One piece: an info record, and the variable PREFIX_NAME where wanted. */
+static void piece(const struct report *r, const char *label, const char *var, const char *value)
+{
+	char name[64];
+
+	log_info("ancillary message: %s: %s=%s", r->kind, label, value);
+	if (!r->vars || !var)
+		return;
+	snprintf(name, sizeof(name), "%s%s", r->var, var);
+	vars_set(r->vars, name, "%s", value);
+}
+
+static const char *if_name(unsigned index, char buf[IF_NAMESIZE])
+{
+	if (!if_indextoname(index, buf))
+		snprintf(buf, IF_NAMESIZE, "%u", index);
+	return buf;
+}
+
+static void do_timestamp(const struct report *r, const char *name)
+{
+	struct timeval tv;
+	char when[64], text[96];
+	struct tm tm;
+
+	if (r->len < sizeof(tv))
+		return;
+	memcpy(&tv, r->data, sizeof(tv));
+	localtime_r(&tv.tv_sec, &tm);
+	strftime(when, sizeof(when), "%a %b %e %H:%M:%S %Y", &tm);
+	snprintf(text, sizeof(text), "%s, %06ld usecs", when, (long)tv.tv_usec);
+	piece(r, "timestamp", name, text);
+}
+
+static void do_pktinfo(const struct report *r, const char *name)
+{
+	char dev[IF_NAMESIZE], local[INET_ADDRSTRLEN], dst[INET_ADDRSTRLEN];
+	struct in_pktinfo info;
+
+	(void)name;
+	if (r->len < sizeof(info))
+		return;
+	memcpy(&info, r->data, sizeof(info));
+	if_name((unsigned)info.ipi_ifindex, dev);
+	inet_ntop(AF_INET, &info.ipi_spec_dst, local, sizeof(local));
+	inet_ntop(AF_INET, &info.ipi_addr, dst, sizeof(dst));
+	log_notice("Ancillary message: interface \"%s\", locaddr=%s, dstaddr=%s", dev, local, dst);
+	piece(r, "if", "IF", dev);
+	piece(r, "locaddr", "LOCADDR", local);
+	piece(r, "dstaddr", "DSTADDR", dst);
+}
+
+static void do_pktinfo6(const struct report *r, const char *name)
+{
+	char dev[IF_NAMESIZE], dst[NETADDR_TEXT_LEN];
+	struct in6_pktinfo info;
+
+	(void)name;
+	if (r->len < sizeof(info))
+		return;
+	memcpy(&info, r->data, sizeof(info));
+	piece(r, "dstaddr", "DSTADDR", netaddr_ip6_text(&info.ipi6_addr, dst));
+	piece(r, "if", "IF", if_name(info.ipi6_ifindex, dev));
+}
+
+static int64_t number(const struct report *r)
+{
+	int n = 0;
+
+	if (r->len >= sizeof(n))
+		memcpy(&n, r->data, sizeof(n));
+	else if (r->len)
+		n = r->data[0];
+	return n;
+}
+
+static void lower(char *out, const char *in)
+{
+	while ((*out++ = (char)(*in >= 'A' && *in <= 'Z' ? *in + 32 : *in)))
+		in++;
+}
+
+static void do_number(const struct report *r, const char *name)
+{
+	char label[32], text[32];
+
+	lower(label, name);
+	snprintf(text, sizeof(text), "%d", (int)number(r));
+	if (r->var[2] == '_') /* IPv4 only, as classic */
+		log_notice("Ancillary message: %s=%s", label, text);
+	piece(r, label, name, text);
+}
+
+static void do_hex(const struct report *r, const char *name)
+{
+	char label[32], text[2 * BATCH_CTL + 2] = "x";
+
+	lower(label, name);
+	for (size_t i = 0; i < r->len && i < BATCH_CTL; i++)
+		snprintf(text + 1 + 2 * i, 3, "%02x", r->data[i]);
+	piece(r, label, name, text);
+}
+
+/* The traffic class as one 32-bit number in network order. */
+static void do_tclass(const struct report *r, const char *name)
+{
+	char text[16];
+
+	(void)name;
+	snprintf(text, sizeof(text), "x%08x", (unsigned)number(r));
+	piece(r, "tclass", "TCLASS", text);
+}
+
+static void do_recverr(const struct report *r, const char *name)
+{
+	static const char *const label[] = { "errno", "origin", "type", "code", "info", "data" };
+	struct sock_extended_err ee;
+	char text[32], upper[32];
+
+	(void)name;
+	if (r->len < sizeof(ee))
+		return;
+	memcpy(&ee, r->data, sizeof(ee));
+	for (size_t i = 0; i < ARRAY_SIZE(label); i++) {
+		unsigned value[] = { ee.ee_errno, ee.ee_origin, ee.ee_type,
+				     ee.ee_code,  ee.ee_info,	ee.ee_data };
+
+		snprintf(text, sizeof(text), "%u", value[i]);
+		snprintf(upper, sizeof(upper), "RECVERR_%s", label[i]);
+		for (char *p = upper; *p; p++)
+			*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+		piece(r, label[i], upper, text);
+	}
+}
+
+static const struct {
+	int level, type;
+	const char *kind, *var, *name;
+	void (*fn)(const struct report *r, const char *name);
+} kinds[] = {
+	{ SOL_SOCKET, SCM_TIMESTAMP, "SCM_TIMESTAMP", "", "TIMESTAMP", do_timestamp },
+	{ SOL_IP, IP_PKTINFO, "IP_PKTINFO", "IP_", "", do_pktinfo },
+	{ SOL_IP, IP_TTL, "IP_TTL", "IP_", "TTL", do_number },
+	{ SOL_IP, IP_TOS, "IP_TOS", "IP_", "TOS", do_number },
+	{ SOL_IP, IP_RECVOPTS, "IP_OPTIONS", "IP_", "OPTIONS", do_hex },
+	{ SOL_IP, IP_RETOPTS, "IP_OPTIONS", "IP_", "OPTIONS", do_hex },
+	{ SOL_IP, IP_RECVERR, "IP_RECVERR", "IP_", "", do_recverr },
+	{ SOL_IPV6, IPV6_PKTINFO, "IPV6_PKTINFO", "IPV6_", "", do_pktinfo6 },
+	{ SOL_IPV6, IPV6_HOPLIMIT, "IPV6_HOPLIMIT", "IPV6_", "HOPLIMIT", do_number },
+	{ SOL_IPV6, IPV6_TCLASS, "IPV6_TCLASS", "IPV6_", "TCLASS", do_tclass },
+	{ SOL_IPV6, IPV6_RTHDR, "IPV6_RTHDR", "IPV6_", "RTHDR", do_hex },
+	{ SOL_IPV6, IPV6_DSTOPTS, "IPV6_DSTOPTS", "IPV6_", "DSTOPTS", do_hex },
+	{ SOL_IPV6, IPV6_HOPOPTS, "IPV6_HOPOPTS", "IPV6_", "HOPOPTS", do_hex },
+};
+
+static bool is_pktinfo(const struct cmsghdr *c)
+{
+	return (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) ||
+	       (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO);
+}
+
+/* Messages that we asked for on our own behalf are nobody else's business. */
+static bool is_ours(const struct cmsghdr *c)
+{
+	return (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) ||
+	       c->cmsg_level == SOL_UDP;
+}
+
+void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars)
+{
+	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
+		struct report r = { .data = CMSG_DATA(c),
+				    .len = c->cmsg_len - CMSG_LEN(0),
+				    .vars = vars };
+
+		if (is_ours(c) || (is_pktinfo(c) && !pktinfo))
+			continue;
+		log_info("ancillary message in xiodopacketinfo(): len=%zu, level=%d, type=%d",
+			 (size_t)c->cmsg_len, c->cmsg_level, c->cmsg_type);
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+			if (kinds[i].level != c->cmsg_level || kinds[i].type != c->cmsg_type)
+				continue;
+			r.kind = kinds[i].kind;
+			r.var = kinds[i].var;
+			kinds[i].fn(&r, kinds[i].name);
+			break;
+		}
+	}
+}
+
+bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigned *ifindex)
+{
+	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
+		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			netaddr_any(dst, AF_INET, 0);
+			dst->in.sin_addr = info.ipi_addr;
+			if (ifindex)
+				*ifindex = (unsigned)info.ipi_ifindex;
+			return true;
+		}
+		if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			netaddr_any(dst, AF_INET6, 0);
+			dst->in6.sin6_addr = info.ipi6_addr;
+			if (ifindex)
+				*ifindex = info.ipi6_ifindex;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool ancillary_drops(const struct message *m, uint32_t *total)
+{
+	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+			memcpy(total, CMSG_DATA(c), sizeof(*total));
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,23 @@
+/* ancillary.h - what the kernel tells about a datagram: records and variables */
+#ifndef RELAY_ANCILLARY_H
+#define RELAY_ANCILLARY_H
+
+#include "relay/packet.h"
+#include "relay/vars.h"
+#include "sys/netaddr.h"
+
+#include <stdbool.h>
+
+/* Log the ancillary data of @m (classic's records) and, if @vars is not NULL, set the variables
+ * (IP_DSTADDR, IP_IF, TIMESTAMP, ...). Packet information is reported only if @pktinfo: we may have
+ * asked for it on our own behalf. */
+void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars);
+
+/* Destination address of the datagram, from its packet information, as an address without port;
+ * false when there is none. @ifindex may be NULL. */
+bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigned *ifindex);
+
+/* The kernel's drop counter of the socket (SO_RXQ_OVFL), or false when none came. */
+bool ancillary_drops(const struct message *m, uint32_t *total);
+
+#endif

@@ -1,0 +1,620 @@
+/* dgram.c - datagram sockets and the endpoints on them, see dgram.h */
+#include "relay/dgram.h"
+
+#include "base/mem.h"
+#include "relay/ancillary.h"
+#include "relay/packet.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104 /* Linux 5.0 */
+#endif
+
+#define RCVBUF_WANTED (4 << 20) /* bytes; the kernel cuts it to net.core.rmem_max */
+
+static int get_int(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) == -1 ? -1 : value;
+}
+
+static void set_on(int fd, int level, int name)
+{
+	int one = 1;
+
+	/* conveniences: their absence costs speed or a counter, not data */
+	(void)setsockopt(fd, level, name, &one, sizeof(one));
+}
+
+/* A queue that holds a burst: as large as the system allows, unless the user decides. */
+static void enlarge_queue(const struct conf *conf, int fd)
+{
+	int want = RCVBUF_WANTED;
+
+	if (!conf->sock.rcvbuf_given && get_int(fd, SOL_SOCKET, SO_RCVBUF) < want)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
+}
+
+struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
+				  unsigned target_port, struct err *err)
+{
+	struct dgram_sock *sock = xcalloc(1, sizeof(*sock));
+	int type = get_int(fd, SOL_SOCKET, SO_TYPE);
+
+	sock->relay = relay;
+	sock->conf = conf;
+	sock->fd = fd;
+	sock->refs = 1;
+	sock->family = get_int(fd, SOL_SOCKET, SO_DOMAIN);
+	sock->protocol = get_int(fd, SOL_SOCKET, SO_PROTOCOL);
+	sock->raw4 = type == SOCK_RAW && sock->family == AF_INET;
+	sock->no_gso = relay->plan->set.plain || type != SOCK_DGRAM ||
+		       sock->protocol != IPPROTO_UDP;
+	if (admission_init(&sock->admission, conf, sock->family, target_port, err) == -1) {
+		free(sock);
+		return NULL;
+	}
+	enlarge_queue(conf, fd);
+	set_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
+	if (!sock->no_gso)
+		set_on(fd, IPPROTO_UDP, UDP_GRO);
+	sock->ctl = true;
+	return sock;
+}
+
+void dgram_sock_ref(struct dgram_sock *sock)
+{
+	sock->refs++;
+}
+
+void dgram_sock_unref(struct dgram_sock *sock)
+{
+	if (--sock->refs)
+		return;
+	fd_close(&sock->fd);
+	free(sock);
+}
+
+/* The kernel's counter wraps at 32 bits; differences do not. */
+static void count_drops(struct dgram_sock *sock, uint32_t total)
+{
+	uint32_t lost = total - sock->drops_seen;
+	unsigned hidden;
+
+	if (!lost)
+		return;
+	sock->drops_seen = total;
+	sock->count.kernel_drops += lost;
+	if (log_limit_pass(&sock->limit, 2, loop_now(sock->relay->loop), &hidden))
+		log_warn("%llu datagrams were lost in the receive queue of socket %d: it overflows; "
+			 "consider option rcvbuf and sysctl net.core.rmem_max",
+			 (unsigned long long)sock->count.kernel_drops, sock->fd);
+}
+
+static void count_truncated(struct dgram_sock *sock, const struct message *m)
+{
+	char text[NETADDR_TEXT_LEN];
+	unsigned hidden;
+
+	sock->count.truncated++;
+	if (log_limit_pass(&sock->limit, 4, loop_now(sock->relay->loop), &hidden))
+		log_warn("a datagram from %s was longer than %u bytes and has been cut",
+			 netaddr_text(&m->peer, text), (unsigned)(BATCH_HEAD + BATCH_TAIL));
+}
+
+/* IPv4 raw sockets deliver the IP header; what follows it is the payload. */
+static void strip_ip_header(struct dgram_sock *sock, struct packet *p)
+{
+	size_t header = p->len ? (size_t)(p->data[0] & 15) * 4 : 0;
+
+	if (p->len < sizeof(struct iphdr) || p->len < header) {
+		log_warn("xioread(%d, ...)/IP4: short packet", sock->fd);
+		p->drop = true;
+		return;
+	}
+	p->data += header;
+	p->len -= (uint32_t)header;
+}
+
+static bool from_peer(const struct dgram_sock *sock, const struct netaddr *a,
+		      const struct netaddr *peer)
+{
+	if (get_int(sock->fd, SOL_SOCKET, SO_TYPE) == SOCK_RAW)
+		return netaddr_same_host(a, peer);
+	return netaddr_same(a, peer);
+}
+
+/* Judge one message: what holds for all datagrams merged in it. */
+static bool judge_message(struct dgram_sock *sock, struct message *m, const struct netaddr *peer)
+{
+	char text[NETADDR_TEXT_LEN];
+	uint32_t drops;
+
+	if (m->ctl_len && ancillary_drops(m, &drops))
+		count_drops(sock, drops);
+	if (m->truncated)
+		count_truncated(sock, m);
+	if (peer) {
+		if (from_peer(sock, &m->peer, peer))
+			return true;
+		sock->count.wrong_peer++;
+		log_info("recvfrom(): wrong peer address, ignoring packet");
+		return false;
+	}
+	if (m->ctl_len)
+		ancillary_report(m, sock->conf->sock.pktinfo_given, NULL);
+	if (!admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
+		return false;
+	log_info("permitting packet from %s", netaddr_text(&m->peer, text));
+	return true;
+}
+
+size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netaddr *peer)
+{
+	char text[NETADDR_TEXT_LEN];
+	unsigned last = UINT16_MAX;
+	bool ok = false;
+	size_t left = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct packet *p = &b->packet[i];
+
+		if (p->msg != last) {
+			last = p->msg;
+			ok = judge_message(sock, &b->msg[last], peer);
+		}
+		p->drop = !ok;
+		if (!ok)
+			continue;
+		log_notice("received packet with %u bytes from %s", (unsigned)p->len,
+			   netaddr_text(&b->msg[p->msg].peer, text));
+		if (sock->raw4)
+			strip_ip_header(sock, p);
+		left += !p->drop;
+	}
+	return left;
+}
+
+/* ---- the endpoint ---- */
+
+bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)
+{
+	uint32_t head = (uint32_t)len;
+
+	if (d->in_len + sizeof(head) + len > DGRAM_INBOX_MAX) {
+		d->overflow++;
+		return false;
+	}
+	if (d->in_off && d->in_off + d->in_len + sizeof(head) + len > d->in_cap) {
+		memmove(d->inbox, d->inbox + d->in_off, d->in_len);
+		d->in_off = 0;
+	}
+	if (d->in_len + sizeof(head) + len > d->in_cap) {
+		d->in_cap = 2 * (d->in_len + sizeof(head) + len);
+		d->inbox = xrealloc(d->inbox, d->in_cap);
+	}
+	memcpy(d->inbox + d->in_off + d->in_len, &head, sizeof(head));
+	memcpy(d->inbox + d->in_off + d->in_len + sizeof(head), data, len);
+	d->in_len += sizeof(head) + len;
+	return true;
+}
+
+/* Take the first datagram of the inbox. */
+static long pop(struct dgram_ep *d, struct batch *b)
+{
+	uint32_t len;
+
+	memcpy(&len, d->inbox + d->in_off, sizeof(len));
+	batch_put(b, d->inbox + d->in_off + sizeof(len), len);
+	d->in_off += sizeof(len) + len;
+	d->in_len -= sizeof(len) + len;
+	if (!d->in_len) { /* silent sessions hold no buffer */
+		free(d->inbox);
+		d->inbox = NULL;
+		d->in_off = d->in_cap = 0;
+	}
+	return 1;
+}
+
+static long would_block(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Empty datagrams among what was received: nothing, or the end. Returns true at the end; what
+ * follows it is dropped. */
+static bool meet_empty(struct dgram_ep *d, struct batch *b)
+{
+	bool is_end = d->sock->connected || d->ep.conf->sock.null_eof;
+
+	for (size_t i = 0; i < b->n; i++) {
+		if (b->packet[i].drop || b->packet[i].len)
+			continue;
+		b->packet[i].drop = true;
+		if (!is_end)
+			continue;
+		while (++i < b->n)
+			b->packet[i].drop = true;
+		return true;
+	}
+	return false;
+}
+
+static long recv_error(struct dgram_ep *d, struct err *err)
+{
+	int code = errno;
+
+	if (code == EAGAIN)
+		return -1;
+	/* an ICMP error of an earlier packet: ours only on connected sockets */
+	if (!d->sock->connected && (code == ECONNREFUSED || code == EHOSTUNREACH ||
+				    code == ENETUNREACH || code == EPROTO || code == EMSGSIZE)) {
+		log_info("recvfrom(%d): %s (told by ICMP)", d->sock->fd, strerror(code));
+		return would_block();
+	}
+	err_set(err, code, "read(%d, %p, %zu)", d->sock->fd, (void *)d,
+		d->sock->relay->plan->set.block);
+	errno = code;
+	return -1;
+}
+
+static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
+{
+	struct dgram_ep *d = (struct dgram_ep *)ep;
+	const struct netaddr *peer = d->accept == ACCEPT_PEER ? &d->to : NULL;
+
+	if (d->in_len)
+		return pop(d, b);
+	if (d->one_shot || d->end)
+		return 0;
+	if (d->queue_only)
+		return would_block();
+	for (;;) {
+		long n = batch_recv(b, d->sock->fd, max, true, d->sock->ctl);
+
+		if (n < 0)
+			return recv_error(d, err);
+		dgram_judge(d->sock, b, peer);
+		if (meet_empty(d, b))
+			d->end = true;
+		for (size_t i = 0; i < b->n; i++) {
+			if (!b->packet[i].drop)
+				return n;
+		}
+		if (d->end)
+			return 0;
+		if (max > 1)
+			return would_block(); /* bounded: the loop comes back if more is queued */
+	}
+}
+
+static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
+{
+	struct dgram_ep *d = (struct dgram_ep *)ep;
+	int rc = dgram_send(d->sock, b, &d->to, &d->from, err);
+
+	/* a socket many sessions share is watched elsewhere: wait on a copy of the descriptor */
+	if (rc == -1 && errno == EAGAIN && d->queue_only && ep->wfd == d->sock->fd) {
+		int copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
+
+		if (copy >= 0) {
+			ep->wfd = copy;
+			ep->rfd = -1;
+		}
+		errno = EAGAIN;
+	}
+	return rc;
+}
+
+static void ep_shut(struct endpoint *ep)
+{
+	struct dgram_ep *d = (struct dgram_ep *)ep;
+	enum shut_how how = ep->conf->flow.shut;
+	struct batch *b;
+	struct err err;
+
+	if (how == SHUT_DEFAULT)
+		how = ep->half_close;
+	switch (how) {
+	case SHUT_NULL:
+		b = pool_batch(&ep->relay->pool);
+		batch_put(b, "", 0);
+		if (dgram_send(d->sock, b, &d->to, &d->from, &err) == -1 && errno != EAGAIN)
+			log_info("%s", err.text);
+		b->n = b->next = 0;
+		pool_batch_back(&ep->relay->pool, b);
+		break;
+	case SHUT_CLOSE:
+		endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
+		d->one_shot = true; /* reading ends with it */
+		break;
+	case SHUT_DOWN:
+		log_info("shutdown(%d, %d)", d->sock->fd, SHUT_WR);
+		if (d->sock->refs == 1 && shutdown(d->sock->fd, SHUT_WR) == -1)
+			log_info("shutdown(%d, %d): %m", d->sock->fd, SHUT_WR);
+		break;
+	default:
+		break;
+	}
+}
+
+static void ep_report(struct endpoint *ep)
+{
+	struct dgram_ep *d = (struct dgram_ep *)ep;
+	struct str text = { 0 };
+
+	admission_report(&d->sock->admission, &text);
+	if (d->sock->count.kernel_drops)
+		str_addf(&text, "%s%llu lost in the receive queue", text.len ? ", " : "",
+			 (unsigned long long)d->sock->count.kernel_drops);
+	if (d->sock->count.truncated)
+		str_addf(&text, "%s%llu cut", text.len ? ", " : "",
+			 (unsigned long long)d->sock->count.truncated);
+	if (d->sock->count.wrong_peer)
+		str_addf(&text, "%s%llu of other peers", text.len ? ", " : "",
+			 (unsigned long long)d->sock->count.wrong_peer);
+	if (d->overflow)
+		str_addf(&text, "%s%llu dropped because this session is too slow",
+			 text.len ? ", " : "", (unsigned long long)d->overflow);
+	if (text.len)
+		log_put(LV_INFO, "STATISTICS: socket %u datagrams: %s", ep->number, text.data);
+	str_done(&text);
+}
+
+static void ep_close(struct endpoint *ep)
+{
+	struct dgram_ep *d = (struct dgram_ep *)ep;
+
+	if (d->on_close)
+		d->on_close(d, d->arg);
+	if (ep->wfd >= 0 && ep->wfd != d->sock->fd)
+		close(ep->wfd);
+	ep->rfd = ep->wfd = -1;
+	free(d->inbox);
+	d->inbox = NULL;
+	dgram_sock_unref(d->sock);
+}
+
+/* One more session on the same socket (the other address forks). */
+static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
+{
+	struct dgram_ep *d = (struct dgram_ep *)ep, *twin;
+	int fd = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
+	struct dgram_sock *sock;
+
+	if (fd == -1) {
+		err_set(err, errno, "dup(%d)", d->sock->fd);
+		return NULL;
+	}
+	sock = xmemdup(d->sock, sizeof(*sock));
+	sock->fd = fd;
+	sock->refs = 0;
+	twin = dgram_ep_new(sock, &d->to);
+	twin->from = d->from;
+	twin->accept = d->accept;
+	twin->ep.caps |= EP_SHARED;
+	twin->ep.half_close = SHUT_NONE;
+	twin->ep.number = ep->number;
+	return &twin->ep;
+}
+
+static const struct endpoint_ops ops = {
+	.recv_batch = ep_recv,
+	.send_batch = ep_send,
+	.shut_write = ep_shut,
+	.close = ep_close,
+	.report = ep_report,
+	.share = ep_share,
+};
+
+struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to)
+{
+	struct dgram_ep *d = xcalloc(1, sizeof(*d));
+
+	endpoint_init(&d->ep, &ops, sock->relay, sock->conf, sock->fd, sock->fd);
+	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
+	d->sock = sock;
+	dgram_sock_ref(sock);
+	if (to)
+		d->to = *to;
+	return d;
+}
+
+void dgram_peer_vars(const struct dgram_sock *sock, const struct netaddr *peer, struct vars *vars)
+{
+	char text[NETADDR_TEXT_LEN];
+
+	vars_set(vars, "PEERADDR", "%s", netaddr_host_text(peer, text));
+	if (sock->protocol == IPPROTO_UDP)
+		vars_set(vars, "PEERPORT", "%u", netaddr_port(peer));
+}
+
+/* ---- openings ---- */
+
+/* The socket of @o becomes a dgram_sock; the opening loses the descriptor. */
+static struct dgram_sock *take_socket(struct opening *o, unsigned target_port, struct err *err)
+{
+	struct dgram_sock *sock =
+		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, target_port, err);
+
+	if (sock)
+		o->target.fd = -1;
+	return sock;
+}
+
+static struct endpoint *make(struct opening *o, unsigned target_port, enum dgram_accept accept,
+			     bool connected, enum shut_how half_close, struct err *err)
+{
+	static const struct netaddr nowhere;
+	const struct netaddr *to = o->remote.n ? &o->remote.addr[o->remote_i] : &nowhere;
+	struct dgram_sock *sock = take_socket(o, target_port, err);
+	struct dgram_ep *d;
+
+	if (!sock)
+		return NULL;
+	sock->connected = connected;
+	d = dgram_ep_new(sock, to);
+	dgram_sock_unref(sock); /* the endpoint holds it */
+	d->accept = accept;
+	d->ep.half_close = half_close;
+	return &d->ep;
+}
+
+static void say_prepared(const struct opening *o)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	getsockname(o->target.fd, &local.any, &local.len);
+	log_notice("successfully prepared local socket %s", netaddr_text(&local, text));
+}
+
+struct endpoint *dgram_make_connect(struct opening *o, struct err *err)
+{
+	log_notice("successfully connected to %s:%s", opening_param(o, 0), opening_param(o, 1));
+	return make(o, 0, ACCEPT_PEER, true, SHUT_NULL, err);
+}
+
+struct endpoint *dgram_make_sendto(struct opening *o, struct err *err)
+{
+	say_prepared(o);
+	return make(o, 0, ACCEPT_PEER, false, SHUT_NONE, err);
+}
+
+struct endpoint *dgram_make_datagram(struct opening *o, struct err *err)
+{
+	say_prepared(o);
+	return make(o, netaddr_port(&o->remote.addr[0]), ACCEPT_ANY, false, SHUT_NONE, err);
+}
+
+struct endpoint *dgram_make_recv(struct opening *o, struct err *err)
+{
+	log_switch("starting recv loop", true);
+	return make(o, 0, ACCEPT_ANY, false, SHUT_NONE, err);
+}
+
+/* The first datagram, waiting for its endpoint. */
+struct first {
+	struct dgram_sock *sock;
+	struct dgram_ep *ep;
+};
+
+static void first_free(void *impl)
+{
+	struct first *f = impl;
+
+	endpoint_free(f->ep ? &f->ep->ep : NULL);
+	dgram_sock_unref(f->sock);
+	free(f);
+}
+
+static struct first *begin_waiting(struct opening *o, struct err *err)
+{
+	struct first *f;
+	struct dgram_sock *sock = take_socket(o, 0, err);
+
+	if (!sock)
+		return NULL;
+	f = xcalloc(1, sizeof(*f));
+	f->sock = sock;
+	o->impl = f;
+	o->impl_free = first_free;
+	dgram_say_waiting(sock, o->half->type->groups & G_LISTEN);
+	return f;
+}
+
+enum step_result step_first_packet(struct opening *o, struct err *err)
+{
+	struct first *f = o->impl ? o->impl : begin_waiting(o, err);
+	char text[NETADDR_TEXT_LEN];
+	enum step_result r = STEP_AGAIN;
+	struct batch *b;
+
+	if (!f)
+		return STEP_FAIL;
+	b = pool_batch(&o->relay->pool);
+	while (r == STEP_AGAIN && batch_recv(b, f->sock->fd, 1, true, true) > 0) {
+		struct message *m = &b->msg[0];
+
+		log_notice(o->half->type->groups & G_LISTEN ? "accepting UDP connection from %s" :
+							       "receiving packet from %s",
+			   netaddr_text(&m->peer, text));
+		/* a merged message is a run of datagrams of one sender: all are kept */
+		if (!dgram_judge(f->sock, b, NULL))
+			continue;
+		f->ep = dgram_ep_new(f->sock, &m->peer);
+		for (size_t i = 0; i < b->n; i++) {
+			if (b->packet[i].len)
+				dgram_ep_push(f->ep, b->packet[i].data, b->packet[i].len);
+		}
+		dgram_peer_vars(f->sock, &m->peer, &o->vars);
+		ancillary_report(m, o->half->conf.sock.pktinfo_given, &o->vars);
+		r = STEP_DONE;
+	}
+	pool_batch_back(&o->relay->pool, b);
+	if (r == STEP_AGAIN)
+		opening_wait(o, f->sock->fd, EPOLLIN, 0);
+	return r;
+}
+
+enum step_result step_connect_first(struct opening *o, struct err *err)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	struct first *f = o->impl;
+	char text[NETADDR_TEXT_LEN];
+
+	/* the kernel then reports ICMP errors; what others have queued is refused by dgram_judge */
+	if (connect(f->sock->fd, &f->ep->to.any, f->ep->to.len) == -1) {
+		err_set(err, errno, "connect(%d, {%s}, %u)", f->sock->fd,
+			netaddr_text(&f->ep->to, text), (unsigned)f->ep->to.len);
+		return STEP_FAIL;
+	}
+	f->sock->connected = true;
+	getsockname(f->sock->fd, &local.any, &local.len);
+	vars_set(&o->vars, "SOCKADDR", "%s", netaddr_host_text(&local, text));
+	vars_set(&o->vars, "SOCKPORT", "%u", netaddr_port(&local));
+	vars_set(&o->vars, "PEERPORT", "%u", netaddr_port(&f->ep->to));
+	return STEP_DONE;
+}
+
+static struct endpoint *make_first(struct opening *o)
+{
+	struct first *f = o->impl;
+	struct endpoint *ep = &f->ep->ep;
+
+	f->ep->accept = ACCEPT_PEER;
+	f->ep = NULL;
+	first_free(f);
+	o->impl = NULL;
+	return ep;
+}
+
+struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err)
+{
+	struct endpoint *ep = make_first(o);
+
+	(void)err;
+	((struct dgram_ep *)ep)->one_shot = true;
+	ep->half_close = SHUT_CLOSE;
+	return ep;
+}
+
+struct endpoint *dgram_make_listen(struct opening *o, struct err *err)
+{
+	struct endpoint *ep = make_first(o);
+
+	(void)err;
+	ep->half_close = SHUT_NULL;
+	return ep;
+}

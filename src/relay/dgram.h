@@ -1,0 +1,113 @@
+/* dgram.h - datagram sockets and the endpoints on them
+ *
+ * One socket can serve one endpoint (SENDTO, DATAGRAM, RECV, CONNECT) or many (the sessions of
+ * LISTEN and RECVFROM). Every datagram is judged when it is received, never once per session. Used
+ * by all families that have datagrams; nothing here knows UDP from UNIX beyond the offloads. */
+#ifndef RELAY_DGRAM_H
+#define RELAY_DGRAM_H
+
+#include "base/log.h"
+#include "relay/admit.h"
+#include "relay/endpoint.h"
+#include "relay/opening.h"
+#include "relay/packet.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How received datagrams are chosen, beyond the options. */
+enum dgram_accept {
+	ACCEPT_ANY, /* whoever passes the checks */
+	ACCEPT_PEER, /* the peer only, silently (SENDTO, CONNECT) */
+};
+
+/* A datagram socket; counted, because many endpoints may send through it. */
+struct dgram_sock {
+	struct relay *relay;
+	const struct conf *conf;
+	int fd;
+	unsigned refs;
+	int family, protocol;
+	bool raw4; /* IPv4 raw: the kernel delivers the IP header */
+	bool connected; /* class C: empty datagram is end of file, ICMP errors are ours */
+	bool ctl; /* ancillary data is wanted */
+	bool no_gso;
+	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
+	struct admission admission;
+	struct log_limit limit;
+	uint32_t drops_seen; /* last kernel counter */
+	struct {
+		uint64_t kernel_drops, truncated, wrong_peer, unsent;
+	} count;
+};
+
+/* Take over a bound socket: find out what it is, parse range, make its receive buffer as large as
+ * is allowed (unless option rcvbuf), switch the drop counter on. @target_port as in
+ * admission_init(). NULL with @err; @fd stays the caller's then. */
+struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
+				  unsigned target_port, struct err *err);
+void dgram_sock_ref(struct dgram_sock *sock);
+void dgram_sock_unref(struct dgram_sock *sock); /* the last one closes */
+
+/* Judge what is in @b: refused packets are marked, drops and cut datagrams counted and said, raw
+ * headers removed. @peer: only its datagrams pass (NULL: all). Returns how many remain. */
+size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netaddr *peer);
+
+/* Send b->packet[b->next...] to @to (len 0: connected), from the local address @from where that is
+ * set. Runs of equal size go out in one system call where the kernel can segment. Advances b->next;
+ * 0 when all are gone, -1 with errno and, but for EAGAIN, @err. */
+int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
+	       const struct netaddr *from, struct err *err);
+
+/* An endpoint on a datagram socket. */
+struct dgram_ep {
+	struct endpoint ep;
+	struct dgram_sock *sock;
+	struct netaddr to; /* where writes go; len 0: nowhere or connected */
+	struct netaddr from; /* source address of replies, or len 0 */
+	enum dgram_accept accept;
+	bool queue_only; /* datagrams come through the inbox, not from the socket (sessions) */
+	bool one_shot; /* end of file after the inbox (RECVFROM) */
+	bool end; /* an end-of-file datagram is in the inbox behind everything else */
+	/* datagrams handed over: length (uint32_t) and bytes, one after the other */
+	uint8_t *inbox;
+	size_t in_off, in_len, in_cap;
+	uint64_t overflow; /* datagrams dropped because the inbox was full */
+	void (*on_close)(struct dgram_ep *d, void *arg); /* peer table: forget me */
+	void *arg;
+};
+
+#define DGRAM_INBOX_MAX ((size_t)4 << 20) /* bytes waiting for one session */
+
+/* An endpoint that uses @sock, which it takes a reference of. */
+struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to);
+
+/* Hand a datagram over (copied); false when the inbox is full (counted). */
+bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);
+
+/* ---- shared steps and makers ---- */
+
+/* Wait for the first datagram that is permitted, keep it in o->impl, set the variables of its
+ * sender: LISTEN and RECVFROM without fork. */
+enum step_result step_first_packet(struct opening *o, struct err *err);
+/* connect(2) to its sender: LISTEN. */
+enum step_result step_connect_first(struct opening *o, struct err *err);
+
+struct endpoint *dgram_make_connect(struct opening *o, struct err *err);
+struct endpoint *dgram_make_sendto(struct opening *o, struct err *err);
+struct endpoint *dgram_make_datagram(struct opening *o, struct err *err);
+struct endpoint *dgram_make_recv(struct opening *o, struct err *err);
+struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err);
+struct endpoint *dgram_make_listen(struct opening *o, struct err *err);
+
+/* Sources (peers.c): a session per datagram, a session per peer. */
+struct source *dgram_source_recvfrom(struct opening *o, struct err *err);
+struct source *dgram_source_listen(struct opening *o, struct err *err);
+
+/* The records that say that LISTEN or RECVFROM waits. */
+void dgram_say_waiting(const struct dgram_sock *sock, bool listens);
+
+/* Variables PEERADDR, PEERPORT of @peer (port: UDP only, as classic), and ancillary data. */
+void dgram_peer_vars(const struct dgram_sock *sock, const struct netaddr *peer, struct vars *vars);
+
+#endif

@@ -1,0 +1,418 @@
+/* endpoint.c - a live end of a session, see endpoint.h
+ *
+ * Here: the defaults for plain descriptors, waiting for readiness, and dual addresses. */
+#include "relay/endpoint.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "relay/proc.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void leftovers_remove(struct leftovers *l)
+{
+	if (l->owner == getpid()) {
+		if (l->unlink_path && unlink(l->unlink_path) == -1 && errno != ENOENT)
+			log_warn("unlink(\"%s\"): %m", l->unlink_path);
+		if (l->link_path && unlink(l->link_path) == -1 && errno != ENOENT)
+			log_warn("unlink(\"%s\"): %m", l->link_path);
+		if (l->lock_path && unlink(l->lock_path) == -1)
+			log_warn("unlink(\"%s\"): %m", l->lock_path);
+	}
+	free(l->unlink_path);
+	free(l->link_path);
+	free(l->lock_path);
+	*l = (struct leftovers){ 0 };
+}
+
+/* A terminal whose other side was closed says EIO: that is its end of file, or, with sitout-eio,
+ * a pause. Returns what the reader should see. */
+static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
+{
+	int64_t sitout = ep->conf->pty.sitout_eio_ns, now = loop_now(ep->relay->loop);
+
+	if (sitout > 0) {
+		if (!ep->eio_since_ns) {
+			ep->eio_since_ns = now;
+			log_notice("xioread(fd=%d): EIO, sitting out %.2fs for recovery", ep->rfd,
+				   (double)sitout / 1e9);
+		}
+		if (now - ep->eio_since_ns < sitout) {
+			/* level-triggered hang-up would spin: look again in a while */
+			endpoint_want(ep, 0, EPOLLIN);
+			loop_timer(ep->relay->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
+			errno = EAGAIN;
+			return -1;
+		}
+		errno = EIO;
+		return err_set(err, EIO, "read(%d, %p, %zu)", ep->rfd, (void *)ep, len);
+	}
+	log_notice("read(%d, %p, %zu): Input/output error (probably PTY closed)", ep->rfd,
+		   (void *)ep, len);
+	return 0;
+}
+
+static void on_sitout(struct timer *t)
+{
+	struct endpoint *ep = container_of(t, struct endpoint, sitout);
+
+	if (ep->on_event)
+		ep->on_event(ep, EPOLLIN);
+}
+
+ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err)
+{
+	if (errno == EAGAIN)
+		return ep->drained_is_eof ? 0 : -1;
+	if (errno == EIO && ep->caps & EP_HUP_IS_EOF)
+		return terminal_eio(ep, len, err);
+	/* a program that ended with unread input resets the socket pair: its output is complete */
+	if (errno == ECONNRESET && ep->caps & EP_QUIET_PIPE) {
+		log_info("read(%d, %p, %zu): %m (the program did not read all its input)", ep->rfd,
+			 buf, len);
+		return 0;
+	}
+	err_set(err, errno, "read(%d, %p, %zu)", ep->rfd, buf, len);
+	errno = err->code;
+	return -1;
+}
+
+ssize_t ep_fd_read(struct endpoint *ep, void *buf, size_t len, struct err *err)
+{
+	ssize_t n = fd_read(ep->rfd, ep->rhow, buf, len);
+
+	if (n == -1)
+		return ep_fd_read_failed(ep, buf, len, err);
+	ep->eio_since_ns = 0;
+	return n;
+}
+
+ssize_t ep_fd_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err)
+{
+	ssize_t n = fd_writev(ep->wfd, ep->whow, iov, niov);
+	size_t len = 0;
+
+	if (n >= 0 || errno == EAGAIN)
+		return n;
+	for (int i = 0; i < niov; i++)
+		len += iov[i].iov_len;
+	err_set(err, errno, "write(%d, %p, %zu)", ep->wfd, niov ? iov[0].iov_base : NULL, len);
+	errno = err->code;
+	return -1;
+}
+
+static void close_write(struct endpoint *ep)
+{
+	endpoint_want(ep, 0, EPOLLOUT);
+	if (ep->wfd == ep->rfd) {
+		endpoint_want(ep, 0, EPOLLIN);
+		ep->rfd = -1;
+	}
+	if (!(ep->caps & EP_KEEP_OPEN))
+		fd_close(&ep->wfd);
+	ep->wfd = -1;
+}
+
+void ep_fd_shut_write(struct endpoint *ep)
+{
+	enum shut_how how = ep->conf->flow.shut;
+
+	if (ep->wfd == -1)
+		return;
+	switch (how == SHUT_DEFAULT ? ep->half_close : how) {
+	case SHUT_DEFAULT:
+	case SHUT_NONE:
+		break;
+	case SHUT_DOWN:
+		log_info("shutdown(%d, %d)", ep->wfd, SHUT_WR);
+		if (shutdown(ep->wfd, SHUT_WR) == -1)
+			log_info("shutdown(%d, %d): %m", ep->wfd, SHUT_WR);
+		break;
+	case SHUT_CLOSE:
+		close_write(ep);
+		break;
+	case SHUT_NULL:
+		log_info("sending an empty packet on %d", ep->wfd);
+		if (send(ep->wfd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+			log_info("send(%d, \"\", 0): %m", ep->wfd);
+		break;
+	}
+}
+
+static void final_shutdown(struct endpoint *ep, int fd)
+{
+	if (fd == -1 || ep->final != FINAL_SHUTDOWN || ep->caps & EP_SHARED ||
+	    ep->conf->flow.end_close)
+		return;
+	log_info("shutdown(%d, %d)", fd, SHUT_RDWR);
+	if (shutdown(fd, SHUT_RDWR) == -1)
+		log_info("shutdown(%d, %d): %m", fd, SHUT_RDWR);
+}
+
+void ep_fd_close(struct endpoint *ep)
+{
+	bool same = ep->rfd == ep->wfd;
+
+	tty_restore(&ep->tty[0]);
+	tty_restore(&ep->tty[1]);
+	final_shutdown(ep, ep->wfd);
+	if (!(ep->caps & EP_KEEP_OPEN)) {
+		fd_close(&ep->wfd);
+		if (!same)
+			fd_close(&ep->rfd);
+	}
+	ep->rfd = ep->wfd = -1;
+}
+
+struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err)
+{
+	int rfd = ep->rfd, wfd = ep->wfd;
+	struct endpoint *twin;
+
+	if (rfd >= 0 && (rfd = fcntl(ep->rfd, F_DUPFD_CLOEXEC, 3)) == -1) {
+		err_set(err, errno, "dup(%d)", ep->rfd);
+		return NULL;
+	}
+	if (ep->wfd == ep->rfd) {
+		wfd = rfd;
+	} else if (wfd >= 0 && (wfd = fcntl(ep->wfd, F_DUPFD_CLOEXEC, 3)) == -1) {
+		err_set(err, errno, "dup(%d)", ep->wfd);
+		fd_close(&rfd);
+		return NULL;
+	}
+	twin = endpoint_fd_new(ep->relay, ep->conf, rfd, wfd);
+	twin->rhow = ep->rhow;
+	twin->whow = ep->whow;
+	twin->caps = (ep->caps & ~(unsigned)EP_KEEP_OPEN) | EP_SHARED;
+	twin->half_close = SHUT_NONE;
+	twin->number = ep->number;
+	return twin;
+}
+
+const struct endpoint_ops ep_fd_ops = {
+	.read = ep_fd_read,
+	.write = ep_fd_write,
+	.shut_write = ep_fd_shut_write,
+	.close = ep_fd_close,
+	.share = ep_fd_share,
+};
+
+static void on_read_watch(struct watch *w, uint32_t events)
+{
+	struct endpoint *ep = container_of(w, struct endpoint, rwatch);
+
+	if (ep->on_event)
+		ep->on_event(ep, events);
+}
+
+static void on_write_watch(struct watch *w, uint32_t events)
+{
+	struct endpoint *ep = container_of(w, struct endpoint, wwatch);
+
+	if (ep->on_event)
+		ep->on_event(ep, events & (EPOLLERR | EPOLLHUP) ? EPOLLOUT | EPOLLERR : events);
+}
+
+/* Sockets and pipes can be spliced; so can files, but for a terminal it makes no sense. */
+static bool can_splice(int fd)
+{
+	switch (fd_kind(fd)) {
+	case FD_FILE:
+	case FD_PIPE:
+		return true;
+	case FD_SOCKET: {
+		int type = 0;
+		socklen_t len = sizeof(type);
+
+		return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+	}
+	default:
+		return false;
+	}
+}
+
+void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
+		   const struct conf *conf, int rfd, int wfd)
+{
+	*ep = (struct endpoint){
+		.ops = ops,
+		.relay = relay,
+		.conf = conf,
+		.rfd = rfd,
+		.wfd = wfd,
+		.half_close = SHUT_NONE,
+		.read_left = conf->flow.readbytes > 0 ? (uint64_t)conf->flow.readbytes : UINT64_MAX,
+		.tty = { { .fd = -1 }, { .fd = -1 } },
+	};
+	watch_init(&ep->rwatch, on_read_watch);
+	watch_init(&ep->wwatch, on_write_watch);
+	timer_init(&ep->sitout, on_sitout);
+	if (rfd >= 0)
+		ep->rhow = fd_how(rfd);
+	if (wfd >= 0)
+		ep->whow = wfd == rfd ? ep->rhow : fd_how(wfd);
+	if (rfd >= 0 && can_splice(rfd))
+		ep->caps |= EP_SPLICE_IN;
+	/* splice refuses files in append mode */
+	if (wfd >= 0 && can_splice(wfd) && !(fcntl(wfd, F_GETFL) & O_APPEND))
+		ep->caps |= EP_SPLICE_OUT;
+}
+
+struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd)
+{
+	struct endpoint *ep = xmalloc(sizeof(*ep));
+
+	endpoint_init(ep, &ep_fd_ops, relay, conf, rfd, wfd);
+	return ep;
+}
+
+void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off)
+{
+	struct loop *loop = ep->relay->loop;
+	uint32_t want = (ep->want | on) & ~off;
+
+	if (want == ep->want)
+		return;
+	ep->want = want;
+	if (ep->rfd == ep->wfd) {
+		loop_watch(loop, &ep->rwatch, ep->rfd, want);
+		return;
+	}
+	if (ep->rfd >= 0)
+		loop_watch(loop, &ep->rwatch, ep->rfd, want & EPOLLIN);
+	if (ep->wfd >= 0)
+		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
+}
+
+struct free_later {
+	struct deferred deferred;
+	struct endpoint *ep;
+};
+
+static void free_now(struct deferred *d)
+{
+	struct free_later *f = container_of(d, struct free_later, deferred);
+
+	free(f->ep);
+	free(f);
+}
+
+void endpoint_free(struct endpoint *ep)
+{
+	struct free_later *f;
+
+	if (!ep)
+		return;
+	endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
+	loop_timer_stop(ep->relay->loop, &ep->sitout);
+	ep->on_event = NULL;
+	if (ep->proc)
+		proc_release(ep->proc, ep->caps & EP_SHARED || ep->conf->flow.end_close);
+	ep->proc = NULL;
+	ep->ops->close(ep);
+	leftovers_remove(&ep->left);
+	f = xcalloc(1, sizeof(*f));
+	f->ep = ep;
+	loop_defer(ep->relay->loop, &f->deferred, free_now);
+}
+
+/* A dual address: reads go to one endpoint, writes to another. */
+struct dual {
+	struct endpoint ep;
+	struct endpoint *in, *out;
+};
+
+static ssize_t dual_read(struct endpoint *ep, void *buf, size_t len, struct err *err)
+{
+	struct endpoint *in = ((struct dual *)ep)->in;
+
+	in->drained_is_eof |= ep->drained_is_eof;
+	return in->ops->read(in, buf, len, err);
+}
+
+static ssize_t dual_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err)
+{
+	struct endpoint *out = ((struct dual *)ep)->out;
+
+	return out->ops->write(out, iov, niov, err);
+}
+
+static long dual_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
+{
+	struct endpoint *in = ((struct dual *)ep)->in;
+
+	return in->ops->recv_batch(in, b, max, err);
+}
+
+static int dual_send(struct endpoint *ep, struct batch *b, struct err *err)
+{
+	struct endpoint *out = ((struct dual *)ep)->out;
+
+	return out->ops->send_batch(out, b, err);
+}
+
+static void dual_shut(struct endpoint *ep)
+{
+	struct endpoint *out = ((struct dual *)ep)->out;
+
+	endpoint_want(ep, 0, EPOLLOUT);
+	out->ops->shut_write(out);
+	ep->wfd = out->wfd;
+}
+
+static void dual_close(struct endpoint *ep)
+{
+	struct dual *d = (struct dual *)ep;
+
+	endpoint_free(d->in);
+	endpoint_free(d->out);
+}
+
+static void dual_report(struct endpoint *ep)
+{
+	struct dual *d = (struct dual *)ep;
+
+	if (d->in->ops->report)
+		d->in->ops->report(d->in);
+	if (d->out->ops->report)
+		d->out->ops->report(d->out);
+}
+
+static const struct endpoint_ops dual_ops = {
+	.read = dual_read,
+	.write = dual_write,
+	.recv_batch = dual_recv,
+	.send_batch = dual_send,
+	.shut_write = dual_shut,
+	.close = dual_close,
+	.report = dual_report,
+};
+
+struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)
+{
+	struct dual *d = xcalloc(1, sizeof(*d));
+	unsigned in_caps = EP_DGRAM_IN | EP_SPLICE_IN | EP_HUP_IS_EOF;
+	unsigned out_caps = EP_DGRAM_OUT | EP_SPLICE_OUT | EP_NEVER_WRITABLE;
+
+	endpoint_init(&d->ep, &dual_ops, in->relay, in->conf, in->rfd, out->wfd);
+	d->in = in;
+	d->out = out;
+	d->ep.rhow = in->rhow;
+	d->ep.whow = out->whow;
+	d->ep.caps = (in->caps & in_caps) | (out->caps & out_caps) |
+		     ((in->caps | out->caps) & EP_QUIET_PIPE);
+	d->ep.read_left = in->read_left;
+	d->ep.number = in->number;
+	/* the session watches one program per end: the one that is read from first */
+	d->ep.proc = in->proc ? in->proc : out->proc;
+	*(in->proc ? &in->proc : &out->proc) = NULL;
+	return &d->ep;
+}

@@ -1,0 +1,126 @@
+/* endpoint.h - a live end of a session
+ *
+ * An endpoint is a vtable and one or two descriptors. Files, pipes, terminals and stream sockets
+ * use the defaults (ep_fd_*); datagram sockets, programs and dual addresses bring their own. The
+ * session owns its endpoints; an endpoint owns its descriptors unless caps say otherwise. */
+#ifndef RELAY_ENDPOINT_H
+#define RELAY_ENDPOINT_H
+
+#include "base/err.h"
+#include "ev/loop.h"
+#include "opt/opt.h"
+#include "sys/fd.h"
+#include "sys/netaddr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct batch;
+struct endpoint;
+struct proc;
+struct relay;
+struct str;
+
+enum ep_caps {
+	EP_DGRAM_IN = 1, /* reads deliver datagrams: recv_batch */
+	EP_DGRAM_OUT = 2, /* each write is one datagram: send_batch */
+	EP_SPLICE_IN = 4, /* rfd may be spliced from */
+	EP_SPLICE_OUT = 8, /* wfd may be spliced to */
+	EP_NEVER_WRITABLE = 16, /* STALL: nothing can ever be written */
+	EP_KEEP_OPEN = 32, /* descriptors belong to others: never closed (STDIO, FD) */
+	EP_QUIET_PIPE = 64, /* a program: not reading its input is normal */
+	EP_SHARED = 128, /* another session uses the same end: close means plain close */
+	EP_HUP_IS_EOF = 256, /* a terminal's EIO means that the other side was closed */
+	EP_BOTH_FDS = 512, /* rfd and wfd are the same descriptor */
+};
+
+/* What happens to the descriptors at the very end. */
+enum ep_final { FINAL_CLOSE, FINAL_SHUTDOWN };
+
+struct endpoint_ops {
+	/* As readv(2)/writev(2): bytes, 0 at end of file (read), or -1 with errno; EAGAIN when it
+	 * would block. @err is filled for every errno but EAGAIN. */
+	ssize_t (*read)(struct endpoint *ep, void *buf, size_t len, struct err *err);
+	ssize_t (*write)(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err);
+	/* Datagrams: fill the empty batch @b with at most @max; > 0 packets, 0 end of file, -1 as
+	 * above. Refused packets are already marked. */
+	long (*recv_batch)(struct endpoint *ep, struct batch *b, size_t max, struct err *err);
+	/* Send packets from b->next on, advancing it; 0 when all are gone, -1 as above. */
+	int (*send_batch)(struct endpoint *ep, struct batch *b, struct err *err);
+	/* No more will be written (the other side's end of file). */
+	void (*shut_write)(struct endpoint *ep);
+	/* Release everything but the memory; called once. */
+	void (*close)(struct endpoint *ep);
+	/* Add lines about refused and lost data to the statistics, or NULL. */
+	void (*report)(struct endpoint *ep);
+	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
+	 * the kind cannot be shared. */
+	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
+};
+
+/* What has to be undone in the file system when an address is closed. Owned by the process that
+ * made it: forked copies never remove anything. */
+struct leftovers {
+	char *unlink_path; /* entry to remove, or NULL */
+	char *link_path; /* symbolic link to remove (pty), or NULL */
+	char *lock_path; /* lock file to remove, or NULL */
+	pid_t owner;
+};
+
+void leftovers_remove(struct leftovers *l);
+
+struct endpoint {
+	const struct endpoint_ops *ops;
+	struct relay *relay;
+	const struct conf *conf; /* of the half it was opened from */
+	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
+	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
+	void (*on_event)(struct endpoint *ep, uint32_t events); /* the session's */
+	void *owner; /* the session */
+	int rfd, wfd; /* -1: not open in this direction */
+	enum fd_how rhow, whow;
+	unsigned caps; /* enum ep_caps */
+	enum shut_how half_close; /* what shut_write does */
+	enum ep_final final;
+	unsigned number; /* 1 or 2, in records */
+	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
+	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
+	struct tty_saved tty[2];
+	struct leftovers left;
+	struct proc *proc; /* program behind it, or NULL */
+	struct timer sitout; /* EIO of a terminal is tolerated until this */
+	int64_t eio_since_ns; /* 0: none seen */
+};
+
+/* Defaults for plain descriptors. */
+extern const struct endpoint_ops ep_fd_ops;
+ssize_t ep_fd_read(struct endpoint *ep, void *buf, size_t len, struct err *err);
+/* What a failed read (errno) means for this end: 0 end of file, -1 with errno and @err. */
+ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err);
+ssize_t ep_fd_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err);
+void ep_fd_shut_write(struct endpoint *ep);
+void ep_fd_close(struct endpoint *ep);
+struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
+
+/* Set up the common part of an endpoint that the caller has allocated (it may be embedded at the
+ * beginning of a larger structure; endpoint_free() frees it as a whole). Capabilities for splice are
+ * found out from the descriptors. */
+void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
+		   const struct conf *conf, int rfd, int wfd);
+
+/* A plain descriptor endpoint. */
+struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd);
+
+/* Read from @in, write to @out: a dual address. Takes both. */
+struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);
+
+/* Change what is waited for: bits of EPOLLIN and EPOLLOUT to switch on and off. */
+void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);
+
+/* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
+void endpoint_free(struct endpoint *ep);
+
+#endif

@@ -1,0 +1,141 @@
+/* flow.c - one direction of a session, see flow.h */
+#include "relay/flow.h"
+
+#include "base/list.h"
+#include "base/log.h"
+#include "relay/filter.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* The ways to move, best first. */
+static const struct path *const paths[] = { &path_dgram, &path_splice, &path_copy };
+
+static void choose(struct flow *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		if (!paths[i]->fits(f))
+			continue;
+		if (f->path)
+			f->path->idle(f);
+		f->path = paths[i];
+		log_info("moving from %d to %d by %s", f->src->rfd, f->dst->wfd, f->path->name);
+		return;
+	}
+}
+
+void flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
+	       bool from_left)
+{
+	const struct settings *set = &relay->plan->set;
+	int rc;
+
+	*f = (struct flow){ .relay = relay, .src = src, .dst = dst, .pipe = { -1, -1 } };
+	f->filters = filters_new(set, src->conf, dst->conf, from_left, &rc, &f->err);
+	if (rc == -1)
+		f->write_failed = true;
+	f->active = true;
+	choose(f);
+}
+
+/* Before the first byte is taken from the source, the destination must be able to take it: what is
+ * never writable must not make bytes disappear. Later a refused write says it. */
+static bool writable(struct flow *f)
+{
+	struct pollfd p = { .fd = f->dst->wfd, .events = POLLOUT };
+
+	if (f->dst->caps & EP_NEVER_WRITABLE)
+		return false;
+	if (f->checked_writable || f->dst->wfd < 0)
+		return true;
+	if (poll(&p, 1, 0) == 0)
+		return false;
+	f->checked_writable = true;
+	return true;
+}
+
+static void wait_for(struct flow *f, uint32_t what)
+{
+	uint32_t src_off = what & EPOLLIN ? 0 : EPOLLIN, dst_off = what & EPOLLOUT ? 0 : EPOLLOUT;
+
+	f->waiting = (uint8_t)what;
+	endpoint_want(f->src, what & EPOLLIN, src_off);
+	endpoint_want(f->dst, what & EPOLLOUT, dst_off);
+}
+
+enum move_result flow_run(struct flow *f, bool *moved)
+{
+	enum move_result r = MOVE_SOME;
+
+	*moved = false;
+	if (!f->active)
+		return MOVE_END;
+	if (!writable(f)) {
+		wait_for(f, f->dst->caps & EP_NEVER_WRITABLE ? 0 : EPOLLOUT);
+		return MOVE_WANT_WRITE;
+	}
+	for (int i = 0; i < FLOW_QUOTA && r == MOVE_SOME; i++) {
+		r = f->path->move(f);
+		if (r == MOVE_SOME)
+			*moved = true;
+		if (f->no_splice && f->path == &path_splice) {
+			choose(f);
+			r = MOVE_SOME;
+		}
+	}
+	switch (r) {
+	case MOVE_SOME:
+		wait_for(f, flow_pending(f) ? EPOLLOUT : EPOLLIN);
+		break;
+	case MOVE_WANT_READ:
+		f->path->idle(f);
+		wait_for(f, EPOLLIN);
+		break;
+	case MOVE_WANT_WRITE:
+		wait_for(f, EPOLLOUT);
+		break;
+	case MOVE_END:
+	case MOVE_QUIET:
+	case MOVE_FAIL:
+		wait_for(f, 0);
+		break;
+	}
+	return r;
+}
+
+size_t flow_pending(const struct flow *f)
+{
+	return f->path ? f->path->pending(f) : 0;
+}
+
+void flow_stop(struct flow *f)
+{
+	if (f->active)
+		wait_for(f, 0);
+	f->active = false;
+	if (f->path)
+		f->path->idle(f);
+	filters_free(f->filters);
+	f->filters = NULL;
+}
+
+void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
+{
+	f->packets += packets;
+	f->bytes += bytes;
+	log_info("transferred %llu bytes from %d to %d", (unsigned long long)bytes, f->src->rfd,
+		 f->dst->wfd);
+}
+
+enum move_result flow_write_failed(struct flow *f)
+{
+	int code = f->err.code;
+
+	if ((code == EPIPE || code == ECONNRESET) && f->dst->caps & EP_QUIET_PIPE) {
+		log_info("%s (the program does not read its input)", f->err.text);
+		return MOVE_QUIET;
+	}
+	f->write_failed = true;
+	return MOVE_FAIL;
+}

@@ -1,0 +1,88 @@
+/* flow.h - one direction of a session
+ *
+ * A flow moves bytes or datagrams from one endpoint to another. It picks the first path both ends
+ * allow (splice, datagrams, copy), keeps what the destination cannot take yet, and moves a bounded
+ * amount per turn. End of file, timeouts and half-close belong to session.c. */
+#ifndef RELAY_FLOW_H
+#define RELAY_FLOW_H
+
+#include "base/err.h"
+#include "relay/endpoint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct batch;
+struct filters;
+struct flow;
+struct relay;
+
+enum move_result {
+	MOVE_SOME, /* something was transferred */
+	MOVE_WANT_READ, /* nothing to read now */
+	MOVE_WANT_WRITE, /* the destination cannot take more now */
+	MOVE_END, /* end of file, everything delivered */
+	MOVE_QUIET, /* the destination does not want it: a program that does not read */
+	MOVE_FAIL, /* flow->err has the sentence */
+};
+
+/* A way to move. Paths are tried in the order of the table in flow.c. */
+struct path {
+	const char *name;
+	bool (*fits)(const struct flow *f);
+	enum move_result (*move)(struct flow *f);
+	/* give borrowed things back when nothing is in flight, or drop them at the end */
+	void (*idle)(struct flow *f);
+	size_t (*pending)(const struct flow *f); /* bytes read but not yet written */
+};
+
+extern const struct path path_splice, path_dgram, path_copy;
+
+struct flow {
+	struct relay *relay;
+	struct endpoint *src, *dst;
+	const struct path *path;
+	struct filters *filters; /* NULL: nobody needs to see the bytes */
+	bool active; /* this direction exists and has not ended */
+	bool end_seen; /* the source is at its end, some bytes still wait */
+	bool write_failed; /* err is about the destination */
+	uint8_t waiting; /* EPOLLIN: for the source, EPOLLOUT: for the destination */
+	bool checked_writable; /* the destination was found writable once */
+	uint64_t packets, bytes; /* written */
+	/* copy path */
+	uint8_t *buf;
+	size_t buf_len, off, len; /* buf[off..off+len) waits */
+	/* splice path */
+	int pipe[2];
+	size_t in_pipe;
+	bool no_splice; /* the kernel refused it here */
+	/* datagram path */
+	struct batch *batch;
+	size_t part; /* bytes of the first waiting packet already written (streams) */
+	struct err err;
+};
+
+void flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
+	       bool from_left);
+
+/* Move until there is nothing to do, or the quota of this turn is used up (then the result is
+ * MOVE_SOME and the flow stays ready). Adjusts what the endpoints wait for. @moved tells whether
+ * anything was transferred. */
+enum move_result flow_run(struct flow *f, bool *moved);
+
+/* Bytes read but not yet written. */
+size_t flow_pending(const struct flow *f);
+
+/* Stop: give everything back; pending bytes are dropped (tell the user before). */
+void flow_stop(struct flow *f);
+
+/* Count a transfer and announce it at info level. */
+void flow_count(struct flow *f, uint64_t packets, uint64_t bytes);
+
+/* Note a failed write: quiet for programs, else MOVE_FAIL. */
+enum move_result flow_write_failed(struct flow *f);
+
+#define FLOW_QUOTA 16 /* moves per turn */
+
+#endif

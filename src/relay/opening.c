@@ -1,0 +1,448 @@
+/* opening.c - the step runner, see opening.h */
+#include "relay/opening.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/lock.h"
+#include "relay/proc.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void run(struct opening *o);
+
+const char *mode_word(enum open_mode mode)
+{
+	static const char *const word[] = { "reading and writing", "reading", "writing" };
+
+	return word[mode];
+}
+
+const char *type_name(const struct addr_type *t, size_t i, char *buf, size_t cap)
+{
+	const char *p = t->names;
+	size_t len;
+
+	while (i--) {
+		p = strchr(p, ' ');
+		if (!p)
+			return NULL;
+		p++;
+	}
+	len = strcspn(p, " ");
+	if (len >= cap)
+		len = cap - 1;
+	memcpy(buf, p, len);
+	buf[len] = '\0';
+	return buf;
+}
+
+const char *opening_param(const struct opening *o, size_t i)
+{
+	return i < o->half->nparams ? o->half->param[i] : "";
+}
+
+void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns)
+{
+	if (fd >= 0)
+		loop_watch(o->relay->loop, &o->watch, fd, events);
+	if (due_ns)
+		loop_timer(o->relay->loop, &o->timer, due_ns);
+}
+
+static void stop_waiting(struct opening *o)
+{
+	loop_watch(o->relay->loop, &o->watch, o->watch.fd, 0);
+	loop_timer_stop(o->relay->loop, &o->timer);
+}
+
+/* Undo what the steps of one attempt have made. */
+static void drop_attempt(struct opening *o)
+{
+	stop_waiting(o);
+	resolve_cancel(&o->job);
+	if (o->impl)
+		o->impl_free(o->impl);
+	o->impl = NULL;
+	tty_restore(&o->tty[0]);
+	tty_restore(&o->tty[1]);
+	if (o->fd2 != o->target.fd)
+		fd_close(&o->fd2);
+	fd_close(&o->target.fd);
+	o->fd2 = -1;
+	if (o->proc)
+		proc_release(o->proc, false);
+	o->proc = NULL;
+}
+
+static void free_now(struct deferred *d)
+{
+	struct opening *o = container_of(d, struct opening, deferred);
+
+	vars_done(&o->vars);
+	free(o->host);
+	free(o);
+}
+
+static void dispose(struct opening *o)
+{
+	list_del(&o->node);
+	drop_attempt(o);
+	leftovers_remove(&o->left);
+	endpoint_free(o->dual_in);
+	loop_defer(o->relay->loop, &o->deferred, free_now);
+}
+
+void opening_cancel(struct opening *o)
+{
+	dispose(o);
+}
+
+static void on_watch(struct watch *w, uint32_t events)
+{
+	(void)events;
+	run(container_of(w, struct opening, watch));
+}
+
+static void on_timer(struct timer *t)
+{
+	run(container_of(t, struct opening, timer));
+}
+
+/* ---- steps that every type has ---- */
+
+static enum step_result step_locks(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
+
+	if (!name || o->left.lock_path)
+		return STEP_DONE;
+	switch (lock_take(name, err)) {
+	case LOCK_TAKEN:
+		o->left.lock_path = xstrdup(name);
+		o->left.owner = getpid();
+		return STEP_DONE;
+	case LOCK_HELD:
+		if (c->flow.lockfile) {
+			err_set(err, 0, "could not obtain lock \"%s\"", name);
+			return STEP_FAIL;
+		}
+		log_at(o->waiting == STEP_AGAIN ? LV_INFO : LV_NOTICE, "waiting for lock \"%s\"",
+		       name);
+		opening_wait(o, -1, 0, loop_now(o->relay->loop) + NSEC_PER_SEC);
+		return STEP_AGAIN;
+	default:
+		return STEP_FAIL;
+	}
+}
+
+static enum step_result step_early(struct opening *o, struct err *err)
+{
+	return ident_apply(&o->half->conf.ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+/* Process options at the end of opening act on this process only if it serves one session. */
+static bool acts_on_us(const struct opening *o)
+{
+	return !(o->half->type->flags & TYPE_PROGRAM) && !o->relay->many;
+}
+
+static enum step_result step_late_ident(struct opening *o, struct err *err)
+{
+	if (acts_on_us(o) && ident_apply(&o->half->conf.ident, ID_LATE, err) == -1)
+		return STEP_FAIL;
+	return STEP_DONE;
+}
+
+static enum step_result step_privileges(struct opening *o, struct err *err)
+{
+	const struct ident_user *u;
+
+	if (!acts_on_us(o))
+		return STEP_DONE;
+	if (ident_apply(&o->half->conf.ident, ID_LATE2, err) == -1)
+		return STEP_FAIL;
+	u = ident_user(&o->half->conf.ident);
+	if (u) { /* this process is one session: its environment is the session's */
+		setenv("USER", u->name, 1);
+		setenv("LOGNAME", u->name, 1);
+		setenv("HOME", u->home, 1);
+		setenv("SHELL", u->shell, 1);
+	}
+	return STEP_DONE;
+}
+
+static const struct step prologue[] = {
+	{ step_locks, PH_INIT },
+	{ step_early, PH_EARLY },
+	STEP_END,
+};
+
+static const struct step epilogue[] = {
+	{ NULL, PH_LATE },
+	{ step_late_ident, PH_NONE },
+	{ step_privileges, PH_LATE2 },
+	STEP_END,
+};
+
+static bool at_end(const struct step *s)
+{
+	return !s->run && s->after == PH_NONE;
+}
+
+/* ---- outcome ---- */
+
+static void give_up(struct opening *o, struct err *err)
+{
+	opening_done_fn *done = o->done;
+
+	if (o->relay->plan->set.sloppy)
+		err->status = 255;
+	dispose(o);
+	done(o, NULL, NULL, err);
+}
+
+static void open_second_half(struct opening *o, struct endpoint *in);
+
+static void succeed(struct opening *o)
+{
+	const struct addr_type *type = o->half->type;
+	struct endpoint *ep = NULL;
+	struct source *src = NULL;
+	struct err err;
+
+	if (o->half->conf.listen.fork && type->source && !o->dual_in)
+		src = type->source(o, &err);
+	else
+		ep = type->make(o, &err);
+	if (!ep && !src) {
+		give_up(o, &err);
+		return;
+	}
+	o->target.fd = o->fd2 = -1;
+	o->impl = NULL;
+	if (src) {
+		src->left = o->left;
+	} else {
+		ep->number = o->number;
+		ep->left = o->left;
+		ep->tty[0] = o->tty[0];
+		ep->tty[1] = o->tty[1];
+		ep->proc = o->proc;
+		if (o->proc)
+			o->proc->number = o->number;
+	}
+	o->proc = NULL;
+	o->left = (struct leftovers){ 0 };
+	o->tty[0].fd = o->tty[1].fd = -1;
+	if (ep && o->side) {
+		open_second_half(o, ep);
+		return;
+	}
+	if (ep && o->dual_in) {
+		ep = endpoint_dual_new(o->dual_in, ep);
+		ep->number = o->number;
+		o->dual_in = NULL;
+	}
+	dispose(o);
+	o->done(o, ep, src, NULL);
+}
+
+/* Which levels the failures of one attempt get: connecting types warn with the last target and then
+ * say an error that names the address as written. */
+static void log_target_failure(struct opening *o, const struct err *err, bool last)
+{
+	log_err(last ? LV_WARN : LV_NOTICE, err);
+}
+
+static void final_connect_error(const struct opening *o, struct err *err)
+{
+	char hint[ERR_TEXT_LEN];
+
+	memcpy(hint, err->hint, sizeof(hint));
+	err_set(err, err->code, "%s:%s:%s", o->half->keyword, opening_param(o, 0),
+		opening_param(o, 1));
+	memcpy(err->hint, hint, sizeof(hint));
+}
+
+static void failed(struct opening *o, struct err *err)
+{
+	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code;
+	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
+	bool retry = o->retries_left != 0 && err->code;
+
+	drop_attempt(o);
+	if (connects)
+		log_target_failure(o, err, !next && !retry);
+	if (next) {
+		o->remote_i++;
+		o->step = o->half->type->steps + o->remote_step;
+		run(o);
+		return;
+	}
+	if (retry) {
+		if (!connects)
+			log_err(LV_INFO, err);
+		if (o->retries_left > 0)
+			o->retries_left--;
+		o->step = o->half->type->steps;
+		o->epilogue = false;
+		o->remote_i = o->remote_step = 0;
+		o->waiting = STEP_AGAIN;
+		opening_wait(o, -1, 0,
+			     loop_now(o->relay->loop) + o->half->conf.retry.interval_ns);
+		return;
+	}
+	if (connects)
+		final_connect_error(o, err);
+	give_up(o, err);
+}
+
+/* ---- running ---- */
+
+/* One step and the options of its phase, inside the ambient state of the address. */
+static enum step_result run_step(struct opening *o, struct err *err)
+{
+	const struct conf *conf = &o->half->conf;
+	struct ident_saved saved;
+	enum step_result r = STEP_DONE;
+
+	if (ident_enter(&conf->ident, &saved, err) == -1)
+		return STEP_FAIL;
+	if (o->step->run)
+		r = o->step->run(o, err);
+	if ((r == STEP_DONE || r == STEP_WAIT) && o->step->after != PH_NONE) {
+		struct tty_edit edit = { 0 };
+
+		o->target.tty = &edit;
+		if (opts_apply(&o->half->opts, o->step->after, &o->target, err) == -1)
+			r = STEP_FAIL;
+		/* bidirectional stdio: the write side is a descriptor of its own */
+		if (r != STEP_FAIL && o->fd2 >= 0 && o->fd2 != o->target.fd) {
+			struct target second = o->target;
+			struct tty_edit edit2 = { 0 };
+
+			second.fd = o->fd2;
+			second.tty = &edit2;
+			if (opts_apply(&o->half->opts, o->step->after, &second, err) == -1)
+				r = STEP_FAIL;
+		}
+		o->target.tty = NULL;
+	}
+	ident_leave(&saved);
+	return r;
+}
+
+static bool next_list(struct opening *o)
+{
+	if (o->epilogue)
+		return false;
+	if (o->step >= prologue && o->step < prologue + ARRAY_SIZE(prologue)) {
+		o->step = o->half->type->steps;
+	} else {
+		o->step = epilogue;
+		o->epilogue = true;
+	}
+	return true;
+}
+
+static void run(struct opening *o)
+{
+	struct err err = { 0 };
+
+	stop_waiting(o);
+	for (;;) {
+		if (at_end(o->step)) {
+			if (!next_list(o)) {
+				succeed(o);
+				return;
+			}
+			continue;
+		}
+		switch (run_step(o, &err)) {
+		case STEP_DONE:
+			o->waiting = STEP_DONE;
+			o->step++;
+			break;
+		case STEP_WAIT:
+			o->waiting = STEP_WAIT;
+			o->step++;
+			return;
+		case STEP_AGAIN:
+			o->waiting = STEP_AGAIN;
+			return;
+		case STEP_FAIL:
+			failed(o, &err);
+			return;
+		}
+	}
+}
+
+static void begin_half(struct opening *o, const struct half *half, enum open_mode mode)
+{
+	const struct addr_type *type = half->type;
+
+	o->half = half;
+	o->mode = mode;
+	o->step = prologue;
+	o->epilogue = false;
+	o->target = (struct target){ .fd = -1, .family = type->net.family };
+	if (type->flags & TYPE_ENTRY && half->nparams)
+		o->target.path = half->param[0];
+	o->fd2 = -1;
+	o->remote_i = o->remote_step = 0;
+	o->local = (struct netaddr){ 0 };
+	o->retries_left = half->conf.retry.forever ? -1 : half->conf.retry.retry;
+	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes)) {
+		static const char *const word[] = { "read-write", "read-only", "write-only" };
+
+		log_warn("address is opened in %s mode but only supports %s", word[mode],
+			 type->reads ? "read-only" : "write-only");
+	}
+}
+
+static void open_second_half(struct opening *o, struct endpoint *in)
+{
+	const struct half *half = &o->side->half[1];
+
+	o->side = NULL;
+	o->dual_in = in;
+	begin_half(o, half, MODE_WRITE);
+	run(o);
+}
+
+void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
+		   unsigned number, const struct vars *vars, opening_done_fn *done, void *arg)
+{
+	struct opening *o = xcalloc(1, sizeof(*o));
+	const struct half *half = &side->half[0];
+
+	o->relay = relay;
+	o->number = number;
+	o->done = done;
+	o->arg = arg;
+	o->job.fd = -1;
+	o->tty[0].fd = o->tty[1].fd = -1;
+	watch_init(&o->watch, on_watch);
+	timer_init(&o->timer, on_timer);
+	if (vars)
+		vars_copy(&o->vars, vars);
+	list_add_tail(&relay->openings, &o->node);
+	if (side->nhalves == 2) {
+		if (mode == MODE_RW) {
+			o->side = side;
+			mode = MODE_READ;
+		} else {
+			log_warn("unidirectional open of dual address");
+			half = &side->half[mode == MODE_READ ? 0 : 1];
+		}
+	}
+	begin_half(o, half, mode);
+	run(o);
+}

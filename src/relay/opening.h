@@ -1,0 +1,149 @@
+/* opening.h - opening an address: a list of small steps
+ *
+ * An opening runs the steps of its address type one after another and applies, behind each, the
+ * options of the phase named beside it. A step that must wait says so and is resumed at the next
+ * one (or at itself) when its descriptor is ready or its time has come. The runner knows retry,
+ * interval, forever, several addresses per name, and what holds only while an address is being
+ * opened; it knows nothing of any type. */
+#ifndef RELAY_OPENING_H
+#define RELAY_OPENING_H
+
+#include "ev/loop.h"
+#include "relay/endpoint.h"
+#include "relay/plan.h"
+#include "relay/vars.h"
+#include "sys/resolve.h"
+
+struct opening;
+struct source;
+
+enum step_result {
+	STEP_DONE,
+	STEP_WAIT, /* resume at the next step when o->watch or o->timer fires */
+	STEP_AGAIN, /* resume at this step then */
+	STEP_FAIL,
+};
+
+struct step {
+	enum step_result (*run)(struct opening *o, struct err *err); /* may be NULL */
+	enum phase after; /* options applied when the step is done; PH_NONE: none */
+};
+
+#define STEP_END { NULL, PH_NONE }
+
+enum type_flag {
+	TYPE_CONNECTS = 1, /* tries address after address and words failures as connecting types do */
+	TYPE_PROGRAM = 2, /* late process options belong to the child */
+	TYPE_NO_USAGE = 4, /* parameter errors have no usage part (STDIO, FD) */
+	TYPE_PASSIVE = 8, /* resolves its own side: fixed IP version */
+	TYPE_ENTRY = 16, /* the first parameter is the path of a file-system entry */
+	TYPE_TRANSPARENT = 32, /* data is not transformed: nofork may follow it */
+};
+
+/* An address type: one row. */
+struct addr_type {
+	const char *names; /* canonical first, then aliases, separated by one blank */
+	const char *syntax; /* ":<host>:<port>" */
+	const char *help; /* one sentence for the manual */
+	uint64_t groups; /* options it takes, besides GROUPS_EVERYWHERE */
+	bool reads, writes; /* directions it supports */
+	size_t min_params, max_params;
+	struct {
+		int family, type, protocol;
+	} net;
+	unsigned flags; /* enum type_flag */
+	const struct step *steps;
+	/* build the endpoint when all steps are done; takes o->fd, o->fd2 */
+	struct endpoint *(*make)(struct opening *o, struct err *err);
+	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
+	struct source *(*source)(struct opening *o, struct err *err);
+	const char *unavailable; /* why it cannot be used in this build, or NULL */
+};
+
+/* Told exactly once: an endpoint, or a source (option fork), or a failure with its sentence. */
+typedef void opening_done_fn(struct opening *o, struct endpoint *ep, struct source *src,
+			     struct err *err);
+
+struct opening {
+	struct relay *relay;
+	const struct half *half;
+	enum open_mode mode;
+	unsigned number; /* 1 or 2 */
+	struct list node; /* in relay->openings */
+	/* what the steps work on */
+	const struct step *step;
+	struct target target; /* target.fd: the descriptor */
+	int fd2; /* second descriptor (write side), or -1 */
+	struct addr_list remote; /* where to */
+	size_t remote_i;
+	size_t remote_step; /* failing steps behind this one try the next address; 0: no list */
+	struct netaddr local; /* bind address; len 0: none */
+	int ip_protocol; /* raw sockets */
+	char *host; /* copy of the host being looked up, or NULL */
+	struct resolve_req req; /* the question */
+	struct resolve_job job;
+	struct vars vars; /* variables learned here, and those of the other side before it */
+	struct leftovers left;
+	struct tty_saved tty[2];
+	struct proc *proc; /* program started */
+	void *impl; /* the type's own state */
+	void (*impl_free)(void *impl);
+	/* waiting */
+	struct watch watch;
+	struct timer timer;
+	struct deferred deferred;
+	enum step_result waiting;
+	bool epilogue; /* the type's steps are done */
+	int64_t retries_left; /* -1: for ever */
+	struct err first_err;
+	opening_done_fn *done;
+	void *arg;
+	/* dual addresses */
+	struct endpoint *dual_in; /* the half to read from, already open */
+	const struct side *side; /* whose second half follows, or NULL */
+};
+
+/* Begin to open @side; @done is called from within or later, then the opening is gone. @vars: what
+ * is known so far (copied), or NULL. @number: 1 left, 2 right. */
+void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
+		   unsigned number, const struct vars *vars, opening_done_fn *done, void *arg);
+
+/* Give up; @done is not called. */
+void opening_cancel(struct opening *o);
+
+/* Wait for @events on @fd or until @due_ns (either may be absent: fd -1, due_ns 0). */
+void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns);
+
+/* "reading", "writing", "reading and writing" */
+const char *mode_word(enum open_mode mode);
+
+/* Name of a type or of any alias of it: the @i-th, copied into @buf; NULL when there are fewer. */
+const char *type_name(const struct addr_type *t, size_t i, char *buf, size_t cap);
+
+/* Parameter @i of the address, "" when absent. */
+const char *opening_param(const struct opening *o, size_t i);
+
+/* ---- shared steps (steps.c) ---- */
+
+/* Look the target up: parameters 0 (host) and 1 (service). Passive types: fixed IP version. */
+enum step_result step_resolve_target(struct opening *o, struct err *err);
+/* Look the local address up: bind host, parameter 0 is the service. */
+enum step_result step_resolve_local(struct opening *o, struct err *err);
+/* Collect the answer: o->remote, or o->local. */
+enum step_result step_resolved(struct opening *o, struct err *err);
+enum step_result step_resolved_local(struct opening *o, struct err *err);
+/* Look up option bind of clients ("host", ":port", "host:port"), sourceport. */
+enum step_result step_resolve_bind(struct opening *o, struct err *err);
+/* socket(2) for the current target or local address. */
+enum step_result step_socket(struct opening *o, struct err *err);
+/* bind(2) to o->local if there is one; of clients also by option lowport. */
+enum step_result step_bind(struct opening *o, struct err *err);
+enum step_result step_bind_client(struct opening *o, struct err *err);
+/* connect(2), and its outcome. */
+enum step_result step_connect(struct opening *o, struct err *err);
+enum step_result step_connected(struct opening *o, struct err *err);
+
+/* AF_* fixed for this opening, or AF_UNSPEC, by type, option pf and settings. */
+int opening_family(const struct opening *o, bool passive);
+
+#endif

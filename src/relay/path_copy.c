@@ -1,0 +1,108 @@
+/* path_copy.c - stream to stream through a buffer
+ *
+ * Reads as much as the buffer holds, lets the filters see it, and writes it out. Dumps show blocks
+ * of -b bytes, so with filters no read takes more than that; without, -b does not matter here and
+ * a large buffer saves system calls. The buffer is borrowed while it holds bytes. */
+#include "relay/filter.h"
+#include "relay/flow.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool fits(const struct flow *f)
+{
+	return !((f->src->caps & EP_DGRAM_IN) || (f->dst->caps & EP_DGRAM_OUT));
+}
+
+static size_t read_size(const struct flow *f)
+{
+	const struct settings *set = &f->relay->plan->set;
+	size_t len = POOL_BUF_LEN;
+
+	if (f->filters || set->plain || set->block > len)
+		len = set->block;
+	return len < f->src->read_left ? len : (size_t)f->src->read_left;
+}
+
+/* Write what waits; MOVE_SOME when all is gone. */
+static enum move_result deliver(struct flow *f)
+{
+	while (f->len) {
+		struct iovec iov = { f->buf + f->off, f->len };
+		ssize_t n = f->dst->ops->write(f->dst, &iov, 1, &f->err);
+
+		if (n == -1)
+			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
+		f->off += (size_t)n;
+		f->len -= (size_t)n;
+		flow_count(f, f->len ? 0 : 1, (uint64_t)n);
+	}
+	return MOVE_SOME;
+}
+
+/* Make room for @len converted bytes, which may be twice as many as were read. */
+static void put(struct flow *f, const uint8_t *data, size_t len)
+{
+	if (len > f->buf_len) {
+		pool_buf_back(&f->relay->pool, f->buf, f->buf_len);
+		f->buf_len = len > POOL_BUF_LEN ? len : POOL_BUF_LEN;
+		f->buf = pool_buf(&f->relay->pool, f->buf_len);
+	}
+	if (data != f->buf)
+		memmove(f->buf, data, len);
+	f->off = 0;
+	f->len = len;
+}
+
+static enum move_result move(struct flow *f)
+{
+	size_t want = read_size(f);
+	const uint8_t *data;
+	enum move_result r;
+	size_t len;
+	ssize_t n;
+
+	r = deliver(f);
+	if (r != MOVE_SOME)
+		return r;
+	if (f->end_seen)
+		return MOVE_END;
+	if (!f->buf) {
+		f->buf_len = want > POOL_BUF_LEN ? want : POOL_BUF_LEN;
+		f->buf = pool_buf(&f->relay->pool, f->buf_len);
+	}
+	n = f->src->ops->read(f->src, f->buf, want, &f->err);
+	if (n == -1)
+		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
+	if (n == 0)
+		return MOVE_END;
+	if (f->src->read_left != UINT64_MAX) {
+		f->src->read_left -= (uint64_t)n;
+		f->end_seen = f->src->read_left == 0;
+	}
+	data = f->buf;
+	len = (size_t)n;
+	if (f->filters) {
+		filters_apply(f->filters, &data, &len);
+		f->end_seen |= f->filters->escaped;
+	}
+	put(f, data, len);
+	r = deliver(f);
+	return r == MOVE_SOME && f->end_seen ? MOVE_END : r;
+}
+
+static void idle(struct flow *f)
+{
+	if (f->buf)
+		pool_buf_back(&f->relay->pool, f->buf, f->buf_len);
+	f->buf = NULL;
+	f->buf_len = f->off = f->len = 0;
+}
+
+static size_t pending(const struct flow *f)
+{
+	return f->len;
+}
+
+const struct path path_copy = { "copying", fits, move, idle, pending };

@@ -1,0 +1,234 @@
+/* path_dgram.c - flows with datagrams at one end or both
+ *
+ * Borders are kept: to a datagram destination each datagram goes out as one, and one block of a
+ * stream (-b bytes) makes one; to a stream datagrams are written whole and in order. Many at a time
+ * where they wait: one system call receives a batch, one sends it. The batch is borrowed while it
+ * holds packets. */
+#include "base/mem.h"
+#include "relay/filter.h"
+#include "relay/flow.h"
+#include "relay/packet.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+static bool fits(const struct flow *f)
+{
+	return f->src->caps & EP_DGRAM_IN || f->dst->caps & EP_DGRAM_OUT;
+}
+
+static struct packet *next_packet(struct batch *b)
+{
+	while (b->next < b->n && b->packet[b->next].drop)
+		b->next++;
+	return b->next < b->n ? &b->packet[b->next] : NULL;
+}
+
+/* Write the waiting packets to a stream, many in one call. */
+static enum move_result deliver_stream(struct flow *f)
+{
+	struct batch *b = f->batch;
+
+	while (next_packet(b)) {
+		struct iovec iov[BATCH_MAX];
+		uint64_t done = 0;
+		int n = 0;
+		ssize_t got;
+
+		for (size_t i = b->next; i < b->n && n < BATCH_MAX; i++) {
+			if (!b->packet[i].drop)
+				iov[n++] = (struct iovec){ b->packet[i].data, b->packet[i].len };
+		}
+		iov[0].iov_base = (uint8_t *)iov[0].iov_base + f->part;
+		iov[0].iov_len -= f->part;
+		got = f->dst->ops->write(f->dst, iov, n, &f->err);
+		if (got == -1)
+			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
+		for (size_t left = (size_t)got + f->part; next_packet(b); done++) {
+			size_t len = b->packet[b->next].len;
+
+			if (left < len) {
+				f->part = left;
+				break;
+			}
+			left -= len;
+			f->part = 0;
+			b->next++;
+			if (!left) {
+				done++;
+				break;
+			}
+		}
+		flow_count(f, done, (uint64_t)got);
+	}
+	return MOVE_SOME;
+}
+
+static enum move_result deliver_dgram(struct flow *f)
+{
+	struct batch *b = f->batch;
+	size_t before = b->next;
+	uint64_t packets = 0, bytes = 0;
+	int rc;
+
+	if (!next_packet(b))
+		return MOVE_SOME;
+	rc = f->dst->ops->send_batch(f->dst, b, &f->err);
+	for (size_t i = before; i < b->next; i++) {
+		if (!b->packet[i].drop) {
+			packets++;
+			bytes += b->packet[i].len;
+		}
+	}
+	if (packets)
+		flow_count(f, packets, bytes);
+	if (rc == 0)
+		return MOVE_SOME;
+	return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
+}
+
+static enum move_result deliver(struct flow *f)
+{
+	if (f->dst->caps & EP_DGRAM_OUT)
+		return deliver_dgram(f);
+	return deliver_stream(f);
+}
+
+/* Run the filters over each packet. Converted bytes move into memory of the batch's own: the
+ * packets are delivered one by one then, so one scratch area is enough. */
+static enum move_result deliver_filtered(struct flow *f)
+{
+	struct batch *b = f->batch;
+
+	while (next_packet(b)) {
+		struct packet *p = &b->packet[b->next];
+		const uint8_t *data = p->data;
+		size_t len = p->len, n = b->n;
+		enum move_result r;
+
+		if (!f->part && p->msg != UINT16_MAX) {
+			bool empty = !len;
+
+			filters_apply(f->filters, &data, &len);
+			p->data = (uint8_t *)data;
+			p->len = (uint32_t)len;
+			p->msg = UINT16_MAX; /* filtered already: a full destination repeats us */
+			f->end_seen |= f->filters->escaped;
+			p->drop = !len && !empty;
+			if (f->filters->escaped) {
+				for (size_t i = b->next + 1; i < b->n; i++)
+					b->packet[i].drop = true;
+			}
+		}
+		if (p->drop)
+			continue;
+		b->n = b->next + 1;
+		r = deliver(f);
+		b->n = n;
+		if (r != MOVE_SOME)
+			return r;
+	}
+	return MOVE_SOME;
+}
+
+/* Limit what was received to what option readbytes still allows. */
+static void limit(struct flow *f)
+{
+	struct batch *b = f->batch;
+
+	for (size_t i = 0; i < b->n && f->src->read_left != UINT64_MAX; i++) {
+		struct packet *p = &b->packet[i];
+
+		if (p->drop)
+			continue;
+		if (f->end_seen) {
+			p->drop = true;
+			continue;
+		}
+		if (p->len > f->src->read_left)
+			p->len = (uint32_t)f->src->read_left;
+		f->src->read_left -= p->len;
+		f->end_seen = f->src->read_left == 0;
+	}
+}
+
+/* Read a stretch of a stream and cut it into datagrams of -b bytes. */
+static long cut_stream(struct flow *f)
+{
+	size_t block = f->relay->plan->set.block, cap;
+	uint8_t *space = batch_space(f->batch, &cap);
+	struct batch *b = f->batch;
+	size_t want = block > cap ? cap : cap / block * block;
+	ssize_t n;
+
+	if (want > f->src->read_left)
+		want = (size_t)f->src->read_left;
+	if (want > BATCH_PACKETS * block)
+		want = BATCH_PACKETS * block;
+	if (f->relay->plan->set.plain && want > block)
+		want = block;
+	n = f->src->ops->read(f->src, space, want, &f->err);
+	if (n <= 0)
+		return n;
+	b->n = b->next = 0;
+	for (size_t at = 0; at < (size_t)n; at += block) {
+		size_t len = (size_t)n - at < block ? (size_t)n - at : block;
+
+		b->packet[b->n++] = (struct packet){ space + at, (uint32_t)len, 0, false };
+	}
+	return (long)b->n;
+}
+
+static enum move_result move(struct flow *f)
+{
+	size_t max = f->relay->plan->set.plain ? 1 : BATCH_MAX;
+	enum move_result r = MOVE_SOME;
+	long n;
+
+	if (!f->batch)
+		f->batch = pool_batch(&f->relay->pool);
+	if (f->batch->next < f->batch->n)
+		r = f->filters ? deliver_filtered(f) : deliver(f);
+	if (r != MOVE_SOME)
+		return r;
+	if (f->end_seen)
+		return MOVE_END;
+	f->batch->n = f->batch->next = 0;
+	if (f->src->caps & EP_DGRAM_IN)
+		n = f->src->ops->recv_batch(f->src, f->batch, max, &f->err);
+	else
+		n = cut_stream(f);
+	if (n == 0)
+		return MOVE_END;
+	if (n == -1)
+		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
+	limit(f);
+	r = f->filters ? deliver_filtered(f) : deliver(f);
+	return r == MOVE_SOME && f->end_seen ? MOVE_END : r;
+}
+
+static void idle(struct flow *f)
+{
+	if (!f->batch)
+		return;
+	f->batch->n = f->batch->next = 0;
+	pool_batch_back(&f->relay->pool, f->batch);
+	f->batch = NULL;
+	f->part = 0;
+}
+
+static size_t pending(const struct flow *f)
+{
+	size_t len = 0;
+
+	for (size_t i = f->batch ? f->batch->next : 0; f->batch && i < f->batch->n; i++) {
+		if (!f->batch->packet[i].drop)
+			len += f->batch->packet[i].len;
+	}
+	return len - f->part;
+}
+
+const struct path path_dgram = { "datagrams", fits, move, idle, pending };

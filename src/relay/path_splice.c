@@ -1,0 +1,164 @@
+/* path_splice.c - stream to stream inside the kernel
+ *
+ * splice(2) moves pages between a pipe and a file or socket. Where neither end is a pipe, a pipe of
+ * our own goes in between, borrowed while bytes are in it. Used only where nobody needs to see the
+ * bytes; where the kernel refuses (EINVAL) the flow goes on by copying. */
+#include "relay/filter.h"
+#include "relay/flow.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#define SPLICE_LEN ((size_t)1 << 20) /* bytes asked for at once; the pipe's capacity limits it */
+
+static bool fits(const struct flow *f)
+{
+	/* between two files the page cache is copied anyway, with less overhead by read and write */
+	return !f->relay->plan->set.plain && !f->filters && !f->no_splice &&
+	       f->src->caps & EP_SPLICE_IN && f->dst->caps & EP_SPLICE_OUT &&
+	       !(fd_kind(f->src->rfd) == FD_FILE && fd_kind(f->dst->wfd) == FD_FILE) &&
+	       f->src->ops->read == ep_fd_read && f->dst->ops->write == ep_fd_write;
+}
+
+static bool is_pipe(int fd)
+{
+	return fcntl(fd, F_GETPIPE_SZ) > 0;
+}
+
+static ssize_t do_splice(int from, int to, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n == -1 && errno == EINTR);
+	return n;
+}
+
+/* The source's errno (or end of file, 0) as a result. */
+static enum move_result source_says(struct flow *f, ssize_t n)
+{
+	if (n == -1 && errno == EINVAL) {
+		f->no_splice = true;
+		return MOVE_SOME;
+	}
+	if (n == -1)
+		n = ep_fd_read_failed(f->src, f, SPLICE_LEN, &f->err);
+	if (n == 0)
+		return MOVE_END;
+	return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
+}
+
+static enum move_result destination_says(struct flow *f, size_t len)
+{
+	if (errno == EAGAIN)
+		return MOVE_WANT_WRITE;
+	err_set(&f->err, errno, "write(%d, %p, %zu)", f->dst->wfd, (void *)f, len);
+	return flow_write_failed(f);
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static size_t allowed(const struct flow *f)
+{
+	return f->src->read_left < SPLICE_LEN ? (size_t)f->src->read_left : SPLICE_LEN;
+}
+
+static enum move_result took(struct flow *f, ssize_t n)
+{
+	if (f->src->read_left != UINT64_MAX) {
+		f->src->read_left -= (uint64_t)n;
+		f->end_seen = f->src->read_left == 0;
+	}
+	return MOVE_SOME;
+}
+
+/* One end is a pipe: no detour. */
+static enum move_result move_direct(struct flow *f)
+{
+	ssize_t n = do_splice(f->src->rfd, f->dst->wfd, allowed(f));
+
+	if (n > 0) {
+		flow_count(f, 1, (uint64_t)n);
+		took(f, n);
+		return f->end_seen ? MOVE_END : MOVE_SOME;
+	}
+	/* EAGAIN stands for an empty source and for a full destination alike; a failing
+	 * destination shows while the source has something to read */
+	if (n == 0 || errno == EINVAL || !readable(f->src->rfd))
+		return source_says(f, n);
+	if (errno == ECONNRESET && f->src->caps & EP_QUIET_PIPE)
+		return source_says(f, n);
+	return destination_says(f, SPLICE_LEN);
+}
+
+static enum move_result drain_pipe(struct flow *f)
+{
+	while (f->in_pipe) {
+		ssize_t n = do_splice(f->pipe[0], f->dst->wfd, f->in_pipe);
+
+		if (n == -1)
+			return destination_says(f, f->in_pipe);
+		f->in_pipe -= (size_t)n;
+		flow_count(f, 1, (uint64_t)n);
+	}
+	return MOVE_SOME;
+}
+
+static enum move_result move_through_pipe(struct flow *f)
+{
+	enum move_result r = drain_pipe(f);
+	ssize_t n;
+
+	if (r != MOVE_SOME)
+		return r;
+	if (f->end_seen)
+		return MOVE_END;
+	if (f->pipe[0] == -1 && pool_pipe(&f->relay->pool, f->pipe) == -1) {
+		f->no_splice = true; /* out of descriptors: copying needs none */
+		return MOVE_SOME;
+	}
+	n = do_splice(f->src->rfd, f->pipe[1], allowed(f));
+	if (n <= 0)
+		return source_says(f, n);
+	f->in_pipe = (size_t)n;
+	took(f, n);
+	r = drain_pipe(f);
+	return r == MOVE_SOME && f->end_seen ? MOVE_END : r;
+}
+
+static enum move_result move(struct flow *f)
+{
+	if (f->in_pipe || !(is_pipe(f->src->rfd) || is_pipe(f->dst->wfd)))
+		return move_through_pipe(f);
+	return move_direct(f);
+}
+
+static void idle(struct flow *f)
+{
+	if (f->pipe[0] == -1)
+		return;
+	if (f->in_pipe) {
+		close(f->pipe[0]);
+		close(f->pipe[1]);
+		f->pipe[0] = f->pipe[1] = -1;
+	} else {
+		pool_pipe_back(&f->relay->pool, f->pipe);
+	}
+	f->in_pipe = 0;
+}
+
+static size_t pending(const struct flow *f)
+{
+	return f->in_pipe;
+}
+
+const struct path path_splice = { "splicing", fits, move, idle, pending };

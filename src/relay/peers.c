@@ -1,0 +1,506 @@
+/* peers.c - one datagram socket, many sessions
+ *
+ * RECVFROM,fork makes a session of every datagram. LISTEN,fork keeps a table of peers: a datagram
+ * finds the session of its sender (and of the local address it was sent to) or begins one, and
+ * replies leave by the same socket from that local address, so there is no moment in which a
+ * stranger's datagram can end up in somebody's session. Sessions of silent peers expire, and their
+ * number is bounded: the longest silent one goes first. */
+#include "base/mem.h"
+#include "relay/ancillary.h"
+#include "relay/dgram.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCHES_PER_TURN 4
+#define TABLE_FIRST 64 /* buckets; doubled when there are more peers than buckets */
+
+/* A peer with a session. */
+struct peer {
+	struct peers *table;
+	struct peer *next; /* in its bucket */
+	struct list age; /* in table->oldest_first */
+	struct netaddr addr, local;
+	uint64_t hash;
+	int64_t last_ns; /* of its last datagram */
+	struct dgram_ep *ep; /* its session's left (or right) end */
+	struct list waiting; /* in table->waiting: no session yet, max-children are active */
+	struct vars vars; /* while waiting */
+};
+
+struct peers {
+	struct source src;
+	struct dgram_sock *sock;
+	struct watch watch;
+	bool per_peer; /* LISTEN; else RECVFROM */
+	struct batch *batch; /* received, not all handed out (while paused) */
+	struct peer **bucket;
+	size_t nbuckets, npeers;
+	struct list oldest_first, waiting;
+	struct timer expiry;
+};
+
+void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	getsockname(sock->fd, &local.any, &local.len);
+	netaddr_text(&local, text);
+	log_switch(listens ? "starting accept loop" : "starting recvfrom loop", true);
+	if (listens && sock->protocol == IPPROTO_UDP)
+		log_notice("listening on UDP %s", text);
+	else if (listens)
+		log_notice("listening on PROTO%d %s", sock->protocol, text);
+	else if (sock->protocol != IPPROTO_UDP && sock->protocol != IPPROTO_UDPLITE &&
+		 netaddr_is_any(&local))
+		log_notice("receiving IP protocol %d", sock->protocol);
+	else
+		log_notice("receiving on %s", text);
+}
+
+/* ---- the table ---- */
+
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * 1099511628211ULL;
+	return h;
+}
+
+static uint64_t hash_addr(uint64_t h, const struct netaddr *a)
+{
+	switch (a->any.sa_family) {
+	case AF_INET:
+		h = hash_bytes(h, &a->in.sin_addr, sizeof(a->in.sin_addr));
+		return hash_bytes(h, &a->in.sin_port, sizeof(a->in.sin_port));
+	case AF_INET6:
+		h = hash_bytes(h, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr));
+		h = hash_bytes(h, &a->in6.sin6_scope_id, sizeof(a->in6.sin6_scope_id));
+		return hash_bytes(h, &a->in6.sin6_port, sizeof(a->in6.sin6_port));
+	default:
+		return hash_bytes(h, a->raw, a->len);
+	}
+}
+
+static uint64_t hash_pair(const struct netaddr *addr, const struct netaddr *local)
+{
+	uint64_t h = hash_addr(14695981039346656037ULL, addr);
+
+	return local->len ? hash_addr(h, local) : h;
+}
+
+static struct peer *find(const struct peers *t, const struct netaddr *addr,
+			 const struct netaddr *local, uint64_t hash)
+{
+	for (struct peer *p = t->bucket[hash & (t->nbuckets - 1)]; p; p = p->next) {
+		if (p->hash == hash && netaddr_same(&p->addr, addr) &&
+		    p->local.len == local->len &&
+		    (!local->len || netaddr_same_host(&p->local, local)))
+			return p;
+	}
+	return NULL;
+}
+
+static void grow(struct peers *t)
+{
+	size_t n = t->nbuckets ? 2 * t->nbuckets : TABLE_FIRST;
+	struct peer **bucket = xcalloc(n, sizeof(*bucket));
+
+	for (size_t i = 0; i < t->nbuckets; i++) {
+		for (struct peer *p = t->bucket[i], *next; p; p = next) {
+			next = p->next;
+			p->next = bucket[p->hash & (n - 1)];
+			bucket[p->hash & (n - 1)] = p;
+		}
+	}
+	free(t->bucket);
+	t->bucket = bucket;
+	t->nbuckets = n;
+}
+
+/* The endpoint of a peer is being closed. */
+static void on_peer_close(struct dgram_ep *d, void *arg)
+{
+	struct peer *p = arg, **at;
+	struct peers *t = p->table;
+
+	d->on_close = NULL;
+	for (at = &t->bucket[p->hash & (t->nbuckets - 1)]; *at != p; at = &(*at)->next)
+		;
+	*at = p->next;
+	t->npeers--;
+	list_del(&p->age);
+	list_del(&p->waiting);
+	vars_done(&p->vars);
+	free(p);
+}
+
+static struct peer *add(struct peers *t, const struct netaddr *addr, const struct netaddr *local,
+			uint64_t hash, struct dgram_ep *ep)
+{
+	struct peer *p = xcalloc(1, sizeof(*p));
+
+	if (t->npeers >= t->nbuckets)
+		grow(t);
+	p->table = t;
+	p->addr = *addr;
+	p->local = *local;
+	p->hash = hash;
+	p->ep = ep;
+	p->next = t->bucket[hash & (t->nbuckets - 1)];
+	t->bucket[hash & (t->nbuckets - 1)] = p;
+	t->npeers++;
+	list_add_tail(&t->oldest_first, &p->age);
+	list_init(&p->waiting);
+	ep->on_close = on_peer_close;
+	ep->arg = p;
+	return p;
+}
+
+static void end_peer(struct peer *p, const char *why)
+{
+	char text[NETADDR_TEXT_LEN];
+	struct session *s = p->ep->ep.owner;
+
+	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
+	if (s)
+		session_end(s, why);
+	else
+		endpoint_free(&p->ep->ep);
+}
+
+static struct peer *oldest(const struct peers *t)
+{
+	return list_empty(&t->oldest_first) ?
+		       NULL :
+		       container_of(t->oldest_first.next, struct peer, age);
+}
+
+static void arm_expiry(struct peers *t)
+{
+	int64_t timeout = t->src.conf->listen.session_timeout_ns;
+	struct peer *p = oldest(t);
+
+	if (timeout > 0 && p && !t->expiry.index)
+		loop_timer(t->src.relay->loop, &t->expiry, p->last_ns + timeout);
+}
+
+/* A session that answers is alive as well: what its flows have moved counts. */
+static int64_t last_activity(const struct peer *p)
+{
+	const struct session *s = p->ep->ep.owner;
+
+	return s && s->last_active_ns > p->last_ns ? s->last_active_ns : p->last_ns;
+}
+
+static void on_expiry(struct timer *timer)
+{
+	struct peers *t = container_of(timer, struct peers, expiry);
+	int64_t now = loop_now(t->src.relay->loop);
+	int64_t timeout = t->src.conf->listen.session_timeout_ns;
+	struct peer *p;
+
+	while ((p = oldest(t)) && p->last_ns + timeout <= now) {
+		p->last_ns = last_activity(p);
+		list_del(&p->age);
+		list_add_tail(&t->oldest_first, &p->age);
+		if (p->last_ns + timeout <= now)
+			end_peer(p, "silent for session-timeout");
+		else if (t->npeers == 1)
+			break;
+	}
+	arm_expiry(t);
+}
+
+/* ---- handing datagrams out ---- */
+
+static struct vars vars_of(struct peers *t, const struct message *m)
+{
+	struct vars vars = { 0 };
+	enum log_level threshold = log_threshold;
+
+	dgram_peer_vars(t->sock, &m->peer, &vars);
+	/* the records were written when the datagram was judged */
+	log_threshold = LV_FATAL;
+	ancillary_report(m, t->sock->conf->sock.pktinfo_given, &vars);
+	log_threshold = threshold;
+	return vars;
+}
+
+/* The address replies leave from: the one the datagram was sent to, if that is an address of ours
+ * and not a group. */
+static struct netaddr reply_source(const struct message *m)
+{
+	struct netaddr dst = { 0 };
+	unsigned ifindex;
+
+	if (!ancillary_destination(m, &dst, &ifindex))
+		return (struct netaddr){ 0 };
+	if (netaddr_is_multicast(&dst) || netaddr_is_broadcast(&dst))
+		return (struct netaddr){ 0 };
+	if (dst.any.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&dst.in6.sin6_addr))
+		dst.in6.sin6_scope_id = ifindex;
+	return dst;
+}
+
+static struct dgram_ep *new_end(struct peers *t, const struct message *m)
+{
+	struct dgram_ep *d = dgram_ep_new(t->sock, &m->peer);
+
+	/* the socket is watched here, not by its sessions */
+	d->queue_only = true;
+	return d;
+}
+
+/* RECVFROM: one datagram, one session. */
+static void begin_one_shot(struct peers *t, const struct packet *p)
+{
+	const struct message *m = &t->batch->msg[p->msg];
+	struct dgram_ep *d = new_end(t, m);
+	struct vars vars = vars_of(t, m);
+	char text[NETADDR_TEXT_LEN];
+
+	log_notice("receiving packet from %s", netaddr_text(&m->peer, text));
+	d->one_shot = true;
+	d->ep.half_close = SHUT_CLOSE;
+	if (p->len)
+		dgram_ep_push(d, p->data, p->len);
+	source_yield(&t->src, &d->ep, &vars);
+	vars_done(&vars);
+}
+
+static void set_local_vars(struct peers *t, const struct netaddr *local, struct vars *vars)
+{
+	struct netaddr bound = { .len = sizeof(bound.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	getsockname(t->sock->fd, &bound.any, &bound.len);
+	vars_set(vars, "SOCKADDR", "%s", netaddr_host_text(local->len ? local : &bound, text));
+	vars_set(vars, "SOCKPORT", "%u", netaddr_port(&bound));
+}
+
+/* Begin the session of a peer that is in the table. */
+static void begin_session(struct peers *t, struct peer *p)
+{
+	char text[NETADDR_TEXT_LEN];
+	struct vars vars = p->vars;
+
+	p->vars = (struct vars){ 0 };
+	list_del(&p->waiting);
+	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
+	log_info("permitting UDP connection from %s", text);
+	source_yield(&t->src, &p->ep->ep, &vars);
+	vars_done(&vars);
+}
+
+/* LISTEN: a peer's first datagram. At max-children it waits for its session in the table. */
+static void begin_peer(struct peers *t, const struct packet *p, const struct netaddr *local,
+		       uint64_t hash)
+{
+	const struct message *m = &t->batch->msg[p->msg];
+	int64_t max = t->src.conf->listen.max_sessions;
+	char text[NETADDR_TEXT_LEN];
+	struct peer *peer;
+	struct dgram_ep *d;
+
+	if (!p->len) {
+		log_info("empty datagram from %s, who has no session: ignored",
+			 netaddr_text(&m->peer, text));
+		return;
+	}
+	if (max > 0 && t->npeers >= (size_t)max)
+		end_peer(oldest(t), "more than max-sessions, and this one is silent longest");
+	d = new_end(t, m);
+	d->from = *local;
+	d->ep.half_close = SHUT_NULL;
+	dgram_ep_push(d, p->data, p->len);
+	peer = add(t, &m->peer, local, hash, d);
+	peer->last_ns = loop_now(t->src.relay->loop);
+	peer->vars = vars_of(t, m);
+	set_local_vars(t, local, &peer->vars);
+	vars_set(&peer->vars, "PEERPORT", "%u", netaddr_port(&m->peer));
+	arm_expiry(t);
+	if (t->src.paused)
+		list_add_tail(&t->waiting, &peer->waiting);
+	else
+		begin_session(t, peer);
+}
+
+static void to_peer(struct peers *t, const struct packet *p)
+{
+	const struct message *m = &t->batch->msg[p->msg];
+	struct netaddr local = reply_source(m);
+	uint64_t hash = hash_pair(&m->peer, &local);
+	struct peer *peer = find(t, &m->peer, &local, hash);
+	struct session *s;
+
+	if (!peer) {
+		begin_peer(t, p, &local, hash);
+		return;
+	}
+	peer->last_ns = loop_now(t->src.relay->loop);
+	list_del(&peer->age);
+	list_add_tail(&t->oldest_first, &peer->age);
+	if (p->len)
+		dgram_ep_push(peer->ep, p->data, p->len);
+	else
+		peer->ep->end = true;
+	s = peer->ep->ep.owner;
+	if (s && s->state == SESSION_RELAYING)
+		session_kick(s, &peer->ep->ep);
+}
+
+/* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out. */
+static bool hand_out(struct peers *t)
+{
+	struct batch *b = t->batch;
+
+	while (b->next < b->n && (!t->src.paused || t->per_peer) && !t->src.closed) {
+		struct packet *p = &b->packet[b->next++];
+
+		if (p->drop)
+			continue;
+		if (t->per_peer)
+			to_peer(t, p);
+		else
+			begin_one_shot(t, p);
+	}
+	return b->next >= b->n;
+}
+
+static void receive(struct peers *t)
+{
+	size_t max = t->src.relay->plan->set.plain ? 1 : BATCH_MAX;
+
+	if (!t->batch)
+		t->batch = pool_batch(&t->src.relay->pool);
+	for (int i = 0; i < BATCHES_PER_TURN && hand_out(t); i++) {
+		if (t->src.closed || (t->src.paused && !t->per_peer) ||
+		    batch_recv(t->batch, t->sock->fd, max, true, true) <= 0)
+			break;
+		dgram_judge(t->sock, t->batch, NULL);
+	}
+	if (t->batch && t->batch->next >= t->batch->n) {
+		t->batch->n = t->batch->next = 0;
+		pool_batch_back(&t->src.relay->pool, t->batch);
+		t->batch = NULL;
+	}
+}
+
+static void on_readable(struct watch *w, uint32_t events)
+{
+	(void)events;
+	receive(container_of(w, struct peers, watch));
+}
+
+/* ---- the source ---- */
+
+static void peers_pause(struct source *src)
+{
+	struct peers *t = container_of(src, struct peers, src);
+
+	/* known peers go on talking at max-children; for RECVFROM nothing more is read */
+	if (!t->per_peer)
+		loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
+}
+
+static void peers_resume(struct source *src)
+{
+	struct peers *t = container_of(src, struct peers, src);
+
+	loop_watch(src->relay->loop, &t->watch, t->sock->fd, EPOLLIN);
+	dgram_say_waiting(t->sock, t->per_peer);
+	while (!list_empty(&t->waiting) && !src->paused)
+		begin_session(t, container_of(t->waiting.next, struct peer, waiting));
+	if (t->batch)
+		receive(t);
+}
+
+static void peers_close(struct source *src)
+{
+	struct peers *t = container_of(src, struct peers, src);
+
+	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
+	loop_timer_stop(src->relay->loop, &t->expiry);
+	if (t->batch) {
+		t->batch->n = t->batch->next = 0;
+		pool_batch_back(&src->relay->pool, t->batch);
+		t->batch = NULL;
+	}
+	/* sessions that live on must not find a freed table */
+	while (!list_empty(&t->oldest_first)) {
+		struct peer *p = oldest(t);
+
+		if (!p->ep->ep.owner) { /* still waiting for its session */
+			endpoint_free(&p->ep->ep);
+			continue;
+		}
+		p->ep->on_close = NULL;
+		list_del(&p->age);
+		free(p);
+	}
+	free(t->bucket);
+	t->bucket = NULL;
+	dgram_sock_unref(t->sock);
+}
+
+static void peers_report(struct source *src)
+{
+	struct peers *t = container_of(src, struct peers, src);
+	struct dgram_ep *d = dgram_ep_new(t->sock, NULL);
+
+	d->ep.number = src->number;
+	d->ep.ops->report(&d->ep);
+	endpoint_free(&d->ep);
+}
+
+static const struct source_ops ops = {
+	.pause = peers_pause,
+	.resume = peers_resume,
+	.close = peers_close,
+	.report = peers_report,
+};
+
+static struct source *new_source(struct opening *o, bool per_peer, struct err *err)
+{
+	struct dgram_sock *sock =
+		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, 0, err);
+	struct peers *t;
+
+	if (!sock)
+		return NULL;
+	o->target.fd = -1;
+	t = xcalloc(1, sizeof(*t));
+	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
+	t->sock = sock;
+	t->per_peer = per_peer;
+	list_init(&t->oldest_first);
+	list_init(&t->waiting);
+	watch_init(&t->watch, on_readable);
+	timer_init(&t->expiry, on_expiry);
+	grow(t);
+	return &t->src;
+}
+
+struct source *dgram_source_recvfrom(struct opening *o, struct err *err)
+{
+	return new_source(o, false, err);
+}
+
+struct source *dgram_source_listen(struct opening *o, struct err *err)
+{
+	int one = 1;
+
+	/* to answer from the address a datagram was sent to */
+	if (o->target.family == AF_INET)
+		(void)setsockopt(o->target.fd, SOL_IP, IP_PKTINFO, &one, sizeof(one));
+	else if (o->target.family == AF_INET6)
+		(void)setsockopt(o->target.fd, SOL_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
+	return new_source(o, true, err);
+}

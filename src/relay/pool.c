@@ -1,0 +1,84 @@
+/* pool.c - buffers for bytes in flight, see pool.h */
+#include "relay/pool.h"
+
+#include "base/mem.h"
+#include "relay/packet.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void *aligned(size_t len)
+{
+	void *p;
+
+	/* O_DIRECT files need page-aligned memory */
+	if (posix_memalign(&p, 4096, len) != 0)
+		return xmalloc(len); /* ends the process with a sentence */
+	return p;
+}
+
+void *pool_buf(struct pool *p, size_t len)
+{
+	if (len > POOL_BUF_LEN)
+		return aligned(len);
+	return p->nbuf ? p->buf[--p->nbuf] : aligned(POOL_BUF_LEN);
+}
+
+void pool_buf_back(struct pool *p, void *buf, size_t len)
+{
+	if (len <= POOL_BUF_LEN && p->nbuf < POOL_SPARE)
+		p->buf[p->nbuf++] = buf;
+	else
+		free(buf);
+}
+
+int pool_pipe(struct pool *p, int fds[2])
+{
+	if (p->npipe) {
+		p->npipe--;
+		fds[0] = p->pipe[p->npipe][0];
+		fds[1] = p->pipe[p->npipe][1];
+		return 0;
+	}
+	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+}
+
+void pool_pipe_back(struct pool *p, int fds[2])
+{
+	if (p->npipe < POOL_SPARE) {
+		p->pipe[p->npipe][0] = fds[0];
+		p->pipe[p->npipe][1] = fds[1];
+		p->npipe++;
+	} else {
+		close(fds[0]);
+		close(fds[1]);
+	}
+	fds[0] = fds[1] = -1;
+}
+
+struct batch *pool_batch(struct pool *p)
+{
+	return p->nbatch ? p->batch[--p->nbatch] : batch_new();
+}
+
+void pool_batch_back(struct pool *p, struct batch *b)
+{
+	if (p->nbatch < POOL_SPARE)
+		p->batch[p->nbatch++] = b;
+	else
+		batch_free(b);
+}
+
+void pool_done(struct pool *p)
+{
+	while (p->nbuf)
+		free(p->buf[--p->nbuf]);
+	while (p->nbatch)
+		batch_free(p->batch[--p->nbatch]);
+	while (p->npipe) {
+		p->npipe--;
+		close(p->pipe[p->npipe][0]);
+		close(p->pipe[p->npipe][1]);
+	}
+}

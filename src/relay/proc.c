@@ -1,0 +1,105 @@
+/* proc.c - a running program behind an endpoint, see proc.h */
+#include "relay/proc.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/session.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void free_now(struct deferred *d)
+{
+	free(container_of(d, struct proc, free));
+}
+
+static void say(const struct proc *p)
+{
+	int pid = (int)p->child.pid;
+
+	if (WIFSIGNALED(p->status)) {
+		log_warn("waitpid(): child %d exited on signal %d", pid, WTERMSIG(p->status));
+	} else if (WEXITSTATUS(p->status)) {
+		if (p->command)
+			log_warn("system(\"%s\") returned with status %d", p->command, p->status);
+		log_warn("waitpid(): child %d exited with status %d", pid, WEXITSTATUS(p->status));
+	} else {
+		log_info("waitpid(): child %d exited with status 0", pid);
+	}
+}
+
+static void on_ended(struct watch *w, uint32_t events)
+{
+	struct proc *p = container_of(w, struct proc, watch);
+	struct loop *loop = p->relay->loop;
+	int fd = p->child.pidfd;
+
+	(void)events;
+	/* epoll would go on reporting a descriptor that is closed while registered */
+	loop_watch(loop, &p->watch, fd, 0);
+	if (!child_reap(&p->child, &p->status)) {
+		loop_watch(loop, &p->watch, fd, EPOLLIN);
+		return;
+	}
+	p->done = true;
+	if (p->released) {
+		list_del(&p->node);
+		loop_defer(loop, &p->free, free_now);
+		return;
+	}
+	if (!p->session_process) {
+		log_info("exec'd process %d on socket %u terminated", (int)p->child.pid,
+			 p->number - 1);
+		say(p);
+	}
+	if (p->on_exit)
+		p->on_exit(p, p->arg);
+}
+
+struct proc *proc_new(struct relay *relay, struct child child)
+{
+	struct proc *p = xcalloc(1, sizeof(*p));
+
+	p->relay = relay;
+	p->child = child;
+	watch_init(&p->watch, on_ended);
+	list_add_tail(&relay->procs, &p->node);
+	loop_watch(relay->loop, &p->watch, child.pidfd, EPOLLIN);
+	return p;
+}
+
+void proc_release(struct proc *p, bool leave)
+{
+	p->on_exit = NULL;
+	p->released = true;
+	if (p->done) {
+		list_del(&p->node);
+		loop_defer(p->relay->loop, &p->free, free_now);
+		return;
+	}
+	if (!leave) {
+		log_info("kill(%d, SIGTERM)", (int)p->child.pid);
+		kill(p->child.pid, SIGTERM);
+	}
+}
+
+int procs_pass_signal(struct relay *relay, int sig)
+{
+	int n = 0;
+
+	list_for_each(node, &relay->procs)
+	{
+		struct proc *p = container_of(node, struct proc, node);
+
+		if (p->done || p->released)
+			continue;
+		if ((sig == SIGHUP && p->pass_hup) || (sig == SIGINT && p->pass_int) ||
+		    (sig == SIGQUIT && p->pass_quit)) {
+			kill(p->child.pid, sig);
+			n++;
+		}
+	}
+	return n;
+}

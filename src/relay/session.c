@@ -1,0 +1,616 @@
+/* session.c - two endpoints and two flows, see session.h
+ *
+ * Here live the rules of a session's life: what the first end of file means, how long the other
+ * direction may still talk (-t), what inactivity is (-T), who waits for a program to end, and what
+ * becomes the exit status. */
+#include "relay/session.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/filter.h"
+#include "relay/proc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
+#define PROGRAM_WRITE_ONLY_NS NSEC_PER_SEC /* a program that is only written to may finish */
+#define PROGRAM_EXIT_NS (250 * NSEC_PER_MSEC) /* from its end of file to its exit status */
+
+static void begin(struct session *s);
+static void finish(struct session *s);
+
+/* ---- the relay ---- */
+
+void relay_check_idle(struct relay *relay)
+{
+	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
+	    list_empty(&relay->openings))
+		loop_stop(relay->loop);
+}
+
+static void add_stats(struct stats *to, const struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		to->packets[i] += s->flow[i].packets;
+		to->bytes[i] += s->flow[i].bytes;
+	}
+}
+
+static int digits(uint64_t n)
+{
+	return snprintf(NULL, 0, "%llu", (unsigned long long)n);
+}
+
+static int wider(const uint64_t n[2])
+{
+	return digits(n[0]) > digits(n[1]) ? digits(n[0]) : digits(n[1]);
+}
+
+void relay_statistics(struct relay *relay)
+{
+	static const char *const name[] = { "left to right", "right to left" };
+	const struct settings *set = &relay->plan->set;
+	bool show[2] = { set->left_to_right, set->right_to_left };
+	struct stats sum = relay->total;
+	enum log_level threshold = log_threshold;
+
+	if (!relay->engine_started) {
+		log_warn("transfer engine not yet started, statistics not available");
+		return;
+	}
+	list_for_each(node, &relay->sessions)
+		add_stats(&sum, container_of(node, struct session, node));
+	log_threshold = LV_INFO;
+	log_put(LV_WARN, "statistics are experimental");
+	for (int i = 0; i < 2; i++) {
+		if (show[i])
+			log_put(LV_INFO, "STATISTICS: %s: %*llu packets(s), %*llu byte(s)", name[i],
+				wider(sum.packets), (unsigned long long)sum.packets[i],
+				wider(sum.bytes), (unsigned long long)sum.bytes[i]);
+	}
+	list_for_each(node, &relay->sessions)
+	{
+		struct session *s = container_of(node, struct session, node);
+
+		if (s->left && s->left->ops->report)
+			s->left->ops->report(s->left);
+		if (s->right && s->right->ops->report)
+			s->right->ops->report(s->right);
+	}
+	list_for_each(node, &relay->sources)
+	{
+		struct source *src = container_of(node, struct source, node);
+
+		if (src->ops->report)
+			src->ops->report(src);
+	}
+	log_threshold = threshold;
+}
+
+static void fail(struct relay *relay, const struct err *err)
+{
+	if (!relay->many)
+		relay->status = err->status ? err->status : 1;
+}
+
+/* The right address is open for a session. */
+static void on_right(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
+{
+	struct session *s = o->arg;
+
+	if (err) {
+		log_err(LV_ERROR, err);
+		fail(s->relay, err);
+		s->failed = true;
+		session_end(s, "the right address could not be opened");
+		return;
+	}
+	if (src) { /* the right address forks: this session's left end is shared by all of its */
+		src->other = s->left;
+		s->left = NULL;
+		vars_copy(&src->vars, &s->vars);
+		s->relay->many = true;
+		source_start(src);
+		session_end(s, "the right address yields sessions");
+		return;
+	}
+	s->right = ep;
+	vars_copy(&s->vars, &o->vars);
+	begin(s);
+}
+
+static void on_left(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
+{
+	struct relay *relay = o->arg;
+
+	if (err) {
+		log_err(LV_ERROR, err);
+		fail(relay, err);
+		relay_check_idle(relay);
+		return;
+	}
+	if (src) {
+		relay->many = true;
+		vars_copy(&src->vars, &o->vars);
+		source_start(src);
+		return;
+	}
+	session_new_left(relay, ep, NULL, &o->vars);
+}
+
+static void on_drain(struct timer *t)
+{
+	struct relay *relay = container_of(t, struct relay, drain);
+
+	relay_end(relay, relay->status);
+}
+
+void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan)
+{
+	*relay = (struct relay){ .loop = loop, .plan = plan };
+	list_init(&relay->sessions);
+	list_init(&relay->sources);
+	list_init(&relay->openings);
+	list_init(&relay->procs);
+	timer_init(&relay->drain, on_drain);
+	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, on_left, relay);
+}
+
+static void stop_accepting(struct relay *relay)
+{
+	relay->stopping = true;
+	list_for_each_safe(node, tmp, &relay->openings)
+		opening_cancel(container_of(node, struct opening, node));
+	list_for_each_safe(node, tmp, &relay->sources)
+		source_close(container_of(node, struct source, node));
+}
+
+void relay_end(struct relay *relay, int status)
+{
+	relay->status = status;
+	stop_accepting(relay);
+	while (!list_empty(&relay->sessions))
+		finish(container_of(relay->sessions.next, struct session, node));
+	/* session processes end with us */
+	list_for_each_safe(node, tmp, &relay->procs)
+	{
+		struct proc *p = container_of(node, struct proc, node);
+
+		if (p->session_process)
+			proc_release(p, false);
+	}
+	relay->status = status;
+	loop_stop(relay->loop);
+}
+
+void relay_drain(struct relay *relay, int status)
+{
+	stop_accepting(relay);
+	relay->status = status;
+	relay->many = true; /* the status is settled */
+	loop_timer(relay->loop, &relay->drain,
+		   loop_now(relay->loop) + relay->plan->set.drain_ns);
+	relay_check_idle(relay);
+}
+
+void relay_done(struct relay *relay)
+{
+	pool_done(&relay->pool);
+}
+
+/* ---- a session ---- */
+
+static struct endpoint *end_of(struct session *s, int i)
+{
+	return i ? s->right : s->left;
+}
+
+static int side_of(const struct session *s, const struct endpoint *ep)
+{
+	return ep == s->right;
+}
+
+/* The moment until which the session may stay silent, or 0. */
+static int64_t silence_limit(const struct session *s)
+{
+	const struct settings *set = &s->relay->plan->set;
+
+	if (s->eof_seen)
+		return s->last_active_ns + set->linger_ns;
+	return set->idle_ns >= 0 ? s->last_active_ns + set->idle_ns : 0;
+}
+
+static void arm(struct session *s)
+{
+	int64_t due = silence_limit(s);
+
+	/* activity moves the limit without touching the timer: it looks again when it fires */
+	if (due && (!s->timer.index || due < s->timer.due_ns))
+		loop_timer(s->relay->loop, &s->timer, due);
+}
+
+static size_t pending(const struct session *s)
+{
+	return flow_pending(&s->flow[0]) + flow_pending(&s->flow[1]);
+}
+
+static void on_silence(struct session *s)
+{
+	const struct settings *set = &s->relay->plan->set;
+	int64_t due = silence_limit(s), now = loop_now(s->relay->loop);
+
+	if (due > now) {
+		loop_timer(s->relay->loop, &s->timer, due);
+		return;
+	}
+	if (s->eof_seen) {
+		if (pending(s)) { /* accepted bytes are not dropped because of a slow reader */
+			s->last_active_ns = now;
+			loop_timer(s->relay->loop, &s->timer,
+				   now + (set->linger_ns > NSEC_PER_MSEC ? set->linger_ns :
+									   NSEC_PER_MSEC));
+			return;
+		}
+		log_info("poll timed out (no data within %.6f seconds)",
+			 (double)set->linger_ns / 1e9);
+		session_end(s, "the other direction stayed silent");
+	} else {
+		log_notice("inactivity timeout triggered");
+		session_end(s, "inactivity");
+	}
+}
+
+static void on_timer(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, timer);
+	int old = log_shutup(s->shutup);
+
+	if (s->state == SESSION_CLOSING) {
+		for (int i = 0; i < 2; i++) {
+			struct endpoint *ep = end_of(s, i);
+
+			if (ep && ep->proc && !ep->proc->done && !s->drained[i])
+				log_notice("program %d was only written to and still runs: ending "
+					   "it now",
+					   (int)ep->proc->child.pid);
+		}
+		finish(s);
+	} else {
+		on_silence(s);
+	}
+	log_shutup(old);
+}
+
+static void say_eof(struct session *s, int i)
+{
+	struct endpoint *ep = end_of(s, i);
+
+	if (s->eof_said[i])
+		return;
+	s->eof_said[i] = true;
+	log_notice("socket %d (fd %d) is at EOF", i + 1, ep->rfd);
+}
+
+/* Direction @i has delivered its last byte. */
+static void direction_ended(struct session *s, int i, bool tell)
+{
+	flow_stop(&s->flow[i]);
+	if (tell && end_of(s, 1 - i)->wfd >= 0)
+		end_of(s, 1 - i)->ops->shut_write(end_of(s, 1 - i));
+	if (!s->flow[1 - i].active) {
+		session_end(s, "all directions have ended");
+		return;
+	}
+	if (!s->eof_seen) {
+		s->eof_seen = true;
+		s->last_active_ns = loop_now(s->relay->loop);
+	}
+	loop_timer_stop(s->relay->loop, &s->timer);
+	arm(s);
+}
+
+static void direction_at_eof(struct session *s, int i)
+{
+	struct endpoint *src = end_of(s, i);
+	bool escaped = s->flow[i].filters && s->flow[i].filters->escaped;
+
+	if (src->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
+	    src->read_left) {
+		log_debug("socket %d (fd %d) is at EOF, ignoring", i + 1, src->rfd);
+		loop_timer(s->relay->loop, &s->poll, loop_now(s->relay->loop) + IGNOREEOF_NS);
+		return;
+	}
+	if (src->read_left == 0)
+		log_info("xioread(%d, ...): readbytes consumed, inserting EOF", src->rfd);
+	s->drained[i] = true;
+	say_eof(s, i);
+	direction_ended(s, i, true);
+}
+
+static void direction_failed(struct session *s, int i)
+{
+	struct flow *f = &s->flow[i];
+	bool soft = f->write_failed && (f->err.code == EPIPE || f->err.code == ECONNRESET) &&
+		    f->dst->conf->flow.cool_write;
+
+	if (soft || s->relay->plan->set.sloppy) {
+		log_err(soft ? LV_NOTICE : LV_ERROR, &f->err);
+		log_notice("socket %d to socket %d is in error", i + 1, 2 - i);
+		flow_stop(f);
+		if (soft)
+			session_end(s, "a write failed");
+		else
+			direction_ended(s, i, true);
+		return;
+	}
+	log_err(LV_ERROR, &f->err);
+	s->failed = true;
+	session_end(s, "a transfer failed");
+}
+
+static void run_direction(struct session *s, int i)
+{
+	struct flow *f = &s->flow[i];
+	enum move_result r;
+	bool moved;
+
+	if (!f->active || s->state != SESSION_RELAYING)
+		return;
+	r = flow_run(f, &moved);
+	if (moved)
+		s->last_active_ns = loop_now(s->relay->loop);
+	switch (r) {
+	case MOVE_END:
+		direction_at_eof(s, i);
+		break;
+	case MOVE_QUIET:
+		direction_ended(s, i, false);
+		break;
+	case MOVE_FAIL:
+		direction_failed(s, i);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_endpoint(struct endpoint *ep, uint32_t events)
+{
+	struct session *s = ep->owner;
+	int side = side_of(s, ep), old = log_shutup(s->shutup);
+	uint32_t trouble = EPOLLERR | EPOLLHUP;
+
+	if (s->flow[side].waiting & EPOLLIN && events & (EPOLLIN | trouble))
+		run_direction(s, side);
+	if (s->state == SESSION_RELAYING && s->flow[1 - side].waiting & EPOLLOUT &&
+	    events & (EPOLLOUT | trouble))
+		run_direction(s, 1 - side);
+	log_shutup(old);
+}
+
+void session_kick(struct session *s, struct endpoint *ep)
+{
+	on_endpoint(ep, EPOLLIN);
+}
+
+static void on_poll(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, poll);
+
+	for (int i = 0; i < 2; i++) {
+		if (s->flow[i].active && !s->flow[i].waiting)
+			run_direction(s, i);
+	}
+}
+
+/* A program behind an endpoint has ended. What it wrote is still transferred. */
+static void on_program_exit(struct proc *p, void *arg)
+{
+	struct endpoint *ep = arg;
+	struct session *s = ep->owner;
+	int side;
+
+	if (WIFSIGNALED(p->status) || WEXITSTATUS(p->status)) {
+		s->failed = true;
+	}
+	if (s->state == SESSION_CLOSING) {
+		finish(s);
+		return;
+	}
+	ep->drained_is_eof = true;
+	side = side_of(s, ep);
+	run_direction(s, side);
+	if (s->state == SESSION_RELAYING && !s->flow[side].active && !s->flow[1 - side].waiting)
+		run_direction(s, 1 - side);
+	/* only written to: nobody will take any more */
+	if (s->state == SESSION_RELAYING && !s->flow[side].active && !s->eof_seen &&
+	    !s->drained[side]) {
+		say_eof(s, side);
+		session_end(s, "the program has ended");
+	}
+}
+
+static void adopt(struct session *s, struct endpoint *ep)
+{
+	ep->owner = s;
+	ep->on_event = on_endpoint;
+	if (ep->proc) {
+		ep->proc->on_exit = on_program_exit;
+		ep->proc->arg = ep;
+	}
+}
+
+/* Both ends are there: start the flows. */
+static void begin(struct session *s)
+{
+	const struct settings *set = &s->relay->plan->set;
+	struct relay *relay = s->relay;
+
+	adopt(s, s->left);
+	adopt(s, s->right);
+	log_info("resolved and opened all sock addresses");
+	log_switch("", false);
+	if (set->transfer_wait_s) {
+		log_info("before starting data transfer loop: sleeping %us "
+			 "(env:SOCAT_TRANSFER_WAIT)",
+			 set->transfer_wait_s);
+		sleep(set->transfer_wait_s);
+	}
+	log_notice("starting data transfer loop with FDs [%d,%d] and [%d,%d]", s->left->rfd,
+		   s->left->wfd, s->right->rfd, s->right->wfd);
+	relay->engine_started = true;
+	s->state = SESSION_RELAYING;
+	s->last_active_ns = loop_now(relay->loop);
+	if (set->left_to_right)
+		flow_init(&s->flow[0], relay, s->left, s->right, true);
+	if (set->right_to_left)
+		flow_init(&s->flow[1], relay, s->right, s->left, false);
+	for (int i = 0; i < 2; i++) {
+		if (s->flow[i].active && s->flow[i].err.text[0]) {
+			log_err(LV_ERROR, &s->flow[i].err);
+			s->failed = true;
+			session_end(s, "a dump file could not be opened");
+			return;
+		}
+	}
+	arm(s);
+	run_direction(s, 0);
+	run_direction(s, 1);
+}
+
+static struct session *session_new(struct relay *relay, struct source *source,
+				   const struct vars *vars)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->relay = relay;
+	timer_init(&s->timer, on_timer);
+	timer_init(&s->poll, on_poll);
+	list_add_tail(&relay->sessions, &s->node);
+	if (source) {
+		s->source[source->number - 1] = source;
+		s->shutup = (int)source->conf->listen.children_shutup;
+		vars_copy(&s->vars, &source->vars);
+	}
+	if (vars)
+		vars_copy(&s->vars, vars);
+	return s;
+}
+
+struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
+				 const struct vars *vars)
+{
+	const struct plan *plan = relay->plan;
+	struct session *s = session_new(relay, source, vars);
+	int old = log_shutup(s->shutup);
+
+	s->left = left;
+	left->owner = s;
+	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, on_right, s);
+	log_shutup(old);
+	return s;
+}
+
+struct session *session_new_pair(struct relay *relay, struct endpoint *left,
+				 struct endpoint *right, struct source *source,
+				 const struct vars *vars)
+{
+	struct session *s = session_new(relay, source, vars);
+
+	s->left = left;
+	s->right = right;
+	begin(s);
+	return s;
+}
+
+/* How long a program behind @ep should be given before it is ended, 0: none. */
+static int64_t program_time(const struct session *s, int i)
+{
+	const struct endpoint *ep = i ? s->right : s->left;
+	const struct settings *set = &s->relay->plan->set;
+	bool read_from = i ? set->right_to_left : set->left_to_right;
+
+	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close ||
+	    ep->caps & EP_SHARED)
+		return 0;
+	if (s->drained[i])
+		return PROGRAM_EXIT_NS;
+	return read_from ? 0 : PROGRAM_WRITE_ONLY_NS;
+}
+
+static void tell_pending(struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		size_t n = flow_pending(&s->flow[i]);
+
+		if (n)
+			log_warn("%zu bytes read from socket %d could not be delivered to socket "
+				 "%d",
+				 n, i + 1, 2 - i);
+	}
+}
+
+void session_end(struct session *s, const char *why)
+{
+	int64_t wait = 0;
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	log_debug("session ends: %s", why);
+	s->state = SESSION_CLOSING;
+	tell_pending(s);
+	for (int i = 0; i < 2; i++) {
+		flow_stop(&s->flow[i]);
+		if (program_time(s, i) > wait && !s->failed)
+			wait = program_time(s, i);
+	}
+	if (!wait) {
+		finish(s);
+		return;
+	}
+	loop_timer_stop(s->relay->loop, &s->poll);
+	loop_timer(s->relay->loop, &s->timer, loop_now(s->relay->loop) + wait);
+}
+
+static void free_now(struct deferred *d)
+{
+	struct session *s = container_of(d, struct session, free);
+
+	vars_done(&s->vars);
+	free(s);
+}
+
+/* Everything goes; the only place where a session's endpoints are freed. */
+static void finish(struct session *s)
+{
+	struct relay *relay = s->relay;
+
+	if (s->free.queued)
+		return;
+	if (s->state != SESSION_CLOSING)
+		tell_pending(s);
+	s->state = SESSION_CLOSING;
+	loop_timer_stop(relay->loop, &s->timer);
+	loop_timer_stop(relay->loop, &s->poll);
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
+	add_stats(&relay->total, s);
+	if (s->failed && !relay->many && !relay->status)
+		relay->status = 1;
+	if (s->on_end)
+		s->on_end(s, s->on_end_arg);
+	list_del(&s->node);
+	endpoint_free(s->left);
+	endpoint_free(s->right);
+	s->left = s->right = NULL;
+	loop_defer(relay->loop, &s->free, free_now);
+	for (int i = 0; i < 2; i++) {
+		if (s->source[i])
+			source_session_ended(s->source[i]);
+	}
+	relay_check_idle(relay);
+}

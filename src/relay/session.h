@@ -1,0 +1,92 @@
+/* session.h - two endpoints and two flows; and the relay that runs many of them
+ *
+ * A session is born when its left endpoint is there: OPENING (the right one is on its way), then
+ * RELAYING, then CLOSING (a program is given time to end). One function ends it. The relay is what
+ * all sessions of the process share: loop, plan, buffers, counters. */
+#ifndef RELAY_SESSION_H
+#define RELAY_SESSION_H
+
+#include "base/list.h"
+#include "ev/loop.h"
+#include "relay/flow.h"
+#include "relay/opening.h"
+#include "relay/plan.h"
+#include "relay/pool.h"
+#include "relay/source.h"
+#include "relay/vars.h"
+
+struct stats {
+	uint64_t packets[2], bytes[2]; /* 0: left to right */
+};
+
+struct relay {
+	struct loop *loop;
+	const struct plan *plan;
+	struct pool pool;
+	struct list sessions, sources, openings, procs;
+	struct stats total; /* of sessions that have ended */
+	int status; /* exit status so far */
+	bool many; /* an address forks: a failing session is not the program's */
+	bool stopping; /* no new sessions; draining or ending */
+	bool engine_started; /* both addresses existed once */
+	struct timer drain;
+};
+
+enum session_state { SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
+
+struct session {
+	struct relay *relay;
+	struct list node;
+	enum session_state state;
+	struct endpoint *left, *right;
+	struct flow flow[2]; /* 0: left to right */
+	struct timer timer; /* -t, -T, or a program's time to end */
+	struct timer poll; /* ignoreeof: look again */
+	int64_t last_active_ns;
+	bool eof_seen; /* one direction has ended: -t counts */
+	bool eof_said[2];
+	bool drained[2]; /* that side delivered its end of file */
+	bool failed;
+	int shutup; /* children-shutup */
+	struct source *source[2]; /* where left and right came from, or NULL */
+	struct vars vars;
+	struct deferred free;
+	/* told when the session ends, before its endpoints are freed; or NULL */
+	void (*on_end)(struct session *s, void *arg);
+	void *on_end_arg;
+};
+
+/* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped
+ * when nothing is left to do; then relay->status is the exit status. */
+void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan);
+
+/* End everything now: sessions, sources, openings. Exit status becomes @status. */
+void relay_end(struct relay *relay, int status);
+
+/* End accepting; sessions may finish within settings.drain_ns. */
+void relay_drain(struct relay *relay, int status);
+
+/* Free what the relay itself holds; after the loop has stopped. */
+void relay_done(struct relay *relay);
+
+/* Print the counters (--statistics, SIGUSR1). */
+void relay_statistics(struct relay *relay);
+
+/* Stop the loop if nothing is left. */
+void relay_check_idle(struct relay *relay);
+
+/* A session whose left endpoint is @left; the right address is opened for it. Takes @left. */
+struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
+				 const struct vars *vars);
+/* A session with both ends. Takes them. */
+struct session *session_new_pair(struct relay *relay, struct endpoint *left,
+				 struct endpoint *right, struct source *source,
+				 const struct vars *vars);
+
+/* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
+void session_end(struct session *s, const char *why);
+
+/* The endpoint of @s may be read although no descriptor says so (in-memory queues). */
+void session_kick(struct session *s, struct endpoint *ep);
+
+#endif

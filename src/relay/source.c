@@ -1,0 +1,232 @@
+/* source.c - something that yields many endpoints, see source.h */
+#include "relay/source.h"
+
+#include "base/log.h"
+#include "relay/proc.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void on_accept_timeout(struct timer *t)
+{
+	struct source *src = container_of(t, struct source, accept_timer);
+
+	log_warn("accept: Connection timed out");
+	log_notice("Waiting for child processes to terminate");
+	source_close(src);
+}
+
+void source_init(struct source *src, const struct source_ops *ops, struct relay *relay,
+		 const struct conf *conf, unsigned number)
+{
+	src->ops = ops;
+	src->relay = relay;
+	src->conf = conf;
+	src->number = number;
+	list_init(&src->node);
+	timer_init(&src->accept_timer, on_accept_timeout);
+}
+
+static void arm_accept_timer(struct source *src)
+{
+	if (src->conf->listen.accept_timeout_ns > 0)
+		loop_timer(src->relay->loop, &src->accept_timer,
+			   loop_now(src->relay->loop) + src->conf->listen.accept_timeout_ns);
+}
+
+void source_start(struct source *src)
+{
+	list_add_tail(&src->relay->sources, &src->node);
+	arm_accept_timer(src);
+	src->ops->resume(src);
+}
+
+bool source_has_room(const struct source *src)
+{
+	int64_t max = src->conf->listen.max_children;
+
+	return !src->closed && (max <= 0 || src->nsessions < (size_t)max);
+}
+
+static void pause_if_full(struct source *src)
+{
+	if (source_has_room(src) || src->paused || src->closed)
+		return;
+	log_notice("maxchildren are active, waiting");
+	src->paused = true;
+	src->ops->pause(src);
+}
+
+/* What a forked session process keeps of its parent: its one session, nothing else. */
+static void forget_others(struct relay *relay)
+{
+	list_for_each_safe(node, tmp, &relay->sources)
+	{
+		struct source *src = container_of(node, struct source, node);
+
+		list_del(&src->node);
+		src->closed = true;
+		src->ops->close(src);
+	}
+	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
+	list_for_each_safe(node, tmp, &relay->sessions)
+	{
+		struct session *s = container_of(node, struct session, node);
+		struct endpoint *ep[2] = { s->left, s->right };
+
+		list_del(&s->node);
+		for (int i = 0; i < 2; i++) {
+			if (!ep[i])
+				continue;
+			ep[i]->caps |= EP_SHARED;
+			ep[i]->proc = NULL;
+			ep[i]->want = 0;
+			ep[i]->ops->close(ep[i]);
+		}
+	}
+	list_init(&relay->procs);
+	list_init(&relay->openings);
+}
+
+
+static void on_session_process_end(struct proc *p, void *arg)
+{
+	struct source *src = arg;
+
+	log_info("number of children decreased to %zu", src->nsessions - 1);
+	proc_release(p, true);
+	source_session_ended(src);
+}
+
+/* A process for this endpoint's session. Returns 1 in the parent, 0 in the child, -1 on failure. */
+static int fork_session(struct source *src, struct endpoint *ep)
+{
+	struct relay *relay = src->relay;
+	struct child child = { .pidfd = -1 };
+	struct proc *p;
+	struct err err;
+	pid_t pid = fork();
+
+	if (pid == -1) {
+		log_error("fork(): %m");
+		return -1;
+	}
+	if (pid == 0) {
+		if (loop_forked(relay->loop, &err) == -1) {
+			log_error("%s", err.text);
+			_exit(1); /* without a loop nothing can be cleaned up */
+		}
+		relay->many = false;
+		relay->total = (struct stats){ 0 };
+		ep->want = 0;
+		forget_others(relay);
+		log_info("just born: child process %d", (int)getpid());
+		if (relay->plan->set.fork_wait_s)
+			sleep(relay->plan->set.fork_wait_s);
+		return 0;
+	}
+	log_notice("forked off child process %d", (int)pid);
+	child.pid = pid;
+	child.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	p = proc_new(relay, child);
+	p->number = src->number;
+	p->on_exit = on_session_process_end;
+	p->arg = src;
+	p->session_process = true;
+	src->nsessions++;
+	ep->caps |= EP_SHARED; /* the child goes on using the connection */
+	endpoint_free(ep);
+	if (relay->plan->set.fork_wait_s)
+		sleep(relay->plan->set.fork_wait_s);
+	return 1;
+}
+
+struct session *source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
+{
+	struct relay *relay = src->relay;
+	struct session *s;
+	struct err err;
+
+	arm_accept_timer(src);
+	ep->number = src->number;
+	if (relay->plan->isolate) {
+		switch (fork_session(src, ep)) {
+		case 1:
+			pause_if_full(src);
+			return NULL;
+		case -1:
+			endpoint_free(ep);
+			return NULL;
+		}
+		src = NULL; /* we are the session process */
+	} else {
+		src->nsessions++;
+		pause_if_full(src);
+	}
+	if (ep->number == 1)
+		return session_new_left(relay, ep, src, vars);
+	s = NULL;
+	if (src && src->other) {
+		struct endpoint *left = src->other->ops->share ?
+						src->other->ops->share(src->other, &err) :
+						NULL;
+
+		if (left) {
+			s = session_new_pair(relay, left, ep, src, vars);
+		} else {
+			log_error("%s", src->other->ops->share ? err.text :
+							 "this address cannot serve several "
+							 "sessions");
+			endpoint_free(ep);
+			source_session_ended(src);
+		}
+	}
+	return s;
+}
+
+static void free_now(struct deferred *d)
+{
+	struct source *src = container_of(d, struct source, free);
+
+	vars_done(&src->vars);
+	free(src);
+}
+
+static void free_if_unused(struct source *src)
+{
+	if (src->closed && !src->nsessions)
+		loop_defer(src->relay->loop, &src->free, free_now);
+}
+
+void source_session_ended(struct source *src)
+{
+	src->nsessions--;
+	if (src->closed) {
+		free_if_unused(src);
+		relay_check_idle(src->relay);
+		return;
+	}
+	if (src->paused && source_has_room(src)) {
+		src->paused = false;
+		log_info("still listening");
+		src->ops->resume(src);
+	}
+}
+
+void source_close(struct source *src)
+{
+	if (src->closed)
+		return;
+	src->closed = true;
+	list_del(&src->node);
+	loop_timer_stop(src->relay->loop, &src->accept_timer);
+	src->ops->close(src);
+	endpoint_free(src->other);
+	src->other = NULL;
+	leftovers_remove(&src->left);
+	free_if_unused(src);
+	relay_check_idle(src->relay);
+}

@@ -1,0 +1,61 @@
+/* source.h - something that yields many endpoints
+ *
+ * A listener, a datagram socket with a table of peers, a socket whose every datagram is a session.
+ * The source counts its live sessions and pauses at max-children; each endpoint it yields becomes a
+ * session, in this process or, where the plan says so, in one of its own. */
+#ifndef RELAY_SOURCE_H
+#define RELAY_SOURCE_H
+
+#include "ev/loop.h"
+#include "relay/endpoint.h"
+#include "relay/plan.h"
+#include "relay/vars.h"
+
+struct relay;
+struct session;
+struct source;
+
+struct source_ops {
+	void (*pause)(struct source *src);
+	void (*resume)(struct source *src);
+	/* Release everything but the memory; sessions live on. */
+	void (*close)(struct source *src);
+	void (*report)(struct source *src); /* statistics, or NULL */
+};
+
+struct source {
+	const struct source_ops *ops;
+	struct relay *relay;
+	const struct conf *conf;
+	unsigned number; /* 1 or 2: which side it opens */
+	struct list node; /* in relay->sources */
+	size_t nsessions;
+	bool paused, closed;
+	struct timer accept_timer;
+	struct leftovers left;
+	struct deferred free;
+	struct vars vars; /* known when it was opened */
+	struct endpoint *other; /* source on the right: the left endpoint all sessions share */
+};
+
+/* Set up the common part (embedded at the beginning of a larger structure). */
+void source_init(struct source *src, const struct source_ops *ops, struct relay *relay,
+		 const struct conf *conf, unsigned number);
+
+/* Begin: called by the session layer when the opening has handed the source over. */
+void source_start(struct source *src);
+
+/* A new endpoint with what is known of its peer (copied). Takes @ep. The session may end before
+ * this returns. Returns the session, or NULL (own process, failure). */
+struct session *source_yield(struct source *src, struct endpoint *ep, const struct vars *vars);
+
+/* A session of this source has ended. */
+void source_session_ended(struct source *src);
+
+/* Room for another session (max-children). */
+bool source_has_room(const struct source *src);
+
+/* Stop yielding and free when the last session is gone; harmless on a closed one. */
+void source_close(struct source *src);
+
+#endif

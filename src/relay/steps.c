@@ -1,0 +1,386 @@
+/* steps.c - steps that several address types share, see opening.h */
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/opening.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int ip_family(int version)
+{
+	return version == 4 ? AF_INET : version == 6 ? AF_INET6 : AF_UNSPEC;
+}
+
+int opening_family(const struct opening *o, bool passive)
+{
+	const struct conf *c = &o->half->conf;
+
+	if (c->sock.family >= 0)
+		return c->sock.family;
+	if (o->half->type->net.family != AF_UNSPEC)
+		return o->half->type->net.family;
+	return passive ? ip_family(o->relay->plan->set.listen_ip) : AF_UNSPEC;
+}
+
+static int ai_flags(const struct opening *o, int flags, int family)
+{
+	const struct conf *c = &o->half->conf;
+
+	if (family == AF_UNSPEC)
+		flags |= AI_ADDRCONFIG;
+	return (flags | c->sock.ai_set) & ~c->sock.ai_clear;
+}
+
+static void set_req(struct opening *o, const char *host, const char *service, int family, int flags)
+{
+	const struct addr_type *t = o->half->type;
+
+	o->req = (struct resolve_req){
+		.host = host && *host ? host : NULL,
+		.service = service,
+		.family = family,
+		.socktype = t->net.type,
+		.protocol = t->net.protocol,
+		.flags = ai_flags(o, flags, family),
+		.netns = o->half->conf.ident.netns,
+		.conf = &o->half->conf.res,
+	};
+}
+
+/* The two records of a name that could not be resolved. */
+static enum step_result resolve_failed(struct opening *o, enum resolve_result r, struct err *err)
+{
+	char text[ERR_TEXT_LEN], why[ERR_TEXT_LEN];
+	const char *host = o->req.host ? o->req.host : "";
+	int code = err->code;
+
+	if (!code) /* the whole sentence is there */
+		return STEP_FAIL;
+	snprintf(why, sizeof(why), "%s", err->text);
+	resolve_req_text(&o->req, why, text, sizeof(text));
+	if (code == EAI_SERVICE) {
+		err_set(err, 0, "%s", text);
+		return STEP_FAIL;
+	}
+	log_warn("%s", text);
+	if (o->half->type->flags & TYPE_CONNECTS)
+		err_set(err, 0, "_xioopen_ipapp_prepare(node=\"%s\", service=\"%s\", pf=%d, ...): %s",
+			host, o->req.service ? o->req.service : "NULL", o->req.family, why);
+	else
+		err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, o->req.family,
+			why);
+	if (r == RESOLVE_AGAIN) {
+		err->status = 255; /* as classic: a temporary failure is only a warning there */
+		err->code = EAGAIN; /* worth a retry */
+	}
+	return STEP_FAIL;
+}
+
+static int preference(const struct opening *o)
+{
+	return ip_family(o->relay->plan->set.resolve_ip);
+}
+
+/* Preferred version first, otherwise the resolver's order. */
+static void sort_list(struct addr_list *list, int family)
+{
+	struct addr_list out = { 0 };
+
+	if (family == AF_UNSPEC)
+		return;
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < list->n; i++) {
+			if ((list->addr[i].any.sa_family == family) == (pass == 0))
+				out.addr[out.n++] = list->addr[i];
+		}
+	}
+	*list = out;
+}
+
+static enum step_result start_resolve(struct opening *o, struct err *err)
+{
+	switch (resolve_start(&o->req, &o->job, &o->remote, err)) {
+	case RESOLVE_OK:
+		return STEP_DONE;
+	case RESOLVE_WAIT:
+		opening_wait(o, o->job.fd, EPOLLIN, 0);
+		return STEP_WAIT;
+	case RESOLVE_AGAIN:
+		return resolve_failed(o, RESOLVE_AGAIN, err);
+	default:
+		return resolve_failed(o, RESOLVE_FAIL, err);
+	}
+}
+
+enum step_result step_resolve_target(struct opening *o, struct err *err)
+{
+	const char *host = opening_param(o, 0), *service = opening_param(o, 1);
+	int family = opening_family(o, o->half->type->flags & TYPE_PASSIVE);
+
+	o->remote.n = 0;
+	set_req(o, host, o->half->type->net.type == SOCK_RAW ? NULL : service, family, 0);
+	o->req.host = host; /* an empty target host is an error, not the wildcard */
+	if (o->half->type->flags & TYPE_CONNECTS)
+		log_notice("opening connection to %s:%s", host, service);
+	return start_resolve(o, err);
+}
+
+/* Option bind of receivers: a host only. IPv6 literals may come without brackets. */
+static int bind_host(const char *bind, char **host, struct err *err)
+{
+	const char *end = *bind == '[' ? strchr(bind, ']') : NULL;
+	const char *colon = strchr(end ? end : bind, ':');
+
+	if (!colon || end)
+		*host = xstrdup(bind);
+	else if (strchr(colon + 1, ':'))
+		*host = xasprintf("[%s]", bind);
+	if (colon && !*host)
+		return err_set(err, 0, "port specification not allowed in this bind option");
+	if (end && colon) {
+		free(*host);
+		*host = NULL;
+		return err_set(err, 0, "port specification not allowed in this bind option");
+	}
+	return 0;
+}
+
+enum step_result step_resolve_local(struct opening *o, struct err *err)
+{
+	const char *bind = o->half->conf.sock.bind;
+	const char *service = o->half->type->net.type == SOCK_RAW ? NULL : opening_param(o, 0);
+	int family = opening_family(o, true);
+
+	free(o->host);
+	o->host = NULL;
+	if (bind && *bind && bind_host(bind, &o->host, err) == -1)
+		return STEP_FAIL;
+	o->remote.n = 0;
+	set_req(o, o->host, service, family, AI_PASSIVE);
+	if (!o->host && !service) { /* raw sockets hear every local address unless bound */
+		o->remote.n = 1;
+		netaddr_any(&o->remote.addr[0], family == AF_INET6 ? AF_INET6 : AF_INET, 0);
+		return STEP_DONE;
+	}
+	return start_resolve(o, err);
+}
+
+static enum step_result collect(struct opening *o, struct err *err)
+{
+	enum resolve_result r = RESOLVE_OK;
+
+	if (o->job.fd >= 0)
+		r = resolve_finish(&o->job, &o->remote, err);
+	if (r != RESOLVE_OK)
+		return resolve_failed(o, r, err);
+	sort_list(&o->remote, preference(o));
+	return STEP_DONE;
+}
+
+enum step_result step_resolved(struct opening *o, struct err *err)
+{
+	if (collect(o, err) == STEP_FAIL)
+		return STEP_FAIL;
+	if (o->half->type->flags & TYPE_CONNECTS) {
+		o->remote_step = (size_t)(o->step - o->half->type->steps) + 1;
+	} else if (o->remote.n > 1) {
+		log_info("xioresolve(node=\"%s\", service=NULL, ...): More than one address found",
+			 opening_param(o, 0));
+		o->remote.n = 1;
+	}
+	return STEP_DONE;
+}
+
+enum step_result step_resolved_local(struct opening *o, struct err *err)
+{
+	if (collect(o, err) == STEP_FAIL)
+		return STEP_FAIL;
+	o->local = o->remote.addr[0];
+	o->remote.n = 0;
+	return STEP_DONE;
+}
+
+/* Where "host:port", "[v6]:port", ":port", "host" is cut; the colon or the end. */
+static const char *port_colon(const char *bind)
+{
+	const char *end = *bind == '[' ? strchr(bind, ']') : NULL;
+
+	return strchrnul(end ? end : bind, ':');
+}
+
+/* The family the socket will have: the target's, or the fixed one. */
+static int socket_family(const struct opening *o)
+{
+	if (o->remote.n)
+		return o->remote.addr[o->remote_i].any.sa_family;
+	return o->local.len ? o->local.any.sa_family : opening_family(o, true);
+}
+
+enum step_result step_resolve_bind(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *bind = c->sock.bind, *colon;
+	int family = socket_family(o);
+	struct addr_list list;
+	char name[64];
+
+	o->local = (struct netaddr){ 0 };
+	if (!bind) {
+		/* datagram types compare the sender's port instead (relay/dgram.c) */
+		if (c->sock.sourceport >= 0 && !(o->half->type->groups & G_RANGE))
+			netaddr_any(&o->local, family, (unsigned)c->sock.sourceport);
+		return STEP_DONE;
+	}
+	if (!*bind) {
+		err_set(err, 0, "option \"bind\": a host, \":port\" or \"host:port\" is required");
+		return STEP_FAIL;
+	}
+	colon = port_colon(bind);
+	free(o->host);
+	o->host = xstrndup(bind, (size_t)(colon - bind));
+	set_req(o, o->host, *colon ? colon + 1 : NULL, family, AI_PASSIVE);
+	if (!*o->host && !o->req.service)
+		netaddr_any(&list.addr[0], family, 0);
+	else if (resolve_now(&o->req, &list, err) != RESOLVE_OK) {
+		if (err->code == EAI_ADDRFAMILY && o->half->type->flags & TYPE_CONNECTS) {
+			log_warn("%s: No bind address with matching address family (%d) of %s "
+				 "available",
+				 type_name(o->half->type, 0, name, sizeof(name)), family,
+				 opening_param(o, 0));
+			err_set(err, ENOPROTOOPT, "bind option \"%s\"", bind);
+			return STEP_FAIL;
+		}
+		if (err->code)
+			err_set(err, 0, "error resolving bind option \"%s\" with af=%d", bind,
+				family);
+		return STEP_FAIL;
+	}
+	o->local = list.addr[0];
+	if (c->sock.sourceport >= 0 && !(o->half->type->groups & G_RANGE))
+		netaddr_set_port(&o->local, (unsigned)c->sock.sourceport);
+	return STEP_DONE;
+}
+
+enum step_result step_socket(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	int family = socket_family(o), type = o->half->type->net.type;
+	int protocol = o->half->type->net.protocol;
+
+	if (c->sock.protocol >= 0)
+		protocol = (int)c->sock.protocol;
+	if (type == SOCK_RAW)
+		protocol = o->ip_protocol;
+	if (o->half->type->flags & TYPE_CONNECTS) {
+		char text[NETADDR_TEXT_LEN];
+
+		log_notice("opening connection to %s",
+			   netaddr_text(&o->remote.addr[o->remote_i], text));
+	}
+	o->target.fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	if (o->target.fd == -1) {
+		err_set(err, errno, "socket(%d, %d, %d)", family, type, protocol);
+		return STEP_FAIL;
+	}
+	o->target.family = family;
+	log_info("socket(%d, %d, %d) -> %d", family, type, protocol, o->target.fd);
+	return STEP_DONE;
+}
+
+static int bind_to(struct opening *o, const struct netaddr *a, struct err *err)
+{
+	char text[NETADDR_TEXT_LEN];
+
+	if (bind(o->target.fd, &a->any, a->len) == 0)
+		return 0;
+	return err_set(err, errno, "bind(%d, {%s}, %u)", o->target.fd, netaddr_text(a, text),
+		       (unsigned)a->len);
+}
+
+/* Option lowport of clients: from a random port of 640..1023 downwards, once around. */
+static int bind_low(struct opening *o, struct err *err)
+{
+	const unsigned low = 640, n = 1024 - 640;
+	struct netaddr a = o->local;
+	unsigned first = (unsigned)random() % n;
+
+	if (!a.len)
+		netaddr_any(&a, socket_family(o), 0);
+	for (unsigned i = 0; i < n; i++) {
+		netaddr_set_port(&a, low + (first + n - i) % n);
+		if (bind_to(o, &a, err) == 0) {
+			o->local = a;
+			return 0;
+		}
+		if (err->code != EADDRINUSE)
+			return -1;
+	}
+	log_warn("no low port available");
+	return -1;
+}
+
+enum step_result step_bind(struct opening *o, struct err *err)
+{
+	return o->local.len && bind_to(o, &o->local, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+enum step_result step_bind_client(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	bool low = c->sock.lowport && (c->sock.sourceport < 0 || o->half->type->groups & G_RANGE) &&
+		   !netaddr_port(&o->local);
+
+	if (low)
+		return bind_low(o, err) == -1 ? STEP_FAIL : STEP_DONE;
+	return step_bind(o, err);
+}
+
+enum step_result step_connect(struct opening *o, struct err *err)
+{
+	const struct netaddr *to = &o->remote.addr[o->remote_i];
+	int64_t limit = o->half->conf.sock.connect_timeout_ns;
+	char text[NETADDR_TEXT_LEN];
+
+	if (connect(o->target.fd, &to->any, to->len) == 0)
+		return STEP_DONE;
+	if (errno != EINPROGRESS) {
+		err_set(err, errno, "connect(%d, %s, %u)", o->target.fd, netaddr_text(to, text),
+			(unsigned)to->len);
+		return STEP_FAIL;
+	}
+	opening_wait(o, o->target.fd, EPOLLOUT, limit > 0 ? loop_now(o->relay->loop) + limit : 0);
+	return STEP_WAIT;
+}
+
+enum step_result step_connected(struct opening *o, struct err *err)
+{
+	const struct netaddr *to = &o->remote.addr[o->remote_i];
+	char text[NETADDR_TEXT_LEN];
+	struct netaddr local = { .len = sizeof(local.raw) };
+	socklen_t len = sizeof(int);
+	int code = 0;
+
+	getsockopt(o->target.fd, SOL_SOCKET, SO_ERROR, &code, &len);
+	if (!code && getpeername(o->target.fd, &local.any, &local.len) == -1) {
+		err_set(err, ETIMEDOUT, "connecting to %s", netaddr_text(to, text));
+		return STEP_FAIL;
+	}
+	if (code) {
+		err_set(err, code, "connect(%d, %s, %u)", o->target.fd, netaddr_text(to, text),
+			(unsigned)to->len);
+		return STEP_FAIL;
+	}
+	local.len = sizeof(local.raw);
+	getsockname(o->target.fd, &local.any, &local.len);
+	log_notice("successfully connected from local address %s", netaddr_text(&local, text));
+	return STEP_DONE;
+}

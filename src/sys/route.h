@@ -1,0 +1,14 @@
+/* route.h - what the machine's interfaces say about an unreachable destination */
+#ifndef SYS_ROUTE_H
+#define SYS_ROUTE_H
+
+#include "sys/netaddr.h"
+
+#include <stddef.h>
+
+/* When packets to @to failed with @code (ENETUNREACH, EACCES, …): one line with the likely cause
+ * and the command or option that mends it, built from the real interfaces: "no route for 224.1.0.1;
+ * try: ip route add 224.0.0.0/4 dev eth0". Writes "" when there is nothing to advise. */
+void route_hint(const struct netaddr *to, int code, char *buf, size_t cap);
+
+#endif
