@@ -23,6 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* <resolv.h> has a macro of the same name as our member. */
+#undef nsaddr
+
 #define HOST_MAX 1024 /* bytes of a host name, RFC 1035 allows 255 */
 #define PORT_MAX 65535
 
