@@ -262,7 +262,8 @@ static bool is_plain(const char *token, unsigned ends)
 		return true;
 	if (strpbrk(token, escape_bytes) || token[len - 1] == '!')
 		return false;
-	same = lex(&p, ends, &copy) == LEX_OK && !*p && strcmp(copy.data, token) == 0;
+	same = lex(&p, ends, &copy) == LEX_OK && !*p && copy.len == len &&
+	       memcmp(copy.data, token, len) == 0;
 	str_done(&copy);
 	return same;
 }

@@ -19,6 +19,7 @@ static void value(void **state)
 		{ "a b", "a b" },
 		{ "a\\nb", "a\nb" },
 		{ "a\\\\b", "a\\b" },
+		{ "\\\\", "\\" },
 		{ "a\\,b\\:c", "a,b:c" },
 		{ "\"a,b:c\"", "a,b:c" },
 		{ "'a,b:c'", "a,b:c" },
