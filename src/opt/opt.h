@@ -23,7 +23,7 @@ struct spec_opt;
 
 /* Kinds of address (option groups), in the order in which help prints them. G_ALL: legal on every
  * address, printed as "(all)". */
-enum group {
+enum opt_group {
 	G_FD = 1ULL << 0,
 	G_FIFO = 1ULL << 1,
 	G_CHR = 1ULL << 2,
@@ -286,12 +286,12 @@ struct opt_row {
 	const char *help; /* one line, no full stop */
 };
 
-/* All rows; the table is split by subject into arrays, listed in opt_tables, NULL terminated. */
+/* All rows; the table is split by subject, the parts are listed in opt_tables, NULL terminated. */
 struct opt_table {
 	const struct opt_row *row;
 	size_t n;
 };
-extern const struct opt_table opt_tables[];
+extern const struct opt_table *const opt_tables[];
 
 /* Find a row by any of its names, ignoring case; NULL if there is none. */
 const struct opt_row *opt_find(const char *name);

@@ -1,0 +1,200 @@
+/* set_conf.c - setters that record a wish in struct conf
+ *
+ * The generic ones store the value into the member whose offset the row carries; the C type of the
+ * member is part of the setter's name and a unit test compares both. A repeated option overwrites:
+ * the last one wins. Strings stay where they are, in the spec. */
+#include "base/list.h"
+#include "opt/setters.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <string.h>
+#include <strings.h>
+
+#define DNS_PORT 53
+
+/* Store @len bytes into the member that the row names. */
+static int store(struct target *t, const struct opt *o, const void *data, size_t len)
+{
+	memcpy((char *)t->conf + o->row->arg.field.offset, data, len);
+	return 0;
+}
+
+int conf_bool(struct target *t, const struct opt *o, struct err *err)
+{
+	const bool on = o->val.n[0] != 0;
+
+	(void)err;
+	return store(t, o, &on, sizeof(on));
+}
+
+int conf_num(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	return store(t, o, &o->val.n[0], sizeof(o->val.n[0]));
+}
+
+int conf_size(struct target *t, const struct opt *o, struct err *err)
+{
+	const int64_t n = o->val.n[0] < 0 ? INT64_MAX : o->val.n[0];
+
+	(void)err;
+	return store(t, o, &n, sizeof(n));
+}
+
+int conf_int(struct target *t, const struct opt *o, struct err *err)
+{
+	const int n = (int)o->val.n[0];
+
+	(void)err;
+	return store(t, o, &n, sizeof(n));
+}
+
+int conf_ns(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	return store(t, o, &o->val.ns, sizeof(o->val.ns));
+}
+
+int conf_text(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	return store(t, o, &o->val.str, sizeof(o->val.str));
+}
+
+int conf_text_null(struct target *t, const struct opt *o, struct err *err)
+{
+	const char *text = o->val.str ? o->val.str : "";
+
+	(void)err;
+	return store(t, o, &text, sizeof(text));
+}
+
+int conf_const(struct target *t, const struct opt *o, struct err *err)
+{
+	const int n = (int)o->row->arg.field.value;
+
+	(void)err;
+	return store(t, o, &n, sizeof(n));
+}
+
+int conf_wrap(struct target *t, const struct opt *o, struct err *err)
+{
+	t->conf->wrap.on = true;
+	return conf_text(t, o, err);
+}
+
+/* Move @bits between two words: wanted, and not wanted. */
+#define WISH(yes, no, bits, on)                                                                    \
+	do {                                                                                       \
+		if (on) {                                                                          \
+			(yes) |= (bits);                                                           \
+			(no) &= ~(bits);                                                           \
+		} else {                                                                           \
+			(no) |= (bits);                                                            \
+			(yes) &= ~(bits);                                                          \
+		}                                                                                  \
+	} while (0)
+
+int conf_open_flag(struct target *t, const struct opt *o, struct err *err)
+{
+	const int flag = (int)o->row->arg.n.a;
+
+	(void)err;
+	WISH(t->conf->open.set, t->conf->open.clear, flag, o->val.n[0]);
+	return 0;
+}
+
+/* "rdonly=0" takes back an earlier "rdonly" and otherwise means nothing. */
+int conf_open_access(struct target *t, const struct opt *o, struct err *err)
+{
+	const int access = (int)o->row->arg.n.a;
+
+	(void)err;
+	if (o->val.n[0])
+		t->conf->open.access = access;
+	else if (t->conf->open.access == access)
+		t->conf->open.access = -1;
+	return 0;
+}
+
+int conf_pf(struct target *t, const struct opt *o, struct err *err)
+{
+	static const struct {
+		const char *name;
+		int family;
+	} known[] = {
+		{ "inet", AF_INET },   { "inet4", AF_INET }, { "ip4", AF_INET },
+		{ "ipv4", AF_INET },   { "inet6", AF_INET6 }, { "ip6", AF_INET6 },
+		{ "ipv6", AF_INET6 },
+	};
+	int64_t n = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcasecmp(o->val.str, known[i].name) == 0)
+			n = known[i].family;
+	if (n == -1 && (num_parse(o->val.str, &n, NULL) != NUM_OK || n < 0 || n > INT32_MAX))
+		return err_set(err, 0, "unknown protocol family \"%s\"", o->val.str);
+	t->conf->sock.pf = o->val.str;
+	t->conf->sock.family = (int)n;
+	return 0;
+}
+
+int conf_ai_flag(struct target *t, const struct opt *o, struct err *err)
+{
+	const int flag = (int)o->row->arg.n.a;
+
+	(void)err;
+	WISH(t->conf->sock.ai_set, t->conf->sock.ai_clear, flag, o->val.n[0]);
+	return 0;
+}
+
+int conf_res_flag(struct target *t, const struct opt *o, struct err *err)
+{
+	const unsigned long bit = (unsigned long)o->row->arg.n.a;
+
+	(void)err;
+	WISH(t->conf->res.set, t->conf->res.clear, bit, o->val.n[0]);
+	return 0;
+}
+
+int conf_res_nsaddr(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	t->conf->res.nsaddr = o->val.addr;
+	if (netaddr_port(&o->val.addr) == 0)
+		netaddr_set_port(&t->conf->res.nsaddr, DNS_PORT);
+	return 0;
+}
+
+int conf_reuseaddr(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)o;
+	(void)err;
+	t->conf->sock.reuseaddr_given = true;
+	return 0;
+}
+
+int conf_rcvbuf(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)o;
+	(void)err;
+	t->conf->sock.rcvbuf_given = true;
+	return 0;
+}
+
+int conf_pktinfo(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)o;
+	(void)err;
+	t->conf->sock.pktinfo_given = true;
+	return 0;
+}
+
+int conf_peercred(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)t;
+	(void)o;
+	return err_set(err, 0, "option \"so-peercred\" cannot be set: the kernel fills in the "
+			       "credentials of the peer and they are read-only");
+}

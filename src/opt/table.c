@@ -1,0 +1,9 @@
+/* table.c - the list of option tables
+ *
+ * Options stand in table_<subject>.c, one row each. A table that is not named here does not exist
+ * for the program. */
+#include "opt/tables.h"
+
+const struct opt_table *const opt_tables[] = {
+	&table_sock, &table_file, &table_tty, &table_proc, NULL,
+};

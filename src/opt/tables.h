@@ -1,0 +1,12 @@
+/* tables.h - the option tables by subject; private to opt/ */
+#ifndef OPT_TABLES_H
+#define OPT_TABLES_H
+
+#include "opt/opt.h"
+
+extern const struct opt_table table_sock;
+extern const struct opt_table table_file;
+extern const struct opt_table table_tty;
+extern const struct opt_table table_proc;
+
+#endif
