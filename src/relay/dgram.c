@@ -504,6 +504,17 @@ struct endpoint *dgram_make_recv(struct opening *o, struct err *err)
 	return make(o, 0, ACCEPT_ANY, false, SHUT_NONE, err);
 }
 
+struct endpoint *dgram_make_program(struct opening *o, struct err *err)
+{
+	/* a seqpacket socket says end of file with an empty packet, a datagram one never does */
+	bool has_end = get_int(o->target.fd, SOL_SOCKET, SO_TYPE) == SOCK_SEQPACKET;
+	struct endpoint *ep = make(o, 0, ACCEPT_ANY, has_end, has_end ? SHUT_DOWN : SHUT_NONE, err);
+
+	if (ep)
+		ep->caps |= EP_QUIET_PIPE;
+	return ep;
+}
+
 /* The first datagram, waiting for its endpoint. */
 struct first {
 	struct dgram_sock *sock;

@@ -99,6 +99,8 @@ struct endpoint *dgram_make_datagram(struct opening *o, struct err *err);
 struct endpoint *dgram_make_recv(struct opening *o, struct err *err);
 struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err);
 struct endpoint *dgram_make_listen(struct opening *o, struct err *err);
+/* A program behind a datagram or seqpacket socket pair. */
+struct endpoint *dgram_make_program(struct opening *o, struct err *err);
 
 /* Sources (peers.c): a session per datagram, a session per peer. */
 struct source *dgram_source_recvfrom(struct opening *o, struct err *err);

@@ -34,7 +34,8 @@ enum ep_caps {
 	EP_QUIET_PIPE = 64, /* a program: not reading its input is normal */
 	EP_SHARED = 128, /* another session uses the same end: close means plain close */
 	EP_HUP_IS_EOF = 256, /* a terminal's EIO means that the other side was closed */
-	EP_BOTH_FDS = 512, /* rfd and wfd are the same descriptor */
+	EP_OWN_READ = 512, /* rfd (wfd) is a description of our own of somebody else's terminal */
+	EP_OWN_WRITE = 1024,
 };
 
 /* What happens to the descriptors at the very end. */

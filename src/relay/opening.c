@@ -23,25 +23,6 @@ const char *mode_word(enum open_mode mode)
 	return word[mode];
 }
 
-const char *type_name(const struct addr_type *t, size_t i, char *buf, size_t cap)
-{
-	const char *p = t->names;
-	size_t len;
-
-	while (i--) {
-		p = strchr(p, ' ');
-		if (!p)
-			return NULL;
-		p++;
-	}
-	len = strcspn(p, " ");
-	if (len >= cap)
-		len = cap - 1;
-	memcpy(buf, p, len);
-	buf[len] = '\0';
-	return buf;
-}
-
 const char *opening_param(const struct opening *o, size_t i)
 {
 	return i < o->half->nparams ? o->half->param[i] : "";
@@ -71,10 +52,12 @@ static void drop_attempt(struct opening *o)
 	o->impl = NULL;
 	tty_restore(&o->tty[0]);
 	tty_restore(&o->tty[1]);
-	if (o->fd2 != o->target.fd)
-		fd_close(&o->fd2);
-	fd_close(&o->target.fd);
-	o->fd2 = -1;
+	if (!(o->half->type->flags & TYPE_FOREIGN)) {
+		if (o->fd2 != o->target.fd)
+			fd_close(&o->fd2);
+		fd_close(&o->target.fd);
+	}
+	o->fd2 = o->target.fd = -1;
 	if (o->proc)
 		proc_release(o->proc, false);
 	o->proc = NULL;
@@ -418,13 +401,15 @@ static void open_second_half(struct opening *o, struct endpoint *in)
 }
 
 void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-		   unsigned number, const struct vars *vars, opening_done_fn *done, void *arg)
+		   unsigned number, const struct vars *vars, struct endpoint *other,
+		   opening_done_fn *done, void *arg)
 {
 	struct opening *o = xcalloc(1, sizeof(*o));
 	const struct half *half = &side->half[0];
 
 	o->relay = relay;
 	o->number = number;
+	o->other = other;
 	o->done = done;
 	o->arg = arg;
 	o->job.fd = -1;

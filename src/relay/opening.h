@@ -38,6 +38,7 @@ enum type_flag {
 	TYPE_PASSIVE = 8, /* resolves its own side: fixed IP version */
 	TYPE_ENTRY = 16, /* the first parameter is the path of a file-system entry */
 	TYPE_TRANSPARENT = 32, /* data is not transformed: nofork may follow it */
+	TYPE_FOREIGN = 64, /* its descriptors belong to others: never closed (STDIO, FD) */
 };
 
 /* An address type: one row. */
@@ -86,6 +87,7 @@ struct opening {
 	struct leftovers left;
 	struct tty_saved tty[2];
 	struct proc *proc; /* program started */
+	struct endpoint *other; /* the left endpoint when the right address is opened; borrowed */
 	void *impl; /* the type's own state */
 	void (*impl_free)(void *impl);
 	/* waiting */
@@ -104,9 +106,10 @@ struct opening {
 };
 
 /* Begin to open @side; @done is called from within or later, then the opening is gone. @vars: what
- * is known so far (copied), or NULL. @number: 1 left, 2 right. */
+ * is known so far (copied), or NULL. @number: 1 left, 2 right. @other: the left endpoint, or NULL. */
 void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-		   unsigned number, const struct vars *vars, opening_done_fn *done, void *arg);
+		   unsigned number, const struct vars *vars, struct endpoint *other,
+		   opening_done_fn *done, void *arg);
 
 /* Give up; @done is not called. */
 void opening_cancel(struct opening *o);
@@ -116,9 +119,6 @@ void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns);
 
 /* "reading", "writing", "reading and writing" */
 const char *mode_word(enum open_mode mode);
-
-/* Name of a type or of any alias of it: the @i-th, copied into @buf; NULL when there are fewer. */
-const char *type_name(const struct addr_type *t, size_t i, char *buf, size_t cap);
 
 /* Parameter @i of the address, "" when absent. */
 const char *opening_param(const struct opening *o, size_t i);

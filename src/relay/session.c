@@ -50,6 +50,15 @@ static int wider(const uint64_t n[2])
 	return digits(n[0]) > digits(n[1]) ? digits(n[0]) : digits(n[1]);
 }
 
+/* What the endpoints have refused or lost. */
+static void report(struct session *s)
+{
+	if (s->left && s->left->ops->report)
+		s->left->ops->report(s->left);
+	if (s->right && s->right->ops->report)
+		s->right->ops->report(s->right);
+}
+
 void relay_statistics(struct relay *relay)
 {
 	static const char *const name[] = { "left to right", "right to left" };
@@ -73,14 +82,7 @@ void relay_statistics(struct relay *relay)
 				wider(sum.bytes), (unsigned long long)sum.bytes[i]);
 	}
 	list_for_each(node, &relay->sessions)
-	{
-		struct session *s = container_of(node, struct session, node);
-
-		if (s->left && s->left->ops->report)
-			s->left->ops->report(s->left);
-		if (s->right && s->right->ops->report)
-			s->right->ops->report(s->right);
-	}
+		report(container_of(node, struct session, node));
 	list_for_each(node, &relay->sources)
 	{
 		struct source *src = container_of(node, struct source, node);
@@ -157,7 +159,10 @@ void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan
 	list_init(&relay->openings);
 	list_init(&relay->procs);
 	timer_init(&relay->drain, on_drain);
-	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, on_left, relay);
+	relay->left_transparent = plan->side[0].nhalves == 1 &&
+				  plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
+	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
+		      relay);
 }
 
 static void stop_accepting(struct relay *relay)
@@ -510,7 +515,8 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 
 	s->left = left;
 	left->owner = s;
-	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, on_right, s);
+	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, left,
+		      on_right, s);
 	log_shutup(old);
 	return s;
 }
@@ -604,6 +610,8 @@ static void finish(struct session *s)
 	if (s->on_end)
 		s->on_end(s, s->on_end_arg);
 	list_del(&s->node);
+	if (relay->plan->set.statistics)
+		report(s);
 	endpoint_free(s->left);
 	endpoint_free(s->right);
 	s->left = s->right = NULL;

@@ -28,6 +28,7 @@ struct relay {
 	int status; /* exit status so far */
 	bool many; /* an address forks: a failing session is not the program's */
 	bool stopping; /* no new sessions; draining or ending */
+	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
 };

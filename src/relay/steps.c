@@ -2,6 +2,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "relay/opening.h"
 #include "relay/session.h"
 
@@ -254,7 +255,7 @@ enum step_result step_resolve_bind(struct opening *o, struct err *err)
 		if (err->code == EAI_ADDRFAMILY && o->half->type->flags & TYPE_CONNECTS) {
 			log_warn("%s: No bind address with matching address family (%d) of %s "
 				 "available",
-				 type_name(o->half->type, 0, name, sizeof(name)), family,
+				 names_get(o->half->type->names, 0, name, sizeof(name)), family,
 				 opening_param(o, 0));
 			err_set(err, ENOPROTOOPT, "bind option \"%s\"", bind);
 			return STEP_FAIL;

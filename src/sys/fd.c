@@ -160,6 +160,14 @@ void fd_nonblock(int fd)
 		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+void fd_block(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags != -1 && flags & O_NONBLOCK)
+		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 void fd_cloexec(int fd)
 {
 	log_info("setting FD_CLOEXEC on FD %d to 1", fd);

@@ -42,6 +42,7 @@ ssize_t fd_write(int fd, enum fd_how how, const void *buf, size_t len);
 
 /* Add flags to a descriptor of our own; errors cannot happen on an open one and are ignored. */
 void fd_nonblock(int fd);
+void fd_block(int fd);
 void fd_cloexec(int fd);
 
 /* Close and forget; harmless on -1. Logged at info level as "close(5)". */

@@ -1,0 +1,195 @@
+/* file.c - OPEN, CREATE, GOPEN
+ *
+ * OPEN uses what exists, CREATE makes or empties a regular file, GOPEN looks what is there: a socket
+ * is connected to, a regular file is appended to, anything else is opened. A FIFO is opened without
+ * blocking the loop: a reader waits for its writer by inotify, a writer tries again until there is
+ * a reader. */
+#include "addr/addr.h"
+#include "addr/open.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/session.h"
+#include "sys/fd.h"
+#include "sys/tty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static enum step_result step_open(struct opening *o, struct err *err)
+{
+	const char *path = o->target.path;
+	struct stat st;
+
+	if (stat(path, &st) == -1 && errno != ENOENT) {
+		err_set(err, errno, "stat(\"%s\")", path);
+		return STEP_FAIL;
+	}
+	log_notice("opening %s \"%s\" for %s", fd_type_word(path), path, mode_word(o->mode));
+	return open_path(o, 0, err);
+}
+
+static enum step_result step_create(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *path = o->target.path;
+	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
+
+	if (o->mode == MODE_READ) {
+		err_set(err, 0, "%s:\"%s\": read-only mode, refusing to truncate or create file",
+			o->half->keyword, path);
+		return STEP_FAIL;
+	}
+	log_notice("creating regular file \"%s\" for %s", path, mode_word(o->mode));
+	if (unlink_first(o, err) == -1)
+		return STEP_FAIL;
+	o->target.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, perm);
+	if (o->target.fd == -1) {
+		err_set(err, errno, "creat(\"%s\", 0%03o)", path, (unsigned)perm);
+		return STEP_FAIL;
+	}
+	log_info("creat(\"%s\", 0%03o) -> %d", path, (unsigned)perm, o->target.fd);
+	return STEP_DONE;
+}
+
+/* Whatever type of UNIX socket listens there. */
+static enum step_result connect_socket(struct opening *o, struct err *err)
+{
+	static const int type[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+	struct netaddr to = { .un.sun_family = AF_UNIX };
+	char text[NETADDR_TEXT_LEN];
+	size_t len = strlen(o->target.path);
+
+	if (len >= sizeof(to.un.sun_path)) {
+		err_set(err, ENAMETOOLONG, "connect(, \"%s\")", o->target.path);
+		return STEP_FAIL;
+	}
+	memcpy(to.un.sun_path, o->target.path, len);
+	to.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	log_info("\"%s\" is a socket, connecting to it", o->target.path);
+	for (size_t i = 0; i < ARRAY_SIZE(type); i++) {
+		int fd = socket(AF_UNIX, type[i] | SOCK_CLOEXEC, 0);
+
+		if (fd == -1) {
+			err_set(err, errno, "socket(%d, %d, 0)", AF_UNIX, type[i]);
+			return STEP_FAIL;
+		}
+		if (connect(fd, &to.any, to.len) == 0) {
+			fd_nonblock(fd);
+			o->target.fd = fd;
+			log_notice("successfully connected via <anon>");
+			return STEP_DONE;
+		}
+		err_set(err, errno, "connect(, %s, %u)", netaddr_text(&to, text), to.len);
+		close(fd);
+		if (err->code != EPROTOTYPE)
+			break;
+	}
+	return STEP_FAIL;
+}
+
+static enum step_result step_gopen(struct opening *o, struct err *err)
+{
+	const char *path = o->target.path;
+	bool missing, regular;
+	struct stat st;
+	int flags = 0;
+
+	missing = stat(path, &st) == -1;
+	if (missing && errno != ENOENT) {
+		err_set(err, errno, "stat(\"%s\")", path);
+		return STEP_FAIL;
+	}
+	if (!missing && S_ISSOCK(st.st_mode))
+		return connect_socket(o, err);
+	regular = !missing && S_ISREG(st.st_mode);
+	log_info("\"%s\" is not a socket, open()'ing it", path);
+	log_notice("opening %s \"%s\" for %s", fd_type_word(path), path, mode_word(o->mode));
+	if (missing && o->mode != MODE_READ)
+		flags = O_CREAT;
+	else if ((regular || S_ISDIR(st.st_mode)) && o->mode != MODE_READ)
+		flags = O_APPEND;
+	return open_path(o, flags, err);
+}
+
+static struct endpoint *make(struct opening *o, struct err *err)
+{
+	int fd = o->target.fd;
+	struct endpoint *ep;
+
+	(void)err;
+	if (fd_kind(fd) == FD_TTY || fd_kind(fd) == FD_PIPE)
+		fd_nonblock(fd);
+	ep = endpoint_fd_new(o->relay, &o->half->conf, fd, fd);
+	if (fd_kind(fd) == FD_SOCKET) {
+		ep->half_close = SHUT_DOWN;
+		ep->final = FINAL_SHUTDOWN;
+	}
+	return ep;
+}
+
+static const struct step open_steps[] = {
+	{ .after = PH_PREOPEN },
+	{ step_open, PH_NONE },
+	{ step_opened, PH_PASTOPEN },
+	{ .after = PH_FD },
+	STEP_END,
+};
+
+static const struct step create_steps[] = {
+	{ .after = PH_PREOPEN },
+	{ step_create, PH_PASTOPEN },
+	{ .after = PH_FD },
+	STEP_END,
+};
+
+static const struct step gopen_steps[] = {
+	{ .after = PH_PREOPEN },
+	{ step_gopen, PH_NONE },
+	{ step_opened, PH_PASTOPEN },
+	{ .after = PH_FD },
+	STEP_END,
+};
+
+#define G_OPENED (G_FD | G_FIFO | G_CHR | G_BLK | G_REG | G_NAMED | G_OPEN | G_TERMIOS)
+
+static const struct addr_type types[] = {
+	{ .names = "OPEN FILE",
+	  .syntax = ":<filename>",
+	  .help = "opens a file, device or FIFO that exists (or option creat)",
+	  .groups = G_OPENED,
+	  .reads = true,
+	  .writes = true,
+	  .min_params = 1,
+	  .max_params = 1,
+	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
+	  .steps = open_steps,
+	  .make = make },
+	{ .names = "CREATE CREAT",
+	  .syntax = ":<filename>",
+	  .help = "makes a regular file, or empties an existing one, for writing",
+	  .groups = G_FD | G_REG | G_NAMED,
+	  .writes = true,
+	  .min_params = 1,
+	  .max_params = 1,
+	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
+	  .steps = create_steps,
+	  .make = make },
+	{ .names = "GOPEN",
+	  .syntax = ":<filename>",
+	  .help = "whatever is there: connects to a socket, appends to a file, else opens",
+	  .groups = G_OPENED | G_SOCKET | G_UNIX,
+	  .reads = true,
+	  .writes = true,
+	  .min_params = 1,
+	  .max_params = 1,
+	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
+	  .steps = gopen_steps,
+	  .make = make },
+};
+
+const struct addr_family file_family = { types, ARRAY_SIZE(types) };

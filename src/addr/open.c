@@ -1,0 +1,122 @@
+/* open.c - opening a path without blocking the loop, see open.h */
+#include "addr/open.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "relay/session.h"
+#include "sys/fd.h"
+#include "sys/tty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RETRY_NS (50 * NSEC_PER_MSEC) /* a FIFO without reader is tried again this often */
+
+int unlink_first(const struct opening *o, struct err *err)
+{
+	if (!o->half->conf.open.unlink || unlink(o->target.path) == 0 || errno == ENOENT)
+		return 0;
+	return err_set(err, errno, "unlink(\"%s\")", o->target.path);
+}
+
+/* Access mode by direction, unless an option says otherwise; then the flags. */
+static int open_flags(const struct opening *o, int flags)
+{
+	static const int by_mode[] = { O_RDWR, O_RDONLY, O_WRONLY };
+	const struct conf *c = &o->half->conf;
+
+	if (c->open.access >= 0)
+		flags |= c->open.access;
+	else
+		flags |= by_mode[o->mode];
+	return (flags | c->open.set) & ~c->open.clear;
+}
+
+static bool is_fifo(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static void inotify_free(void *impl)
+{
+	close(*(int *)impl);
+	free(impl);
+}
+
+/* The FIFO is open for reading; somebody opening it for writing wakes us. Bytes or a hang-up that
+ * are there already mean that there is or was a writer. */
+static enum step_result wait_for_writer(struct opening *o)
+{
+	struct pollfd p = { .fd = o->target.fd, .events = POLLIN };
+	int fd, *impl;
+
+	if (poll(&p, 1, 0) > 0)
+		return STEP_DONE;
+	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd == -1 || inotify_add_watch(fd, o->target.path, IN_OPEN | IN_MODIFY) == -1) {
+		fd_close(&fd);
+		return STEP_DONE; /* without a way to wait: data will come when it comes */
+	}
+	impl = xmalloc(sizeof(*impl));
+	*impl = fd;
+	o->impl = impl;
+	o->impl_free = inotify_free;
+	/* the writer may have come between open and watch */
+	if (poll(&p, 1, 0) > 0)
+		return STEP_DONE;
+	opening_wait(o, fd, EPOLLIN, 0);
+	return STEP_WAIT;
+}
+
+enum step_result open_path(struct opening *o, int flags, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *path = o->target.path;
+	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
+	bool fifo = is_fifo(path), user_nonblock;
+	int how;
+
+	if (unlink_first(o, err) == -1)
+		return STEP_FAIL;
+	how = open_flags(o, flags);
+	user_nonblock = how & O_NONBLOCK;
+	o->target.fd = open(path, how | O_CLOEXEC | (fifo ? O_NONBLOCK : 0), perm);
+	if (o->target.fd == -1) {
+		if (errno == ENXIO && fifo && !user_nonblock) {
+			opening_wait(o, -1, 0, loop_now(o->relay->loop) + RETRY_NS);
+			return STEP_AGAIN;
+		}
+		err_set(err, errno, "open(\"%s\", 0%o, 0%03o)", path, (unsigned)how,
+			(unsigned)perm);
+		return STEP_FAIL;
+	}
+	log_info("open(\"%s\", 0%o, 0%03o) -> %d", path, (unsigned)how, (unsigned)perm,
+		 o->target.fd);
+	if (fifo && !user_nonblock && (how & O_ACCMODE) == O_RDONLY)
+		return wait_for_writer(o);
+	return STEP_DONE;
+}
+
+enum step_result step_opened(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+
+	(void)err;
+	if (o->impl)
+		inotify_free(o->impl);
+	o->impl = NULL;
+	tty_save(&o->tty[0], o->target.fd);
+	if (c->open.unlink_close == 1) {
+		o->left.unlink_path = xstrdup(o->target.path);
+		o->left.owner = getpid();
+	}
+	return STEP_DONE;
+}

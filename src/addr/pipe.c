@@ -1,0 +1,173 @@
+/* pipe.c - PIPE (unnamed: an echo; named: a FIFO) and SOCKETPAIR (an echo that keeps borders) */
+#include "addr/addr.h"
+#include "addr/open.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/dgram.h"
+#include "relay/session.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum step_result step_unnamed(struct opening *o, struct err *err)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1) {
+		err_set(err, errno, "pipe()");
+		return STEP_FAIL;
+	}
+	log_info("pipe({%d,%d}) -> 0", fd[0], fd[1]);
+	log_notice("writing to and reading from unnamed pipe");
+	o->target.fd = fd[0];
+	o->fd2 = fd[1];
+	return STEP_DONE;
+}
+
+static enum step_result step_named(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
+	const char *path = o->target.path;
+	struct stat st;
+
+	if (o->waiting != STEP_AGAIN && unlink_first(o, err) == -1)
+		return STEP_FAIL;
+	if (stat(path, &st) == 0) {
+		if (o->waiting != STEP_AGAIN)
+			log_notice("opening %s \"%s\" for %s", fd_type_word(path), path,
+				   mode_word(o->mode));
+	} else {
+		if (mkfifo(path, perm) == -1) {
+			err_set(err, errno, "mkfifo(%s, %u)", path, (unsigned)perm);
+			return STEP_FAIL;
+		}
+		log_notice("created named pipe \"%s\" for %s", path, mode_word(o->mode));
+		if (c->open.unlink_close != 0) { /* what we made goes with us */
+			o->left.unlink_path = xstrdup(path);
+			o->left.owner = getpid();
+		}
+	}
+	return open_path(o, 0, err);
+}
+
+static enum step_result step_pipe(struct opening *o, struct err *err)
+{
+	return o->half->nparams ? step_named(o, err) : step_unnamed(o, err);
+}
+
+static enum step_result step_pipe_opened(struct opening *o, struct err *err)
+{
+	return o->half->nparams ? step_opened(o, err) : STEP_DONE;
+}
+
+/* Blocks larger than the pipe would need several turns; classic blocks there. */
+static struct endpoint *make_pipe(struct opening *o, struct err *err)
+{
+	bool unnamed = o->fd2 >= 0;
+	struct endpoint *ep;
+
+	(void)err;
+	if (fd_kind(o->target.fd) == FD_PIPE)
+		fd_nonblock(o->target.fd);
+	ep = endpoint_fd_new(o->relay, &o->half->conf, o->target.fd,
+			     unnamed ? o->fd2 : o->target.fd);
+	if (unnamed)
+		ep->half_close = SHUT_CLOSE;
+	return ep;
+}
+
+static enum step_result step_socketpair(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	int family = c->sock.family >= 0 ? c->sock.family : AF_UNIX;
+	int type = c->sock.type >= 0 ? (int)c->sock.type : SOCK_DGRAM;
+	int protocol = c->sock.protocol >= 0 ? (int)c->sock.protocol : 0;
+	int fd[2];
+
+	if (socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol, fd) == -1) {
+		err_set(err, errno, "socketpair(%d, %d, %d)", family, type, protocol);
+		return STEP_FAIL;
+	}
+	log_info("socketpair(%d, %d, %d, {%d,%d}) -> 0", family, type, protocol, fd[0], fd[1]);
+	log_notice("writing to and reading from unnamed socketpair");
+	o->target.fd = fd[0];
+	o->target.family = family;
+	o->fd2 = fd[1];
+	return STEP_DONE;
+}
+
+/* A pair of datagram sockets is an endpoint that reads at one end and writes at the other. */
+static struct endpoint *make_socketpair(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	struct dgram_sock *in, *out;
+	struct dgram_ep *rd, *wr;
+	struct endpoint *ep;
+
+	if (c->sock.type >= 0 && c->sock.type != SOCK_DGRAM && c->sock.type != SOCK_SEQPACKET) {
+		ep = endpoint_fd_new(o->relay, c, o->target.fd, o->fd2);
+		ep->half_close = SHUT_CLOSE;
+		return ep;
+	}
+	in = dgram_sock_new(o->relay, c, o->target.fd, 0, err);
+	if (!in)
+		return NULL;
+	out = dgram_sock_new(o->relay, c, o->fd2, 0, err);
+	if (!out) {
+		in->fd = -1;
+		dgram_sock_unref(in);
+		return NULL;
+	}
+	rd = dgram_ep_new(in, NULL);
+	wr = dgram_ep_new(out, NULL);
+	dgram_sock_unref(in);
+	dgram_sock_unref(out);
+	rd->accept = wr->accept = ACCEPT_ANY;
+	return endpoint_dual_new(&rd->ep, &wr->ep);
+}
+
+static const struct step pipe_steps[] = {
+	{ .after = PH_PREOPEN },
+	{ step_pipe, PH_NONE },
+	{ step_pipe_opened, PH_PASTOPEN },
+	{ .after = PH_FD },
+	STEP_END,
+};
+
+static const struct step socketpair_steps[] = {
+	{ step_socketpair, PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_PREBIND },
+	{ .after = PH_CONNECTED },
+	STEP_END,
+};
+
+static const struct addr_type types[] = {
+	{ .names = "PIPE ECHO FIFO",
+	  .syntax = "[:<filename>]",
+	  .help = "an unnamed pipe that returns what is written, or a named one, made if missing",
+	  .groups = G_FD | G_FIFO | G_NAMED | G_OPEN,
+	  .reads = true,
+	  .writes = true,
+	  .max_params = 1,
+	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
+	  .steps = pipe_steps,
+	  .make = make_pipe },
+	{ .names = "SOCKETPAIR",
+	  .syntax = "",
+	  .help = "a socket pair that returns each packet written to it",
+	  .groups = G_FD | G_SOCKET,
+	  .reads = true,
+	  .writes = true,
+	  .flags = TYPE_TRANSPARENT,
+	  .steps = socketpair_steps,
+	  .make = make_socketpair },
+};
+
+const struct addr_family pipe_family = { types, ARRAY_SIZE(types) };

@@ -1,0 +1,112 @@
+/* rawip.c - raw IP: SENDTO, RECV, RECVFROM, DATAGRAM with a protocol number
+ *
+ * No ports: every socket of a protocol hears every packet of it. IPv4 packets arrive with their
+ * header, which relay/dgram.c removes; IPv6 payload arrives bare. Needs CAP_NET_RAW. */
+#include "addr/addr.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "relay/dgram.h"
+
+#include <netinet/in.h>
+
+/* The last parameter is an IP protocol number. */
+static enum step_result step_protocol(struct opening *o, struct err *err)
+{
+	const char *text = opening_param(o, o->half->nparams - 1);
+	int64_t number = 0;
+
+	switch (num_parse(text, &number, NULL)) {
+	case NUM_OK:
+		break;
+	case NUM_RANGE:
+		number = 256;
+		break;
+	default:
+		err_set(err, 0,
+			"IP protocol \"%s\" is not a number from 0 to 255 (see /etc/protocols)",
+			text);
+		return STEP_FAIL;
+	}
+	if (number < 0 || number > 255) {
+		err_set(err, 0, "IP protocol \"%s\": protocol number exceeds 255", text);
+		return STEP_FAIL;
+	}
+	o->ip_protocol = (int)number;
+	return STEP_DONE;
+}
+
+static enum step_result step_first(struct opening *o, struct err *err)
+{
+	return o->half->conf.listen.fork ? STEP_DONE : step_first_packet(o, err);
+}
+
+/* clang-format off */
+static const struct step target_steps[] = {
+	{ .run = step_protocol },
+	{ .run = step_resolve_target },
+	{ .run = step_resolved },
+	{ .run = step_resolve_bind },
+	{ .run = step_socket, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	STEP_END,
+};
+
+static const struct step recv_steps[] = {
+	{ .run = step_protocol },
+	{ .run = step_resolve_local },
+	{ .run = step_resolved_local },
+	{ .run = step_socket, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	STEP_END,
+};
+
+static const struct step recvfrom_steps[] = {
+	{ .run = step_protocol },
+	{ .run = step_resolve_local },
+	{ .run = step_resolved_local },
+	{ .run = step_socket, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	{ .run = step_first },
+	STEP_END,
+};
+
+#define FOUR(NAME, FAMILY, GROUPS, SENDTO, RECV, RECVFROM, DATAGRAM) \
+	{ .names = SENDTO, .syntax = ":<host>:<protocol>", \
+	  .help = NAME " packets of one protocol to a host; only its answers are heard", \
+	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
+	  .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, .make = dgram_make_sendto }, \
+	{ .names = RECV, .syntax = ":<protocol>", \
+	  .help = NAME " packets of one protocol from everybody, in one direction", \
+	  .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
+	  .net = { FAMILY, SOCK_RAW, 0 }, .flags = TYPE_PASSIVE, .steps = recv_steps, \
+	  .make = dgram_make_recv }, \
+	{ .names = RECVFROM, .syntax = ":<protocol>", \
+	  .help = NAME ": one packet of a protocol and the answers to it; fork serves every packet", \
+	  .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
+	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_RAW, 0 }, \
+	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .make = dgram_make_recvfrom, \
+	  .source = dgram_source_recvfrom }, \
+	{ .names = DATAGRAM, .syntax = ":<host>:<protocol>", \
+	  .help = NAME " packets of one protocol to a host or group, and from everybody", \
+	  .groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2, \
+	  .max_params = 2, .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, \
+	  .make = dgram_make_datagram }
+
+static const struct addr_type types[] = {
+	FOUR("Raw IPv4 or IPv6", AF_UNSPEC, G_FD | G_SOCKET | G_IP4 | G_IP6,
+	     "IP-SENDTO IP IP-SEND", "IP-RECV", "IP-RECVFROM", "IP-DATAGRAM IP-DGRAM"),
+	FOUR("Raw IPv4", AF_INET, G_FD | G_SOCKET | G_IP4,
+	     "IP4-SENDTO IP4 IP4-SEND", "IP4-RECV", "IP4-RECVFROM", "IP4-DATAGRAM IP4-DGRAM"),
+	FOUR("Raw IPv6", AF_INET6, G_FD | G_SOCKET | G_IP6,
+	     "IP6-SENDTO IP6 IP6-SEND", "IP6-RECV", "IP6-RECVFROM", "IP6-DATAGRAM IP6-DGRAM"),
+};
+/* clang-format on */
+
+const struct addr_family rawip_family = { types, ARRAY_SIZE(types) };

@@ -1,0 +1,46 @@
+/* registry.c - the explicit list of all address families
+ *
+ * A new family adds its array here and in addr.h. */
+#include "addr/addr.h"
+#include "base/names.h"
+
+static const struct addr_family *const families[] = {
+	&stdio_family, &file_family, &pipe_family, &text_family,
+	&exec_family,  &udp_family,  &rawip_family, NULL,
+};
+
+int addr_each(int (*fn)(const struct addr_type *type, void *arg), void *arg)
+{
+	for (const struct addr_family *const *f = families; *f; f++) {
+		for (size_t i = 0; i < (*f)->n; i++) {
+			int rc = fn(&(*f)->type[i], arg);
+
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+const struct addr_type *addr_find(const char *name)
+{
+	for (const struct addr_family *const *f = families; *f; f++) {
+		for (size_t i = 0; i < (*f)->n; i++) {
+			if (names_have((*f)->type[i].names, name))
+				return &(*f)->type[i];
+		}
+	}
+	return NULL;
+}
+
+const char *addr_suggest(const char *name, char *buf, size_t cap)
+{
+	struct names_near near;
+
+	names_near_begin(&near, name);
+	for (const struct addr_family *const *f = families; *f; f++) {
+		for (size_t i = 0; i < (*f)->n; i++)
+			names_near_offer(&near, (*f)->type[i].names);
+	}
+	return names_near_end(&near, buf, cap);
+}

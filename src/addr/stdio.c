@@ -1,0 +1,201 @@
+/* stdio.c - STDIO, STDIN, STDOUT, STDERR, FD
+ *
+ * Descriptors that belong to others as well: they are never closed or shut down, their flags are
+ * not changed, and terminal settings come back when the address is closed. A terminal is opened
+ * once more so that writing to a stopped one cannot hold up everything else. */
+#include "addr/addr.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "relay/session.h"
+#include "sys/tty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define G_STDIO                                                                                    \
+	(G_FD | G_FIFO | G_CHR | G_BLK | G_REG | G_SOCKET | G_TERMIOS | G_UNIX | G_IP4 | G_IP6 |   \
+	 G_UDP | G_TCP | G_SCTP | G_DCCP | G_UDPLITE)
+
+static void use(struct opening *o, int rfd, int wfd)
+{
+	o->target.fd = rfd >= 0 ? rfd : wfd;
+	o->fd2 = rfd >= 0 && wfd >= 0 && wfd != rfd ? wfd : -1;
+	tty_save(&o->tty[0], o->target.fd);
+	if (o->fd2 >= 0)
+		tty_save(&o->tty[1], o->fd2);
+}
+
+static enum step_result step_stdio(struct opening *o, struct err *err)
+{
+	(void)err;
+	switch (o->mode) {
+	case MODE_RW:
+		log_notice("reading from and writing to stdio");
+		use(o, 0, 1);
+		break;
+	case MODE_READ:
+		log_notice("using stdin for reading");
+		use(o, 0, -1);
+		break;
+	case MODE_WRITE:
+		log_notice("using stdout for writing");
+		use(o, -1, 1);
+		break;
+	}
+	return STEP_DONE;
+}
+
+static enum step_result step_std(struct opening *o, struct err *err)
+{
+	static const char *const name[] = { "stdin", "stdout", "stderr" };
+	int fd = o->half->type->net.protocol; /* the row says which */
+
+	(void)err;
+	log_notice("using %s for %s", name[fd], mode_word(fd == 0 ? MODE_READ : MODE_WRITE));
+	use(o, fd, fd);
+	return STEP_DONE;
+}
+
+static enum step_result step_fd(struct opening *o, struct err *err)
+{
+	const char *text = opening_param(o, 0);
+	int64_t fd = 0;
+
+	if (num_parse(text, &fd, NULL) != NUM_OK || fd < 0 || fd > 0x7fffffff) {
+		err_set(err, 0, "error in FD number \"%s\"", text);
+		return STEP_FAIL;
+	}
+	log_notice("using file descriptor %d for %s", (int)fd, mode_word(o->mode));
+	if (fd > 2)
+		fd_cloexec((int)fd);
+	use(o, (int)fd, (int)fd);
+	if (fcntl((int)fd, F_GETFD) == -1) {
+		o->target.fd = -1;
+		err_set(err, errno, "file descriptor %d is not open", (int)fd);
+		return STEP_FAIL;
+	}
+	return STEP_DONE;
+}
+
+/* A terminal of our own description can be made non-blocking without disturbing anybody. */
+static void own_terminal(int *fd, enum fd_how *how, int flags)
+{
+	int own;
+
+	if (*how != FD_HOW_READY || fd_kind(*fd) != FD_TTY)
+		return;
+	own = fd_reopen(*fd, flags);
+	if (own == -1)
+		return;
+	*fd = own;
+	*how = FD_HOW_PLAIN;
+}
+
+static void close_stdio(struct endpoint *ep)
+{
+	bool r = ep->rfd > 2 && ep->caps & EP_OWN_READ, w = ep->wfd > 2 && ep->caps & EP_OWN_WRITE;
+
+	tty_restore(&ep->tty[0]);
+	tty_restore(&ep->tty[1]);
+	if (r)
+		close(ep->rfd);
+	if (w && !(r && ep->wfd == ep->rfd))
+		close(ep->wfd);
+	ep->rfd = ep->wfd = -1;
+}
+
+static const struct endpoint_ops stdio_ops = {
+	.read = ep_fd_read,
+	.write = ep_fd_write,
+	.shut_write = ep_fd_shut_write,
+	.close = close_stdio,
+	.share = ep_fd_share,
+};
+
+static struct endpoint *make(struct opening *o, struct err *err)
+{
+	bool both = o->half->type->reads && o->half->type->writes;
+	int rfd = o->target.fd, wfd = o->fd2 >= 0 ? o->fd2 : o->target.fd;
+	struct endpoint *ep = xmalloc(sizeof(*ep));
+
+	(void)err;
+	if (both && o->mode == MODE_READ)
+		wfd = -1;
+	if (both && o->mode == MODE_WRITE)
+		rfd = -1;
+	endpoint_init(ep, &stdio_ops, o->relay, &o->half->conf, rfd, wfd);
+	ep->caps |= EP_KEEP_OPEN;
+	if (rfd >= 0 && rfd != wfd) {
+		own_terminal(&ep->rfd, &ep->rhow, O_RDONLY);
+		ep->caps |= ep->rfd != rfd ? EP_OWN_READ : 0;
+	}
+	if (wfd >= 0 && rfd != wfd) {
+		own_terminal(&ep->wfd, &ep->whow, O_WRONLY);
+		ep->caps |= ep->wfd != wfd ? EP_OWN_WRITE : 0;
+	}
+	return ep;
+}
+
+static const struct step stdio_steps[] = { { step_stdio, PH_FD }, STEP_END };
+static const struct step std_steps[] = { { step_std, PH_FD }, STEP_END };
+static const struct step fd_steps[] = {
+	{ step_fd, PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_CONNECTED },
+	STEP_END,
+};
+
+static const struct addr_type types[] = {
+	{ .names = "STDIO -",
+	  .syntax = "",
+	  .help = "standard input for reading and standard output for writing",
+	  .groups = G_STDIO,
+	  .reads = true,
+	  .writes = true,
+	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
+	  .steps = stdio_steps,
+	  .make = make },
+	{ .names = "STDIN",
+	  .syntax = "",
+	  .help = "standard input",
+	  .groups = G_STDIO,
+	  .reads = true,
+	  .net = { .protocol = 0 },
+	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
+	  .steps = std_steps,
+	  .make = make },
+	{ .names = "STDOUT",
+	  .syntax = "",
+	  .help = "standard output",
+	  .groups = G_STDIO,
+	  .writes = true,
+	  .net = { .protocol = 1 },
+	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
+	  .steps = std_steps,
+	  .make = make },
+	{ .names = "STDERR",
+	  .syntax = "",
+	  .help = "standard error",
+	  .groups = G_STDIO,
+	  .writes = true,
+	  .net = { .protocol = 2 },
+	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
+	  .steps = std_steps,
+	  .make = make },
+	{ .names = "FD",
+	  .syntax = ":<fdnum>",
+	  .help = "a descriptor that was open already when the program started",
+	  .groups = G_STDIO,
+	  .reads = true,
+	  .writes = true,
+	  .min_params = 1,
+	  .max_params = 1,
+	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
+	  .steps = fd_steps,
+	  .make = make },
+};
+
+const struct addr_family stdio_family = { types, ARRAY_SIZE(types) };

@@ -1,0 +1,237 @@
+/* udp.c - UDP and UDP-Lite: CONNECT, LISTEN, SENDTO, RECV, RECVFROM, DATAGRAM
+ *
+ * The six kinds differ in whom they hear and to whom they write: CONNECT and SENDTO hear their
+ * target only, DATAGRAM everybody at the target's port (the target may be a group or a broadcast
+ * address), RECV everybody, RECVFROM the sender of one datagram, LISTEN one peer for a session.
+ * With fork, RECVFROM makes a session of every datagram and LISTEN one of every peer. All of it is
+ * done by relay/dgram.c and relay/peers.c; here are the steps and rows. */
+#include "addr/addr.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "relay/dgram.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <net/if.h>
+
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE 136
+#endif
+
+/* UDP-LISTEN,fork: classic's sockets share the port; here there is one, but scripts rely on being
+ * able to start a second listener. */
+static enum step_result step_reuseaddr(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	int one = 1;
+
+	if (!c->listen.fork || c->sock.reuseaddr_given)
+		return STEP_DONE;
+	if (setsockopt(o->target.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1) {
+		err_set(err, errno, "setsockopt(%d, %d, %d, {1}, 4)", o->target.fd, SOL_SOCKET,
+			SO_REUSEADDR);
+		return STEP_FAIL;
+	}
+	return STEP_DONE;
+}
+
+/* A unicast address hears no group on Linux: the kernel compares the destination with it. */
+static enum step_result step_warn_bound(struct opening *o, struct err *err)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	(void)err;
+	if (!o->half->conf.sock.joins)
+		return STEP_DONE;
+	getsockname(o->target.fd, &local.any, &local.len);
+	if (netaddr_is_any(&local) || netaddr_is_multicast(&local) || netaddr_is_broadcast(&local))
+		return STEP_DONE;
+	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
+		 "received; bind to the port only (bind=:PORT) or to the group",
+		 netaddr_host_text(&local, text));
+	return STEP_DONE;
+}
+
+static enum step_result step_max_children(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+
+	if (c->listen.max_children > 0 && !c->listen.fork) {
+		err_set(err, 0, "option max-children not allowed without option fork");
+		return STEP_FAIL;
+	}
+	return STEP_DONE;
+}
+
+/* without fork the opening itself waits for the peer */
+static enum step_result step_first(struct opening *o, struct err *err)
+{
+	return o->half->conf.listen.fork ? STEP_DONE : step_first_packet(o, err);
+}
+
+static enum step_result step_connect_peer(struct opening *o, struct err *err)
+{
+	return o->half->conf.listen.fork ? STEP_DONE : step_connect_first(o, err);
+}
+
+#define TARGET                                                                                     \
+	{ .run = step_resolve_target }, { .run = step_resolved },                                  \
+		{ .run = step_resolve_bind },                                                      \
+		{ .run = step_socket, .after = PH_PASTSOCKET }, { .after = PH_FD },                \
+	{                                                                                          \
+		.after = PH_PREBIND                                                                \
+	}
+
+static const struct step connect_steps[] = {
+	TARGET,
+	{ .run = step_bind_client },
+	{ .run = step_connect },
+	{ .run = step_connected, .after = PH_CONNECTED },
+	STEP_END,
+};
+
+static const struct step target_steps[] = {
+	TARGET,
+	{ .run = step_bind_client, .after = PH_CONNECTED },
+	{ .run = step_warn_bound },
+	STEP_END,
+};
+
+#define LOCAL                                                                                      \
+	{ .run = step_max_children }, { .run = step_resolve_local },                               \
+		{ .run = step_resolved_local },                                                    \
+		{ .run = step_socket, .after = PH_PASTSOCKET }, { .after = PH_FD }
+
+static const struct step recv_steps[] = {
+	LOCAL,
+	{ .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	{ .run = step_warn_bound },
+	STEP_END,
+};
+
+static const struct step recvfrom_steps[] = {
+	LOCAL,
+	{ .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	{ .run = step_warn_bound },
+	{ .run = step_first },
+	STEP_END,
+};
+
+static const struct step listen_steps[] = {
+	{ .run = step_max_children },
+	{ .run = step_resolve_local },
+	{ .run = step_resolved_local },
+	{ .run = step_socket, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .run = step_reuseaddr, .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	{ .run = step_warn_bound },
+	{ .run = step_first },
+	{ .run = step_connect_peer },
+	STEP_END,
+};
+
+#define G_UDP4 (G_FD | G_SOCKET | G_IP4 | G_UDP)
+#define G_UDP6 (G_FD | G_SOCKET | G_IP6 | G_UDP)
+#define G_UDP46 (G_UDP4 | G_UDP6)
+#define RECEIVER (TYPE_PASSIVE)
+
+/* The six kinds for one combination of name, family, and protocol. */
+#define SIX(NAME, FAMILY, PROTO, GROUPS, CONNECT, LISTEN, SENDTO, RECV, RECVFROM, DATAGRAM)        \
+	{ .names = CONNECT,                                                                        \
+	  .syntax = ":<host>:<port>",                                                              \
+	  .help = NAME " with one peer: datagrams of others are not heard, an empty one ends it",  \
+	  .groups = GROUPS,                                                                        \
+	  .reads = true,                                                                           \
+	  .writes = true,                                                                          \
+	  .min_params = 2,                                                                         \
+	  .max_params = 2,                                                                         \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
+	  .flags = TYPE_CONNECTS | TYPE_TRANSPARENT,                                               \
+	  .steps = connect_steps,                                                                  \
+	  .make = dgram_make_connect },                                                            \
+	{ .names = LISTEN,                                                                         \
+	  .syntax = ":<port>",                                                                     \
+	  .help = NAME " sessions: the first datagram of a peer begins one; fork serves many",     \
+	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RANGE,                                         \
+	  .reads = true,                                                                           \
+	  .writes = true,                                                                          \
+	  .min_params = 1,                                                                         \
+	  .max_params = 1,                                                                         \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
+	  .flags = RECEIVER | TYPE_TRANSPARENT,                                                    \
+	  .steps = listen_steps,                                                                   \
+	  .make = dgram_make_listen,                                                               \
+	  .source = dgram_source_listen },                                                         \
+	{ .names = SENDTO,                                                                         \
+	  .syntax = ":<host>:<port>",                                                              \
+	  .help = NAME " to one address; only its answers are heard",                              \
+	  .groups = GROUPS,                                                                        \
+	  .reads = true,                                                                           \
+	  .writes = true,                                                                          \
+	  .min_params = 2,                                                                         \
+	  .max_params = 2,                                                                         \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
+	  .steps = target_steps,                                                                   \
+	  .make = dgram_make_sendto },                                                             \
+	{ .names = RECV,                                                                           \
+	  .syntax = ":<port>",                                                                     \
+	  .help = NAME " from everybody, in one direction",                                        \
+	  .groups = GROUPS | G_RANGE,                                                              \
+	  .reads = true,                                                                           \
+	  .min_params = 1,                                                                         \
+	  .max_params = 1,                                                                         \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
+	  .flags = RECEIVER,                                                                       \
+	  .steps = recv_steps,                                                                     \
+	  .make = dgram_make_recv },                                                               \
+	{ .names = RECVFROM,                                                                       \
+	  .syntax = ":<port>",                                                                     \
+	  .help = NAME ": one datagram and the answers to it; fork serves every datagram",         \
+	  .groups = GROUPS | G_CHILD | G_RANGE,                                                    \
+	  .reads = true,                                                                           \
+	  .writes = true,                                                                          \
+	  .min_params = 1,                                                                         \
+	  .max_params = 1,                                                                         \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
+	  .flags = RECEIVER,                                                                       \
+	  .steps = recvfrom_steps,                                                                 \
+	  .make = dgram_make_recvfrom,                                                             \
+	  .source = dgram_source_recvfrom },                                                       \
+	{                                                                                          \
+		.names = DATAGRAM, .syntax = ":<host>:<port>",                                     \
+		.help = NAME " to an address, a group or a broadcast address, and from everybody " \
+			     "who uses its port",                                                  \
+		.groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2,        \
+		.max_params = 2, .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE,      \
+		.steps = target_steps, .make = dgram_make_datagram                                 \
+	}
+
+static const struct addr_type types[] = {
+	SIX("UDP over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDP, G_UDP46, "UDP-CONNECT UDP",
+	    "UDP-LISTEN UDP-L", "UDP-SENDTO UDP-SEND", "UDP-RECV", "UDP-RECVFROM",
+	    "UDP-DATAGRAM UDP-DGRAM"),
+	SIX("UDP over IPv4", AF_INET, IPPROTO_UDP, G_UDP4, "UDP4-CONNECT UDP4",
+	    "UDP4-LISTEN UDP4-L", "UDP4-SENDTO UDP4-SEND", "UDP4-RECV", "UDP4-RECVFROM",
+	    "UDP4-DATAGRAM UDP4-DGRAM"),
+	SIX("UDP over IPv6", AF_INET6, IPPROTO_UDP, G_UDP6, "UDP6-CONNECT UDP6",
+	    "UDP6-LISTEN UDP6-L", "UDP6-SENDTO UDP6-SEND", "UDP6-RECV", "UDP6-RECVFROM",
+	    "UDP6-DATAGRAM UDP6-DGRAM"),
+	SIX("UDP-Lite over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDPLITE, G_UDP46 | G_UDPLITE,
+	    "UDPLITE-CONNECT UDPLITE", "UDPLITE-LISTEN UDPLITE-L",
+	    "UDPLITE-SENDTO UDPLITE-SEND", "UDPLITE-RECV", "UDPLITE-RECVFROM",
+	    "UDPLITE-DATAGRAM UDPLITE-DGRAM"),
+	SIX("UDP-Lite over IPv4", AF_INET, IPPROTO_UDPLITE, G_UDP4 | G_UDPLITE,
+	    "UDPLITE4-CONNECT UDPLITE4", "UDPLITE4-LISTEN UDPLITE4-L",
+	    "UDPLITE4-SENDTO UDPLITE4-SEND", "UDPLITE4-RECV", "UDPLITE4-RECVFROM",
+	    "UDPLITE4-DATAGRAM UDPLITE4-DGRAM"),
+	SIX("UDP-Lite over IPv6", AF_INET6, IPPROTO_UDPLITE, G_UDP6 | G_UDPLITE,
+	    "UDPLITE6-CONNECT UDPLITE6", "UDPLITE6-LISTEN UDPLITE6-L",
+	    "UDPLITE6-SENDTO UDPLITE6-SEND", "UDPLITE6-RECV", "UDPLITE6-RECVFROM",
+	    "UDPLITE6-DATAGRAM UDPLITE6-DGRAM"),
+};
+
+const struct addr_family udp_family = { types, ARRAY_SIZE(types) };

@@ -1,0 +1,446 @@
+/* cli.c - the command-line flags
+ *
+ * A table of flags with a function each. Flags are single words: no bundling, no permutation, no
+ * "--"; those with an argument take it glued or as the next word. They act in the order given. */
+#include "cli.h"
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_BLOCK 8192
+#define DEFAULT_LINGER_NS (500 * NSEC_PER_MSEC)
+#define DEFAULT_SIGNALS 0x89deU /* HUP INT QUIT ILL ABRT BUS FPE SEGV TERM */
+
+const struct cli_flag cli_flags[] = {
+	{ "-V", "print version and feature list, and exit", false },
+	{ "-h|-?", "print this help, and exit", false },
+	{ "-hh", "the same with the usual option names", false },
+	{ "-hhh", "the same with all address and option names", false },
+	{ "-d[ddd]", "log more: each d adds a level (errors and warnings are the default)", true },
+	{ "-d0|1|2|3|4", "log level: errors, warnings, notices, infos, debug", true },
+	{ "-D", "print an analysis of the descriptors before the transfer", true },
+	{ "--experimental", "do not warn about experimental options", true },
+	{ "--statistics", "print the transfer counters at the end", true },
+	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long", true },
+	{ "-ly[facility]", "log to syslog (default facility: daemon)", true },
+	{ "-lf<logfile>", "log to a file", true },
+	{ "-ls", "log to stderr (default)", true },
+	{ "-lm[facility]", "log to stderr during start-up, then to syslog", true },
+	{ "-lp<progname>", "program name in the log and prefix of variables", true },
+	{ "-lu", "microseconds in log records", true },
+	{ "-lh", "host name in log records", true },
+	{ "-v", "dump the transferred data as text to stderr", false },
+	{ "-x", "dump the transferred data as hex to stderr", false },
+	{ "-r <file>", "raw dump of data from left to right", true },
+	{ "-R <file>", "raw dump of data from right to left", true },
+	{ "-b<size_t>", "block size (8192): size of datagrams made of a stream", true },
+	{ "-s", "sloppy: go on after errors where that makes sense", false },
+	{ "-S<sigmask>", "signals to catch and log (0x89de)", true },
+	{ "-t<timeout>", "seconds to wait for the other direction after end of file (0.5)", true },
+	{ "-T<timeout>", "seconds of inactivity after which to end", true },
+	{ "-u", "one direction, left to right", false },
+	{ "-U", "one direction, right to left", false },
+	{ "-g", "do not check whether options fit the address", false },
+	{ "-L <lockfile>", "take a lock, or fail", true },
+	{ "-W <lockfile>", "take a lock, or wait for it", true },
+	{ "-0", "no IP version is preferred", false },
+	{ "-4", "prefer IPv4 (default)", false },
+	{ "-6", "prefer IPv6", false },
+};
+const size_t cli_nflags = ARRAY_SIZE(cli_flags);
+
+/* The scan in progress. */
+struct scan {
+	struct cli *cli;
+	const char *word; /* the current argument */
+	const char *arg; /* its argument, for flags that take one */
+	int level; /* -d counter */
+	struct err *err;
+};
+
+static int usage_error(void)
+{
+	help_usage(stderr);
+	return -1;
+}
+
+static int number(struct scan *s, const char *flag, int64_t *out)
+{
+	switch (num_parse(s->arg, out, NULL)) {
+	case NUM_MISSING:
+		return err_set(s->err, 0, "parseopts(): missing numerical value of option \"%s\"",
+			       flag);
+	case NUM_TRAILING:
+		return err_set(s->err, 0,
+			       "parseopts(): trailing garbage in numerical arg of option \"%s\"",
+			       flag);
+	default:
+		return 0;
+	}
+}
+
+static int seconds(struct scan *s, const char *flag, int64_t *out_ns)
+{
+	switch (seconds_parse(s->arg, out_ns)) {
+	case NUM_MISSING:
+		return err_set(s->err, 0, "parseopts(): missing numerical value of option \"%s\"",
+			       flag);
+	case NUM_TRAILING:
+		return err_set(s->err, 0,
+			       "parseopts(): trailing garbage in numerical arg of option \"%s\"",
+			       flag);
+	case NUM_RANGE:
+		return err_set(s->err, 0, "option %s: %s seconds are out of range", flag, s->arg);
+	default:
+		return 0;
+	}
+}
+
+static int do_version(struct scan *s)
+{
+	if (s->word[2])
+		return usage_error();
+	s->cli->action = CLI_VERSION;
+	return 0;
+}
+
+static int do_help(struct scan *s)
+{
+	s->cli->action = CLI_HELP;
+	s->cli->help_level = 1;
+	for (int i = 2; i < 4 && (s->word[i] == 'h' || s->word[i] == '?'); i++)
+		s->cli->help_level++;
+	return 0;
+}
+
+static void set_level(struct scan *s, int level)
+{
+	static const enum log_level shown[] = { LV_ERROR, LV_WARN, LV_NOTICE, LV_INFO, LV_DEBUG };
+
+	s->level = level;
+	log_threshold = shown[level > 4 ? 4 : level];
+}
+
+static int do_debug(struct scan *s)
+{
+	const char *p = s->word + 2;
+	int level = s->level + 1;
+
+	if (isdigit((unsigned char)*p) && *p <= '4') {
+		level = *p++ - '0';
+	} else {
+		while (*p == 'd') {
+			p++;
+			level++;
+		}
+		if (*p && *p != '-')
+			return usage_error();
+	}
+	if (*p)
+		return err_set(s->err, 0, "Invalid (trailing) character(s) \"%c\" in \"%s\"option",
+			       *p, s->word);
+	set_level(s, level);
+	return 0;
+}
+
+static int do_log_syslog(struct scan *s)
+{
+	return log_set_sink(s->word[2] == 'm' ? SINK_MIXED : SINK_SYSLOG, s->word + 3, s->err);
+}
+
+static int do_log_file(struct scan *s)
+{
+	return log_set_sink(SINK_FILE, s->arg, s->err);
+}
+
+static int do_log_stderr(struct scan *s)
+{
+	return log_set_sink(SINK_STDERR, "", s->err);
+}
+
+static int do_log_name(struct scan *s)
+{
+	log_set_name(s->arg);
+	return 0;
+}
+
+static int do_log_micros(struct scan *s)
+{
+	(void)s;
+	log_set_micros(true);
+	return 0;
+}
+
+static int do_log_host(struct scan *s)
+{
+	(void)s;
+	log_set_host(true);
+	return 0;
+}
+
+static int do_analyse(struct scan *s)
+{
+	s->cli->set.analyse = true;
+	return 0;
+}
+
+static int do_text(struct scan *s)
+{
+	s->cli->set.dump_text = true;
+	return 0;
+}
+
+static int do_hex(struct scan *s)
+{
+	s->cli->set.dump_hex = true;
+	return 0;
+}
+
+static int do_sniff(struct scan *s)
+{
+	s->cli->set.sniff[s->word[1] == 'R'] = s->arg;
+	return 0;
+}
+
+static int do_block(struct scan *s)
+{
+	int64_t n;
+
+	if (number(s, "-b", &n) == -1)
+		return -1;
+	if (n < 0)
+		return err_set(s->err, 0,
+			       "buffer size option (-b) to big - %llu (max is %lld)",
+			       (unsigned long long)n, (long long)INT64_MAX);
+	s->cli->set.block = (size_t)n;
+	return 0;
+}
+
+static int do_sloppy(struct scan *s)
+{
+	s->cli->set.sloppy = true;
+	return 0;
+}
+
+static int do_signals(struct scan *s)
+{
+	int64_t n;
+
+	if (number(s, "-S", &n) == -1)
+		return -1;
+	s->cli->signal_mask = (uint32_t)n;
+	return 0;
+}
+
+static int do_linger(struct scan *s)
+{
+	if (seconds(s, "-t", &s->cli->set.linger_ns) == -1)
+		return -1;
+	if (s->cli->set.linger_ns < 0)
+		return err_set(s->err, 0, "option -t: %s is negative; use 0 for no wait", s->arg);
+	return 0;
+}
+
+static int do_idle(struct scan *s)
+{
+	return seconds(s, "-T", &s->cli->set.idle_ns);
+}
+
+static int do_drain(struct scan *s)
+{
+	return seconds(s, "--drain", &s->cli->set.drain_ns);
+}
+
+static int do_one_way(struct scan *s)
+{
+	struct settings *set = &s->cli->set;
+
+	if (s->word[1] == 'u')
+		set->right_to_left = false;
+	else
+		set->left_to_right = false;
+	if (!set->right_to_left && !set->left_to_right)
+		return err_set(s->err, 0, "-U and -u must not be combined");
+	return 0;
+}
+
+static int do_any_group(struct scan *s)
+{
+	s->cli->set.any_group = true;
+	return 0;
+}
+
+static int do_lock(struct scan *s)
+{
+	if (s->cli->lockfile || s->cli->waitlock)
+		return err_set(s->err, 0, "only one -L and -W option allowed");
+	*(s->word[1] == 'L' ? &s->cli->lockfile : &s->cli->waitlock) = s->arg;
+	return 0;
+}
+
+static int do_ip(struct scan *s)
+{
+	s->cli->set.listen_ip = s->cli->set.resolve_ip = s->word[1] - '0';
+	return 0;
+}
+
+static int do_experimental(struct scan *s)
+{
+	s->cli->set.experimental = true;
+	return 0;
+}
+
+static int do_statistics(struct scan *s)
+{
+	s->cli->set.statistics = true;
+	return 0;
+}
+
+/* How a word is recognised and what follows it. */
+enum shape {
+	EXACT, /* the word alone */
+	LETTER, /* the word alone; more letters behind it are bundling, and refused */
+	PREFIX, /* the function looks at the rest */
+	ARGUMENT, /* glued or next word */
+};
+
+static const struct {
+	const char *word;
+	enum shape shape;
+	int (*fn)(struct scan *s);
+} flags[] = {
+	{ "--experimental", EXACT, do_experimental },
+	{ "--statistics", EXACT, do_statistics },
+	{ "--drain=", ARGUMENT, do_drain },
+	{ "-V", PREFIX, do_version },
+	{ "-h", PREFIX, do_help },
+	{ "-?", PREFIX, do_help },
+	{ "-d", PREFIX, do_debug },
+	{ "-D", LETTER, do_analyse },
+	{ "-ly", PREFIX, do_log_syslog },
+	{ "-lm", PREFIX, do_log_syslog },
+	{ "-lf", ARGUMENT, do_log_file },
+	{ "-ls", EXACT, do_log_stderr },
+	{ "-lp", ARGUMENT, do_log_name },
+	{ "-lu", EXACT, do_log_micros },
+	{ "-lh", EXACT, do_log_host },
+	{ "-v", LETTER, do_text },
+	{ "-x", LETTER, do_hex },
+	{ "-r", ARGUMENT, do_sniff },
+	{ "-R", ARGUMENT, do_sniff },
+	{ "-b", ARGUMENT, do_block },
+	{ "-s", LETTER, do_sloppy },
+	{ "-S", ARGUMENT, do_signals },
+	{ "-t", ARGUMENT, do_linger },
+	{ "-T", ARGUMENT, do_idle },
+	{ "-u", LETTER, do_one_way },
+	{ "-U", LETTER, do_one_way },
+	{ "-g", LETTER, do_any_group },
+	{ "-L", ARGUMENT, do_lock },
+	{ "-W", ARGUMENT, do_lock },
+	{ "-0", LETTER, do_ip },
+	{ "-4", LETTER, do_ip },
+	{ "-6", LETTER, do_ip },
+};
+
+static int unknown(struct scan *s)
+{
+	return err_set(s->err, 0, "unknown %soption \"%s\"; use option \"-h\" for help",
+		       s->word[1] == 'l' ? "log " : "", s->word);
+}
+
+static int bundled(const struct scan *s)
+{
+	fprintf(stderr,
+		"Do not merge single character options, i.e. use \"-%c -%c\" instead of \"%s\"\n",
+		s->word[1], s->word[2], s->word);
+	return -1;
+}
+
+/* One flag at argv[*i]; moves *i behind its last word. */
+static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(flags); k++) {
+		size_t len = strlen(flags[k].word);
+		const char *rest = s->word + len;
+
+		if (strncmp(s->word, flags[k].word, len) != 0)
+			continue;
+		if (*rest && flags[k].shape == EXACT)
+			continue;
+		if (*rest && flags[k].shape == LETTER)
+			return bundled(s);
+		s->arg = rest;
+		if (flags[k].shape == ARGUMENT && !*rest) {
+			if (++*i >= argc)
+				return err_set(s->err, 0,
+					       "option %s requires an argument; use option \"-h\" "
+					       "for help",
+					       flags[k].word);
+			s->arg = argv[*i];
+		}
+		++*i;
+		return flags[k].fn(s);
+	}
+	return unknown(s);
+}
+
+/* "-", "-,opts", "-:x", "-!!x" are spellings of STDIO. */
+static bool is_address(const char *word)
+{
+	return word[0] != '-' || !word[1] || strchr(",:!", word[1]);
+}
+
+static int ip_from_env(const char *name)
+{
+	const char *text = getenv(name);
+
+	if (!text)
+		return 4;
+	return *text == '4' || *text == '6' ? *text - '0' : 0;
+}
+
+static void defaults(struct cli *cli)
+{
+	const char *plain = getenv("SOCAST_FASTPATH");
+
+	memset(cli, 0, sizeof(*cli));
+	cli->signal_mask = DEFAULT_SIGNALS;
+	cli->set.block = DEFAULT_BLOCK;
+	cli->set.linger_ns = DEFAULT_LINGER_NS;
+	cli->set.idle_ns = -1;
+	cli->set.left_to_right = cli->set.right_to_left = true;
+	cli->set.listen_ip = ip_from_env("SOCAT_DEFAULT_LISTEN_IP");
+	cli->set.resolve_ip = ip_from_env("SOCAT_PREFERRED_RESOLVE_IP");
+	cli->set.plain = plain && *plain == '0';
+}
+
+int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
+{
+	struct scan s = { .cli = cli, .err = err };
+	const char *slash = strrchr(argv[0], '/');
+	int i = 1;
+
+	defaults(cli);
+	log_set_name(slash ? slash + 1 : argv[0]);
+	while (i < argc && !is_address(argv[i])) {
+		s.word = argv[i];
+		if (one_flag(&s, argc, argv, &i) == -1)
+			return -1;
+		if (cli->action != CLI_RUN)
+			return 0;
+	}
+	if (argc - i != 2)
+		return err_set(err, 0,
+			       "exactly 2 addresses required (there are %d); use option \"-h\" for "
+			       "help",
+			       argc - i);
+	cli->address[0] = argv[i];
+	cli->address[1] = argv[i + 1];
+	return 0;
+}

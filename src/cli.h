@@ -1,0 +1,50 @@
+/* cli.h - the command line: flags to settings, texts to a plan, help */
+#ifndef CLI_H
+#define CLI_H
+
+#include "relay/plan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SOCAST_VERSION "0.1.0"
+
+/* What the program is asked to do. */
+enum cli_action { CLI_RUN, CLI_VERSION, CLI_HELP };
+
+struct cli {
+	enum cli_action action;
+	int help_level; /* 1: -h, 2: -hh, 3: -hhh */
+	struct settings set;
+	const char *lockfile, *waitlock; /* -L, -W */
+	uint32_t signal_mask; /* -S: bit n stands for signal n */
+	const char *address[2];
+};
+
+/* Scan the arguments (core behaviour of classic: single letters, no bundling, no permutation). Log
+ * options take effect at once. Returns 0, or -1 when the program has to end with status 1: @err
+ * holds the sentence, or is empty when a text without log prefix has been written already. */
+int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err);
+
+/* Texts to types, options and configuration. The @plan owns everything until plan_done(). */
+int plan_make(struct plan *plan, const struct cli *cli, struct err *err);
+void plan_done(struct plan *plan);
+
+/* -V and -h, -hh, -hhh, printed from the tables. Lists of names as the manual wants them. */
+void help_version(FILE *out);
+void help_print(FILE *out, int level);
+void help_usage(FILE *out);
+void help_manual_addresses(FILE *out);
+void help_manual_options(FILE *out);
+
+/* The flags by themselves, in the order of the help. */
+struct cli_flag {
+	const char *token; /* as help prints it */
+	const char *help;
+	bool wide; /* description starts at column 22 instead of 14 */
+};
+extern const struct cli_flag cli_flags[];
+extern const size_t cli_nflags;
+
+#endif

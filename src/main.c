@@ -1,0 +1,194 @@
+/* main.c - arguments to a plan, the plan to a running relay, its end to an exit status
+ *
+ * The only place that ends the program. Signals end it through the relay, so that sockets, locks,
+ * links and terminals are put right whatever the reason. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli.h"
+#include "relay/lock.h"
+#include "relay/proc.h"
+#include "relay/session.h"
+#include "sys/fd.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct program {
+	struct cli cli;
+	struct plan plan;
+	struct relay relay;
+	struct leftovers lock;
+};
+
+static void on_statistics(struct loop *loop, int sig, void *arg)
+{
+	struct program *p = arg;
+
+	(void)loop;
+	log_notice("socat_signal_logstats(): handling signal %d", sig);
+	relay_statistics(&p->relay);
+	log_notice("socat_signal_logstats(): finishing signal %d", sig);
+}
+
+static enum log_level level_of(int sig)
+{
+	switch (sig) {
+	case SIGTERM:
+		return LV_WARN;
+	case SIGINT:
+	case SIGHUP:
+		return LV_NOTICE;
+	default:
+		return LV_ERROR;
+	}
+}
+
+static void on_end_signal(struct loop *loop, int sig, void *arg)
+{
+	struct program *p = arg;
+	int passed = procs_pass_signal(&p->relay, sig);
+
+	(void)loop;
+	if (passed) {
+		log_notice("socatsignalpass(sig=%d)", sig);
+		log_info("socatsignalpass(): propagated signal to %d sub processes", passed);
+		return;
+	}
+	log_notice("socat_signal(): handling signal %d", sig);
+	log_at(level_of(sig), "exiting on signal %d", sig);
+	log_notice("socat_signal(): finishing signal %d", sig);
+	if (p->plan.set.drain_ns > 0 && !p->relay.stopping)
+		relay_drain(&p->relay, 128 + sig);
+	else
+		relay_end(&p->relay, 128 + sig);
+}
+
+/* Signals that cannot wait for the loop: say it and die of them. */
+static void on_crash(int sig)
+{
+	signal(sig, SIG_DFL);
+	log_put(LV_ERROR, "exiting on signal %d", sig);
+	_exit(128 + sig);
+}
+
+static bool is_crash(int sig)
+{
+	return sig == SIGILL || sig == SIGABRT || sig == SIGBUS || sig == SIGFPE || sig == SIGSEGV;
+}
+
+static int catch_signals(struct program *p, struct loop *loop, struct err *err)
+{
+	signal(SIGPIPE, SIG_IGN);
+	for (int sig = 1; sig < 32; sig++) {
+		if (!(p->cli.signal_mask >> sig & 1) || sig == SIGPIPE || sig == SIGKILL ||
+		    sig == SIGSTOP || sig == SIGUSR1 || sig == SIGCHLD)
+			continue;
+		if (is_crash(sig))
+			signal(sig, on_crash);
+		else if (loop_signal(loop, sig, on_end_signal, p, err) == -1)
+			return -1;
+	}
+	return loop_signal(loop, SIGUSR1, on_statistics, p, err);
+}
+
+/* -L and -W: before anything is opened. */
+static int take_lock(struct program *p, struct err *err)
+{
+	const char *name = p->cli.lockfile ? p->cli.lockfile : p->cli.waitlock;
+
+	if (!name)
+		return 0;
+	for (bool first = true;; first = false) {
+		switch (lock_take(name, err)) {
+		case LOCK_TAKEN:
+			p->lock.lock_path = xstrdup(name);
+			p->lock.owner = getpid();
+			return 0;
+		case LOCK_FAILED:
+			return -1;
+		case LOCK_HELD:
+			break;
+		}
+		if (p->cli.lockfile)
+			return err_set(err, 0, "could not obtain lock \"%s\"", name);
+		log_at(first ? LV_NOTICE : LV_INFO, "waiting for lock \"%s\"", name);
+		sleep(1);
+	}
+}
+
+static unsigned env_seconds(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text ? (unsigned)strtoul(text, NULL, 0) : 0;
+}
+
+/* Run the relay until it is done; the exit status. */
+static int run(struct program *p, struct err *err)
+{
+	struct loop *loop;
+	int status = -1;
+
+	p->cli.set.nofile = fd_raise_limit();
+	log_info("default listen IP version is %d", p->cli.set.listen_ip);
+	log_info("preferred resolve IP version is %d", p->cli.set.resolve_ip);
+	if (take_lock(p, err) == -1)
+		return -1;
+	loop = loop_new(err);
+	if (!loop)
+		return -1;
+	if (plan_make(&p->plan, &p->cli, err) == 0 && catch_signals(p, loop, err) == 0) {
+		relay_start(&p->relay, loop, &p->plan);
+		loop_run(loop);
+		if (p->plan.set.statistics)
+			relay_statistics(&p->relay);
+		status = p->relay.status;
+		relay_done(&p->relay);
+	}
+	plan_done(&p->plan);
+	loop_free(loop);
+	leftovers_remove(&p->lock);
+	return status;
+}
+
+int main(int argc, char *argv[])
+{
+	struct program program = { 0 };
+	struct err err = { 0 };
+	int status;
+
+	sleep(env_seconds("SOCAT_MAIN_WAIT"));
+	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
+		if (err.text[0])
+			log_err(LV_ERROR, &err);
+		return 1;
+	}
+	switch (program.cli.action) {
+	case CLI_VERSION:
+		help_version(stdout);
+		return 0;
+	case CLI_HELP:
+		help_print(stdout, program.cli.help_level);
+		return 0;
+	case CLI_RUN:
+		break;
+	}
+	program.cli.set.transfer_wait_s = env_seconds("SOCAT_TRANSFER_WAIT");
+	program.cli.set.fork_wait_s = env_seconds("SOCAT_FORK_WAIT");
+	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+	status = run(&program, &err);
+	if (status == -1) {
+		log_err(LV_ERROR, &err);
+		leftovers_remove(&program.lock);
+		status = err.status ? err.status : 1;
+	}
+	if (status)
+		log_notice("exit(%d)", status);
+	else
+		log_notice("exiting with status 0");
+	return status;
+}

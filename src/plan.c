@@ -1,0 +1,160 @@
+/* plan.c - address texts to a plan
+ *
+ * Finds each keyword's type, checks parameters and options, fills the configuration, and decides
+ * whether sessions need processes of their own. */
+#include "addr/addr.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A keyword that is no type: a number is a descriptor, a path is GOPEN. The keyword becomes the
+ * parameter then, kept in @kept. */
+static const struct addr_type *shorthand(struct half *h, const struct spec_single *s, char **kept)
+{
+	const char *word = s->keyword;
+	const char *type;
+
+	if (*word && word[strspn(word, "0123456789")] == '\0') {
+		log_info("interpreting address \"%s\" as file descriptor", word);
+		type = "FD";
+	} else if (strchr(word, '/')) {
+		log_info("interpreting address \"%s\" as file name", word);
+		type = "GOPEN";
+	} else {
+		return NULL;
+	}
+	*kept = s->keyword;
+	h->keyword = type;
+	h->param = kept;
+	h->nparams = 1 + s->nparams; /* surplus ones are refused by the count */
+	return addr_find(type);
+}
+
+static int unknown_type(const char *word, struct err *err)
+{
+	char near[64];
+
+	if (addr_suggest(word, near, sizeof(near)))
+		return err_set(err, 0, "unknown device/address \"%s\"; did you mean \"%s\"?", word,
+			       near);
+	return err_set(err, 0, "unknown device/address \"%s\"", word);
+}
+
+static int check_params(const struct half *h, struct err *err)
+{
+	const struct addr_type *t = h->type;
+
+	if (h->nparams >= t->min_params && h->nparams <= t->max_params)
+		return 0;
+	if (t->flags & TYPE_NO_USAGE)
+		return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu)",
+			       h->keyword, h->nparams, t->max_params);
+	return err_set(err, 0,
+		       "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
+		       h->keyword, h->nparams, t->max_params, h->keyword, t->syntax);
+}
+
+static int make_half(struct half *h, const struct spec_single *s, char **kept,
+		     const struct settings *set, struct err *err)
+{
+	unsigned flags = (set->any_group ? OPTS_ANY_GROUP : 0) |
+			 (set->sloppy ? OPTS_SLOPPY : 0) |
+			 (set->experimental ? OPTS_EXPERIMENTAL : 0);
+
+	conf_init(&h->conf);
+	h->keyword = s->keyword;
+	h->param = s->param;
+	h->nparams = s->nparams;
+	h->type = addr_find(s->keyword);
+	if (!h->type)
+		h->type = shorthand(h, s, kept);
+	if (!h->type)
+		return unknown_type(s->keyword, err);
+	if (check_params(h, err) == -1)
+		return -1;
+	if (h->type->unavailable)
+		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
+	return opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err);
+}
+
+/* Does opening this side for each session change the process it happens in? */
+static const char *changes_process(const struct side *side)
+{
+	for (size_t i = 0; i < side->nhalves; i++) {
+		const struct half *h = &side->half[i];
+
+		if (h->conf.listen.isolate)
+			return "option isolate";
+		if (h->type->flags & TYPE_PROGRAM) {
+			if (h->conf.prog.nofork)
+				return "option nofork";
+			continue;
+		}
+		if (ident_has(&h->conf.ident, ID_EARLY))
+			return "an option that changes user, root directory or session";
+	}
+	return NULL;
+}
+
+/* With several sessions, whatever changes the whole process needs a process for each. Early wishes
+ * of the forking address itself come once, before it listens. */
+static void decide_isolation(struct plan *plan)
+{
+	bool left_forks = plan->side[0].half[0].conf.listen.fork;
+	bool right_forks = plan->side[1].half[0].conf.listen.fork;
+
+	if (!left_forks && !right_forks)
+		return;
+	for (int i = 0; i < 2 && !plan->isolate_why; i++) {
+		const struct side *side = &plan->side[i];
+		const struct half *h = &side->half[0];
+
+		if (h->conf.listen.isolate)
+			plan->isolate_why = "option isolate";
+		else if (h->conf.listen.fork)
+			plan->isolate_why = ident_has(&h->conf.ident, ID_LATE) ?
+						    changes_process(side) :
+						    NULL;
+		else if (i == 1) /* a left address that does not fork is opened once */
+			plan->isolate_why = changes_process(side);
+	}
+	plan->isolate = plan->isolate_why != NULL;
+	if (plan->isolate)
+		log_notice("own process per connection: %s", plan->isolate_why);
+}
+
+int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	plan->set = cli->set;
+	for (int i = 0; i < 2; i++) {
+		struct side *side = &plan->side[i];
+
+		if (spec_parse(&plan->spec[i], cli->address[i], err) == -1)
+			return -1;
+		side->nhalves = plan->spec[i].nsingles;
+		for (size_t k = 0; k < side->nhalves; k++) {
+			if (make_half(&side->half[k], &plan->spec[i].single[k],
+				      &plan->shorthand[i][k], &plan->set, err) == -1)
+				return -1;
+		}
+	}
+	decide_isolation(plan);
+	return 0;
+}
+
+void plan_done(struct plan *plan)
+{
+	for (int i = 0; i < 2; i++) {
+		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
+			opts_done(&plan->side[i].half[k].opts);
+			conf_done(&plan->side[i].half[k].conf);
+		}
+		spec_done(&plan->spec[i]);
+	}
+}
