@@ -48,8 +48,7 @@ static int same(const struct value *a, const struct value *b)
 static int needs_lookup(enum value_type type, const char *text)
 {
 	if (type == V_IP4NAME || type == V_IP4SOCK)
-		return text[strspn(text, "0123456789.:")] != '\0' || *text == '\0' ||
-		       *text == ':';
+		return text[strspn(text, "0123456789.:")] != '\0' || *text == '\0' || *text == ':';
 	return (type == V_UID || type == V_GID) && !(*text >= '0' && *text <= '9');
 }
 

@@ -51,8 +51,8 @@ static void expect_error(const char *options, uint64_t groups, unsigned flags, c
 
 static void test_order(void **state)
 {
-	static const char *const want[] = { "shut-none", "retry", "so-sndbuf", "so-linger",
-					    "so-sndbuf", "so-keepalive" };
+	static const char *const want[] = { "shut-none", "retry",     "so-sndbuf",
+					    "so-linger", "so-sndbuf", "so-keepalive" };
 	struct parsed p;
 	char name[32];
 
@@ -235,10 +235,10 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),	 cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_unknown),	 cmocka_unit_test(test_sloppy),
-		cmocka_unit_test(test_conf),	 cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_apply),
+		cmocka_unit_test(test_order),   cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_sloppy),
+		cmocka_unit_test(test_conf),    cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_apply),
 		cmocka_unit_test(test_names),
 	};
 

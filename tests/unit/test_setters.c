@@ -4,9 +4,7 @@
 #include "opt/opt.h"
 #include "spec/spec.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -161,7 +158,8 @@ static void test_multicast6(void **state)
 	(void)state;
 	if (t.fd == -1)
 		skip();
-	RUN_OK(&t, "ipv6-multicast-if=lo,ipv6-multicast-hops=7,v6only,ipv6-join-group=[ff02::1:5]:lo");
+	RUN_OK(&t,
+	       "ipv6-multicast-if=lo,ipv6-multicast-hops=7,v6only,ipv6-join-group=[ff02::1:5]:lo");
 	assert_int_equal(sockopt(t.fd, SOL_IPV6, IPV6_MULTICAST_IF), 1);
 	assert_int_equal(sockopt(t.fd, SOL_IPV6, IPV6_MULTICAST_HOPS), 7);
 	assert_int_equal(sockopt(t.fd, SOL_IPV6, IPV6_V6ONLY), 1);
@@ -184,7 +182,8 @@ static void test_file(void **state)
 
 	(void)state;
 	assert_int_equal(write(t.fd, "0123456789", 10), 10);
-	RUN_OK(&t, "truncate=6,seek=2,seek-cur=1,perm=0600,append,nonblock,setlk,flock-ex-nb,cloexec");
+	RUN_OK(&t,
+	       "truncate=6,seek=2,seek-cur=1,perm=0600,append,nonblock,setlk,flock-ex-nb,cloexec");
 	assert_int_equal(lseek(t.fd, 0, SEEK_CUR), 3);
 	assert_int_equal(fcntl(t.fd, F_GETFL) & (O_APPEND | O_NONBLOCK), O_APPEND | O_NONBLOCK);
 	fstat(t.fd, &st);
@@ -196,12 +195,14 @@ static void test_file(void **state)
 	fstat(t.fd, &st);
 	assert_int_equal(st.st_mode & 07777, 0400);
 
-	/* locks: another open of the file, in another process for the POSIX one */
+	/* a second open of the file, for reading */
 	reader.fd = open(path, O_RDONLY);
 	fails(&reader, "flock-ex-nb", "flock(%d, 6): Resource temporarily unavailable", reader.fd);
 	RUN_OK(&reader, "flock-ex-nb=0");
-	fails(&reader, "setlk", "fcntl(%d, 6, {type=F_WRLCK,whence=SEEK_SET,start=0,len=LONG_MAX,"
-				"pid=0}): Bad file descriptor", reader.fd);
+	fails(&reader, "setlk",
+	      "fcntl(%d, 6, {type=F_WRLCK,whence=SEEK_SET,start=0,len=LONG_MAX,"
+	      "pid=0}): Bad file descriptor",
+	      reader.fd);
 	fails(&reader, "seek=-3", "lseek64(%d, -3, 0): Invalid argument", reader.fd);
 	fails(&reader, "truncate=4", "ftruncate64(%d, 4): Invalid argument", reader.fd);
 	fails(&reader, "pipesz=4096", "fcntl(%d, 1031, 0x1000): Bad file descriptor", reader.fd);
@@ -257,7 +258,8 @@ static void test_tty(void **state)
 
 	(void)state;
 	assert_int_equal(tty_pair(&master, &t.fd, name, &err), 0);
-	RUN_OK(&t, "echo=0,icanon=0,ixoff,intr=5,vmin=3,vtime=7,b9600,cs8,onlcr=0,tab3,winsz=80:24");
+	RUN_OK(&t,
+	       "echo=0,icanon=0,ixoff,intr=5,vmin=3,vtime=7,b9600,cs8,onlcr=0,tab3,winsz=80:24");
 	tcgetattr(t.fd, &tio);
 	assert_int_equal(tio.c_lflag & (ECHO | ICANON), 0);
 	assert_true(tio.c_iflag & IXOFF);
@@ -326,10 +328,10 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sockopt),	   cmocka_unit_test(test_ip_options),
-		cmocka_unit_test(test_multicast),  cmocka_unit_test(test_multicast6),
-		cmocka_unit_test(test_file),	   cmocka_unit_test(test_pipe),
-		cmocka_unit_test(test_tty),	   cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_sockopt),   cmocka_unit_test(test_ip_options),
+		cmocka_unit_test(test_multicast), cmocka_unit_test(test_multicast6),
+		cmocka_unit_test(test_file),      cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_tty),       cmocka_unit_test(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

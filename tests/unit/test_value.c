@@ -14,7 +14,7 @@
 
 struct sample {
 	enum value_type type;
-	const char *text; /* NULL: no "=" */
+	const char *text;    /* NULL: no "=" */
 	const char *printed; /* what value_format() makes of it, NULL: parsing fails */
 	const char *error;
 };
@@ -28,7 +28,8 @@ static const struct sample samples[] = {
 	{ V_BOOL, "0x100000000", "1", NULL },
 	{ V_BOOL, "yes", NULL, "parseopts(): missing numerical value of option \"<rest>\"" },
 	{ V_BOOL, "", NULL, "parseopts(): missing numerical value of option \"<rest>\"" },
-	{ V_BOOL, "1x", NULL, "parseopts(): trailing garbage in numerical arg of option \"<rest>\"" },
+	{ V_BOOL, "1x", NULL,
+	  "parseopts(): trailing garbage in numerical arg of option \"<rest>\"" },
 	{ V_BYTE, NULL, "1", NULL },
 	{ V_BYTE, "0xff", "255", NULL },
 	{ V_BYTE, "300", NULL,
@@ -65,12 +66,12 @@ static const struct sample samples[] = {
 	{ V_GID, "no-such-one", NULL, "getgrnam(\"no-such-one\"): no such group" },
 	{ V_MODE, "644", "0644", NULL },
 	{ V_MODE, "0640", "0640", NULL },
-	{ V_MODE, "0x1", NULL, "parseopts(): trailing garbage in numerical arg of option \"<rest>\"" },
+	{ V_MODE, "0x1", NULL,
+	  "parseopts(): trailing garbage in numerical arg of option \"<rest>\"" },
 	{ V_MODE, "u+r", NULL, "parseopts(): missing numerical value of option \"<rest>\"" },
 	{ V_TIMEVAL, "1.5", "1.500000000", NULL },
 	{ V_TIMEVAL, "-0.25", "-0.250000000", NULL },
-	{ V_TIMEVAL, "1e400", NULL,
-	  "strtod(\"1e400\", NULL): Numerical result out of range" },
+	{ V_TIMEVAL, "1e400", NULL, "strtod(\"1e400\", NULL): Numerical result out of range" },
 	{ V_TIMEVAL, NULL, NULL, "option \"<rest>\": value required" },
 	{ V_TIMESPEC, "0.000000001", "0.000000001", NULL },
 	{ V_TIMESPEC, "1s", NULL,
@@ -121,7 +122,8 @@ static void test_samples(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		const struct sample *s = &samples[i];
 		const struct opt_row row = { .names = "opt alias", .type = s->type };
-		const struct spec_opt spec = { .name = (char *)"alias", .value = (char *)s->text,
+		const struct spec_opt spec = { .name = (char *)"alias",
+					       .value = (char *)s->text,
 					       .rest = "<rest>" };
 		struct opt o = { .row = &row, .spec = &spec };
 		struct str text = { 0 };
