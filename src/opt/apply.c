@@ -18,18 +18,18 @@
 #include <strings.h>
 
 static const char *const group_names[] = {
-	"FD",	 "FIFO",    "CHR",    "BLK",	   "REG",   "SOCKET", "READLINE",
-	"NAMED", "OPEN",    "EXEC",   "FORK",	   "LISTEN", "SHELL",  "CHILD",
-	"RETRY", "TERMIOS", "RANGE",  "PTY",	   "PARENT", "UNIX",   "IP4",
-	"IP6",	 "INTERFACE", "UDP",  "TCP",	   "SOCKS", "OPENSSL", "PROCESS",
-	"APPL",	 "HTTP",    "POSIXMQ", "SCTP",	   "DCCP",  "UDPLITE", "(all)",
+	"FD",    "FIFO",      "CHR",     "BLK",  "REG",    "SOCKET",  "READLINE",
+	"NAMED", "OPEN",      "EXEC",    "FORK", "LISTEN", "SHELL",   "CHILD",
+	"RETRY", "TERMIOS",   "RANGE",   "PTY",  "PARENT", "UNIX",    "IP4",
+	"IP6",   "INTERFACE", "UDP",     "TCP",  "SOCKS",  "OPENSSL", "PROCESS",
+	"APPL",  "HTTP",      "POSIXMQ", "SCTP", "DCCP",   "UDPLITE", "(all)",
 };
 
 static const char *const phase_names[PH_COUNT] = {
-	"NONE",	     "OFFSET",	  "INIT",   "EARLY",	 "PREOPEN", "OPEN",	  "PASTOPEN",
-	"PRESOCKET", "SOCKET",	  "PASTSOCKET", "BIGEN", "PASTBIGEN", "FD",	  "PREBIND",
-	"BIND",	     "LISTEN",	  "ACCEPT", "PASTACCEPT", "CONNECTED", "PASTFORK", "LATE",
-	"LATE2",     "PREEXEC",	  "SPECIFIC",
+	"NONE",      "OFFSET",    "INIT",   "EARLY",      "PREOPEN", "OPEN",
+	"PASTOPEN",  "PRESOCKET", "SOCKET", "PASTSOCKET", "BIGEN",   "PASTBIGEN",
+	"FD",        "PREBIND",   "BIND",   "LISTEN",     "ACCEPT",  "PASTACCEPT",
+	"CONNECTED", "PASTFORK",  "LATE",   "LATE2",      "PREEXEC", "SPECIFIC",
 };
 
 void groups_format(uint64_t groups, struct str *out)
@@ -100,7 +100,7 @@ const char *opt_name(const struct opt_row *row, size_t i, char *buf, size_t cap)
 }
 
 #define SUGGEST_MAX 40 /* bytes of a name; longer ones are not typing errors */
-#define PREFIX_MIN 4 /* so many bytes of the beginning tell what was meant */
+#define PREFIX_MIN 4   /* so many bytes of the beginning tell what was meant */
 
 /* Edit distance in which swapping two neighbours counts once (optimal string alignment). */
 static int distance(const char *a, size_t alen, const char *b, size_t blen)
@@ -173,7 +173,8 @@ static int unknown(const char *name, uint64_t groups, struct err *err)
 	char near[SUGGEST_MAX + 1];
 
 	if (opt_suggest(name, groups, near, sizeof(near)))
-		return err_set(err, 0, "parseopts_table(): unknown option \"%s\"; did you mean \"%s\"?",
+		return err_set(err, 0,
+			       "parseopts_table(): unknown option \"%s\"; did you mean \"%s\"?",
 			       name, near);
 	return err_set(err, 0, "parseopts_table(): unknown option \"%s\"", name);
 }
@@ -193,8 +194,8 @@ static int misplaced(const char *name, uint64_t groups, struct err *err)
 
 static void announce(const struct opt *o)
 {
-	const bool quote = o->val.str && o->row->type != V_INT_STRING &&
-			   o->row->type != V_INT_INT_STRING;
+	const bool quote =
+		o->val.str && o->row->type != V_INT_STRING && o->row->type != V_INT_INT_STRING;
 	struct str text = { 0 };
 	char name[64];
 
@@ -209,8 +210,8 @@ static void announce(const struct opt *o)
 }
 
 /* Parse one occurrence and let it record its wish. */
-static int parse_one(struct opt *o, struct conf *conf, const struct spec_opt *spec,
-		     uint64_t groups, unsigned flags, struct err *err)
+static int parse_one(struct opt *o, struct conf *conf, const struct spec_opt *spec, uint64_t groups,
+		     unsigned flags, struct err *err)
 {
 	struct target t = { .conf = conf, .fd = -1 };
 	char name[64];
@@ -322,9 +323,13 @@ void conf_init(struct conf *c)
 {
 	*c = (struct conf){
 		.open = { .access = -1, .perm = -1, .user = -1, .group = -1, .unlink_close = -1 },
-		.sock = { .family = -1, .type = -1, .protocol = -1, .sourceport = -1,
+		.sock = { .family = -1,
+			  .type = -1,
+			  .protocol = -1,
+			  .sourceport = -1,
 			  .tightsocklen = true },
-		.listen = { .backlog = -1, .session_timeout_ns = 600 * NSEC_PER_SEC,
+		.listen = { .backlog = -1,
+			    .session_timeout_ns = 600 * NSEC_PER_SEC,
 			    .max_sessions = 10000 },
 		.retry = { .interval_ns = NSEC_PER_SEC },
 		.flow = { .escape = -1 },

@@ -124,8 +124,8 @@ int conf_pf(struct target *t, const struct opt *o, struct err *err)
 		const char *name;
 		int family;
 	} known[] = {
-		{ "inet", AF_INET },   { "inet4", AF_INET }, { "ip4", AF_INET },
-		{ "ipv4", AF_INET },   { "inet6", AF_INET6 }, { "ip6", AF_INET6 },
+		{ "inet", AF_INET },  { "inet4", AF_INET },  { "ip4", AF_INET },
+		{ "ipv4", AF_INET },  { "inet6", AF_INET6 }, { "ip6", AF_INET6 },
 		{ "ipv6", AF_INET6 },
 	};
 	int64_t n = -1;
@@ -195,6 +195,7 @@ int conf_peercred(struct target *t, const struct opt *o, struct err *err)
 {
 	(void)t;
 	(void)o;
-	return err_set(err, 0, "option \"so-peercred\" cannot be set: the kernel fills in the "
-			       "credentials of the peer and they are read-only");
+	return err_set(err, 0,
+		       "option \"so-peercred\" cannot be set: the kernel fills in the "
+		       "credentials of the peer and they are read-only");
 }

@@ -136,9 +136,10 @@ int set_lock(struct target *t, const struct opt *o, struct err *err)
 	if (t->fd == -1 || !o->val.n[0])
 		return 0;
 	if (fcntl(t->fd, cmd, &whole) == -1)
-		return err_set(err, errno,
-			       "fcntl(%d, %d, {type=%s,whence=SEEK_SET,start=0,len=LONG_MAX,pid=0})",
-			       t->fd, cmd, whole.l_type == F_WRLCK ? "F_WRLCK" : "F_RDLCK");
+		return err_set(
+			err, errno,
+			"fcntl(%d, %d, {type=%s,whence=SEEK_SET,start=0,len=LONG_MAX,pid=0})",
+			t->fd, cmd, whole.l_type == F_WRLCK ? "F_WRLCK" : "F_RDLCK");
 	return 0;
 }
 

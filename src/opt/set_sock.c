@@ -6,10 +6,11 @@
 #include "base/mem.h"
 #include "opt/setters.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/ip.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,24 @@ int set_sockopt_text(struct target *t, const struct opt *o, struct err *err)
 	return call_text(t->fd, o->row->arg.so.level, o->row->arg.so.name, o->val.str, err);
 }
 
+/* Length of IPv4 header options without the end marks that the kernel has padded them with: what
+ * follows an end mark is ignored (RFC 791 section 3.1). */
+static size_t options_len(const uint8_t *data, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && data[i] != IPOPT_EOL) {
+		size_t step = 1;
+
+		if (data[i] != IPOPT_NOP)
+			step = i + 1 < len ? data[i + 1] : 0;
+		if (step == 0 || step > len - i)
+			return len;
+		i += step;
+	}
+	return i;
+}
+
 int set_sockopt_append(struct target *t, const struct opt *o, struct err *err)
 {
 	const int level = o->row->arg.so.level, name = o->row->arg.so.name;
@@ -105,9 +124,11 @@ int set_sockopt_append(struct target *t, const struct opt *o, struct err *err)
 		rc = err_set(err, errno, "getsockopt(%d, %d, %d, data, {%d})", t->fd, level, name,
 			     IP_OPTIONS_MAX);
 	} else {
+		const size_t len = options_len(data, have);
+
 		if (o->val.bin_len)
-			memcpy(data + have, o->val.bin, o->val.bin_len);
-		rc = call(t->fd, level, name, data, have + o->val.bin_len, "{...}", err);
+			memcpy(data + len, o->val.bin, o->val.bin_len);
+		rc = call(t->fd, level, name, data, len + o->val.bin_len, "{...}", err);
 	}
 	free(data);
 	return rc;

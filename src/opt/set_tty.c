@@ -185,8 +185,8 @@ int set_tty_cfmakeraw(struct target *t, const struct opt *o, struct err *err)
 	(void)o;
 	if (tio == NULL)
 		return rc;
-	tio->c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL |
-				    IXON);
+	tio->c_iflag &=
+		~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
 	tio->c_oflag &= ~(tcflag_t)OPOST;
 	tio->c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
 	tio->c_cflag = (tio->c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
@@ -231,12 +231,10 @@ int set_tty_winsize(struct target *t, const struct opt *o, struct err *err)
 	if (t->fd == -1)
 		return 0;
 	if (ioctl(t->fd, TIOCGWINSZ, &size) == -1)
-		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCGWINSZ,
-			       (void *)&size);
+		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCGWINSZ, (void *)&size);
 	size.ws_col = winsize_part("col", o->val.n[0]);
 	size.ws_row = winsize_part("row", o->val.n[1]);
 	if (ioctl(t->fd, TIOCSWINSZ, &size) == -1)
-		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCSWINSZ,
-			       (void *)&size);
+		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCSWINSZ, (void *)&size);
 	return 0;
 }

@@ -172,9 +172,8 @@ static int apply_some(const struct ident *id, enum ident_stage stage, bool root,
 int ident_apply(const struct ident *id, enum ident_stage stage, struct err *err)
 {
 	if (stage == ID_LATE)
-		return apply_some(id, stage, true, err) == -1
-			       ? -1
-			       : apply_some(id, stage, false, err);
+		return apply_some(id, stage, true, err) == -1 ? -1
+							      : apply_some(id, stage, false, err);
 	for (size_t i = 0; i < id->n; i++)
 		if (id->act[i].stage == stage && act(&id->act[i], err) == -1)
 			return -1;

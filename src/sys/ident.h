@@ -71,8 +71,9 @@ int ident_add_user(struct ident *id, enum ident_stage stage, uid_t uid, struct e
 bool ident_has(const struct ident *id, enum ident_stage stage);
 
 /* Carry out the actions of @stage in this process. Async-signal-safe apart from composing @err, so
- * that it may run in a vfork child. ID_LATE runs chroot before the rest. USER, LOGNAME, HOME,
- * SHELL of a full switch are put into the environment by ident_environ(). */
+ * that it may run in a vfork child. ID_LATE runs chroot before the rest. USER, LOGNAME, HOME and
+ * SHELL of a full switch are up to the caller, see ident_user(). What may fail with a warning only
+ * fails silently here. */
 int ident_apply(const struct ident *id, enum ident_stage stage, struct err *err);
 
 /* The user whose variables a program should see after all stages, or NULL. */
