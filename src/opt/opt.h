@@ -186,6 +186,7 @@ struct conf {
 		const char *bind_tempname; /* template, "" without value, NULL when absent */
 		int64_t connect_timeout_ns; /* 0: none */
 		bool ignore_peerport; /* udp-ignore-peerport */
+		bool joins; /* some option joins a group */
 		bool pktinfo_given; /* the user wants packet information logged and exported */
 	} sock;
 	struct resolve_conf res;

@@ -190,7 +190,7 @@ static bool is_pktinfo(const struct cmsghdr *c)
 static bool is_ours(const struct cmsghdr *c)
 {
 	return (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) ||
-	       c->cmsg_level == SOL_UDP;
+	       c->cmsg_level == IPPROTO_UDP;
 }
 
 void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars)

@@ -276,6 +276,10 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 
 	if (d->in_len)
 		return pop(d, b);
+	if (d->icmp) {
+		errno = d->icmp;
+		return recv_error(d, err);
+	}
 	if (d->one_shot || d->end)
 		return 0;
 	if (d->queue_only)
@@ -330,8 +334,14 @@ static void ep_shut(struct endpoint *ep)
 	case SHUT_NULL:
 		b = pool_batch(&ep->relay->pool);
 		batch_put(b, "", 0);
-		if (dgram_send(d->sock, b, &d->to, &d->from, &err) == -1 && errno != EAGAIN)
+		if (dgram_send(d->sock, b, &d->to, &d->from, &err) == -1 && errno != EAGAIN) {
 			log_info("%s", err.text);
+			/* the kernel tells an ICMP error once: the reader has to hear it */
+			if (d->sock->connected) {
+				d->icmp = err.code;
+				loop_timer(ep->relay->loop, &ep->sitout, 0);
+			}
+		}
 		b->n = b->next = 0;
 		pool_batch_back(&ep->relay->pool, b);
 		break;

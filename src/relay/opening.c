@@ -237,13 +237,7 @@ static void succeed(struct opening *o)
 	o->done(o, ep, src, NULL);
 }
 
-/* Which levels the failures of one attempt get: connecting types warn with the last target and then
- * say an error that names the address as written. */
-static void log_target_failure(struct opening *o, const struct err *err, bool last)
-{
-	log_err(last ? LV_WARN : LV_NOTICE, err);
-}
-
+/* Connecting types end with an error that names the address as written. */
 static void final_connect_error(const struct opening *o, struct err *err)
 {
 	char hint[ERR_TEXT_LEN];
@@ -262,7 +256,7 @@ static void failed(struct opening *o, struct err *err)
 
 	drop_attempt(o);
 	if (connects)
-		log_target_failure(o, err, !next && !retry);
+		log_err(next || retry ? LV_NOTICE : LV_WARN, err);
 	if (next) {
 		o->remote_i++;
 		o->step = o->half->type->steps + o->remote_step;

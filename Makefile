@@ -1,0 +1,58 @@
+# Makefile - a thin front to meson; build folders are build/, build-asan/, build-fuzz/
+#
+#   make          build the program
+#   make demo     play the tutorial's scenarios on three virtual hosts
+#   make check    build and run every test
+BUILD ?= build
+PYTHON := /usr/bin/python3
+PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev mandoc python3 \
+	python3-pytest iproute2 hostname procps
+CHECK_PACKAGES := $(PACKAGES) socat clang libclang-rt-14-dev libasan8 libubsan1
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) $(MESONFLAGS)
+
+deps:
+	@tools/deps.sh $(PACKAGES)
+
+check-deps:
+	@tools/deps.sh $(CHECK_PACKAGES)
+
+demo: deps
+	@$(MAKE) --no-print-directory -s all >/dev/null
+	@$(PYTHON) demo/demo.py
+
+check: check-deps
+	@PYTHON=$(PYTHON) tests/run.sh
+
+asan:
+	@[ -f build-asan/build.ninja ] || meson setup build-asan -Db_sanitize=address,undefined \
+		-Db_lundef=false -Dbuildtype=debug -Dchaos=true
+	ninja -C build-asan
+
+fuzz:
+	@[ -f build-fuzz/build.ninja ] || CC=clang meson setup build-fuzz -Dfuzz=true \
+		-Db_lundef=false -Dbuildtype=debugoptimized
+	ninja -C build-fuzz
+	@tests/fuzz/run.sh build-fuzz $${FUZZ_SECONDS:-60}
+
+bench: all
+	$(PYTHON) bench/run.py
+
+install: all
+	meson install -C $(BUILD)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+lint: all
+	clang-tidy -p $(BUILD) --quiet $$(git ls-files 'src/*.c')
+	cppcheck --enable=warning,portability --inline-suppr --quiet -Isrc src
+
+clean:
+	rm -rf build build-asan build-fuzz
+
+.PHONY: all deps check-deps demo check asan fuzz bench install format lint clean

@@ -1,0 +1,283 @@
+/* help.c - -V, -h, -hh, -hhh, and the lists of the manual, printed from the tables
+ *
+ * The layout is classic's, because scripts grep it. */
+#include "addr/addr.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/names.h"
+#include "cli.h"
+#include "opt/opt.h"
+#include "relay/vars.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#define IDENTITY                                                                                   \
+	"socast " SOCAST_VERSION " - relay between two addresses, multicast and datagrams first; "   \
+	"compatible with socat " COMPAT_VERSION "\n"
+
+/* Features as classic names them; off until their address types exist. */
+static const struct {
+	const char *name;
+	bool on;
+} features[] = {
+	{ "HELP", true },	 { "STATS", true },	 { "STDIO", true },
+	{ "FDNUM", true },	 { "FILE", true },	 { "CREAT", true },
+	{ "GOPEN", true },	 { "TERMIOS", true },	 { "PIPE", true },
+	{ "STALL", true },	 { "TEXT", true },	 { "SOCKETPAIR", true },
+	{ "UNIX", false },	 { "ABSTRACT_UNIXSOCKET", false },
+	{ "IP4", true },	 { "IP6", true },	 { "RAWIP", true },
+	{ "GENERICSOCKET", false }, { "INTERFACE", false }, { "TCP", false },
+	{ "UDP", true },	 { "SCTP", false },	 { "DCCP", false },
+	{ "UDPLITE", true },	 { "LISTEN", true },	 { "POSIXMQ", false },
+	{ "SOCKS4", false },	 { "SOCKS4A", false },	 { "SOCKS5", false },
+	{ "VSOCK", false },	 { "NAMESPACES", true }, { "PROXY", false },
+	{ "SYSTEM", true },	 { "SHELL", true },	 { "EXEC", true },
+	{ "READLINE", false },	 { "TUN", false },	 { "PTY", false },
+	{ "OPENSSL", false },	 { "FIPS", false },	 { "LIBWRAP", HAVE_LIBWRAP },
+	{ "SYCLS", true },	 { "FILAN", false },	 { "RETRY", true },
+	{ "DEVTESTS", false },
+};
+
+void help_version(FILE *out)
+{
+	struct utsname u = { 0 };
+
+	uname(&u);
+	fputs(IDENTITY, out);
+	fprintf(out, "socat version %s on %s\n", COMPAT_VERSION, BUILD_DATE);
+	fprintf(out, "   running on %s version %s, release %s, machine %s\n", u.sysname, u.version,
+		u.release, u.machine);
+	fputs("features:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		fprintf(out, "  %s WITH_%s%s\n", features[i].on ? "#define" : "#undef",
+			features[i].name, features[i].on ? " 1" : "");
+	fputs("  #define WITH_MSGLEVEL 0 /*debug*/\n  #define WITH_DEFAULT_IPV 4\n", out);
+}
+
+/* ---- sorted lists ---- */
+
+struct line {
+	char *name; /* sort key: first word */
+	char *text; /* what follows it */
+};
+
+struct lines {
+	struct line *line;
+	size_t n;
+};
+
+static void add_line(struct lines *l, char *name, char *text)
+{
+	l->line = xrealloc(l->line, (l->n + 1) * sizeof(*l->line));
+	l->line[l->n++] = (struct line){ name, text };
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct line *)a)->name, ((const struct line *)b)->name);
+}
+
+static void print_lines(FILE *out, struct lines *l)
+{
+	qsort(l->line, l->n, sizeof(*l->line), by_name);
+	for (size_t i = 0; i < l->n; i++) {
+		fprintf(out, "      %s%s\n", l->line[i].name, l->line[i].text);
+		free(l->line[i].name);
+		free(l->line[i].text);
+	}
+	free(l->line);
+	*l = (struct lines){ 0 };
+}
+
+/* Tabs up to a column, and @least of them. @used: columns taken. */
+static void tabs(struct str *s, long column, long used, int least)
+{
+	for (long n = (column - used) / 8 + least; n > 0; n--)
+		str_addc(s, '\t');
+}
+
+struct listing {
+	struct lines lines;
+	int level;
+};
+
+static int add_type(const struct addr_type *t, void *arg)
+{
+	struct listing *l = arg;
+	char name[64], alias[64];
+	struct str text = { 0 };
+
+	names_get(t->names, 0, name, sizeof(name));
+	str_adds(&text, t->syntax);
+	tabs(&text, 47, (long)(6 + strlen(name) + strlen(t->syntax)), 1);
+	str_adds(&text, "groups=");
+	groups_format(t->groups, &text);
+	add_line(&l->lines, xstrdup(name), str_take(&text));
+	for (size_t i = 1; l->level > 2 && names_get(t->names, i, alias, sizeof(alias)); i++) {
+		tabs(&text, 47, (long)(6 + strlen(alias)), 1);
+		str_addf(&text, "is an alias name for %s", name);
+		add_line(&l->lines, xstrdup(alias), str_take(&text));
+	}
+	return 0;
+}
+
+static void option_text(const struct opt_row *row, size_t name_len, struct str *text)
+{
+	struct str groups = { 0 };
+	const char *phase = phase_name(row->phase);
+
+	groups_format(row->groups, &groups);
+	tabs(text, 23, (long)(6 + name_len), 1);
+	str_addf(text, "groups=%s", groups.data);
+	tabs(text, 31, (long)(7 + (row->groups & G_ALL ? 0 : groups.len)), 0);
+	if (7 + groups.len >= 32)
+		str_addc(text, '\t');
+	str_addf(text, "phase=%s", phase);
+	tabs(text, 31, (long)(6 + strlen(phase)), 0);
+	str_addf(text, "type=%s", value_type_name(row->type));
+	str_done(&groups);
+}
+
+static int add_option(const struct opt_row *row, void *arg)
+{
+	struct listing *l = arg;
+	char name[64], alias[64];
+	struct str text = { 0 };
+
+	opt_name(row, 0, name, sizeof(name));
+	if (l->level == 2) {
+		/* the usual name is the shortest one */
+		for (size_t i = 1; opt_name(row, i, alias, sizeof(alias)); i++) {
+			if (strlen(alias) < strlen(name))
+				strcpy(name, alias);
+		}
+		option_text(row, strlen(name), &text);
+		add_line(&l->lines, xstrdup(name), str_take(&text));
+		return 0;
+	}
+	option_text(row, strlen(name), &text);
+	add_line(&l->lines, xstrdup(name), str_take(&text));
+	for (size_t i = 1; opt_name(row, i, alias, sizeof(alias)); i++) {
+		tabs(&text, 23, (long)(6 + strlen(alias)), 1);
+		str_addf(&text, "is an alias for %s", name);
+		add_line(&l->lines, xstrdup(alias), str_take(&text));
+	}
+	return 0;
+}
+
+void help_usage(FILE *out)
+{
+	fputs(IDENTITY, out);
+	fputs("Usage:\n"
+	      "socast [options] <bi-address> <bi-address>\n"
+	      "   options (general command line options):\n",
+	      out);
+	for (size_t i = 0; i < cli_nflags; i++)
+		fprintf(out, "      %-*s %s\n", cli_flags[i].wide ? 15 : 7, cli_flags[i].token,
+			cli_flags[i].help);
+}
+
+void help_print(FILE *out, int level)
+{
+	struct listing types = { .level = level }, options = { .level = level };
+
+	help_usage(out);
+	fputs("   bi-address:  /* is an address that may act both as data sync and source */\n"
+	      "      <single-address>\n"
+	      "      <single-address>!!<single-address>\n"
+	      "   single-address:\n"
+	      "      <address-head>[,<opts>]\n"
+	      "   address-head:\n",
+	      out);
+	addr_each(add_type, &types);
+	print_lines(out, &types.lines);
+	if (level > 2)
+		fputs("         <num> is a short form for fd:<num>\n"
+		      "         <filename> is a short form for gopen:<filename>\n",
+		      out);
+	if (level < 2)
+		return;
+	fputs("   opts:\n"
+	      "      <opt>{,<opts>}:\n"
+	      "   opt:\n",
+	      out);
+	opt_each(add_option, &options);
+	print_lines(out, &options.lines);
+}
+
+/* ---- lists of the manual (mdoc) ---- */
+
+static int manual_type(const struct addr_type *t, void *arg)
+{
+	struct listing *l = arg;
+	struct str text = { 0 };
+	char name[64];
+
+	for (size_t i = 0; names_get(t->names, i, name, sizeof(name)); i++)
+		str_addf(&text, "%s\\fB%s\\fR%s", i ? ", " : "", name, i ? "" : t->syntax);
+	str_addf(&text, "\n%s.\n", t->help);
+	names_get(t->names, 0, name, sizeof(name));
+	add_line(&l->lines, xstrdup(name), str_take(&text));
+	return 0;
+}
+
+static int manual_option(const struct opt_row *row, void *arg)
+{
+	struct listing *l = arg;
+	struct str text = { 0 };
+	char name[64];
+
+	for (size_t i = 0; opt_name(row, i, name, sizeof(name)); i++)
+		str_addf(&text, "%s\\fB%s\\fR", i ? ", " : "", name);
+	if (row->type != V_CONST)
+		str_addf(&text, " (%s)", value_type_name(row->type));
+	str_addf(&text, "\n%s; groups ", row->help);
+	groups_format(row->groups, &text);
+	str_addf(&text, ", phase %s%s.\n", phase_name(row->phase),
+		 row->flags & OPT_NEW ? "; not in classic socat" : "");
+	opt_name(row, 0, name, sizeof(name));
+	add_line(&l->lines, xstrdup(name), str_take(&text));
+	return 0;
+}
+
+static void print_manual(FILE *out, struct lines *l)
+{
+	qsort(l->line, l->n, sizeof(*l->line), by_name);
+	for (size_t i = 0; i < l->n; i++) {
+		fputs(".It ", out);
+		/* font changes are ours, everything else is text */
+		for (char *p = l->line[i].text; *p; p++) {
+			if (*p == '-') {
+				fputs("\\-", out);
+			} else if (*p == '\n' && toupper((unsigned char)p[1]) != p[1]) {
+				fputc('\n', out);
+				*(p + 1) = (char)toupper((unsigned char)p[1]);
+			} else {
+				fputc(*p, out);
+			}
+		}
+		free(l->line[i].name);
+		free(l->line[i].text);
+	}
+	free(l->line);
+	*l = (struct lines){ 0 };
+}
+
+void help_manual_addresses(FILE *out)
+{
+	struct listing l = { 0 };
+
+	addr_each(manual_type, &l);
+	print_manual(out, &l.lines);
+}
+
+void help_manual_options(FILE *out)
+{
+	struct listing l = { 0 };
+
+	opt_each(manual_option, &l);
+	print_manual(out, &l.lines);
+}
