@@ -131,7 +131,10 @@ class Proc:
 
     def until(self, cond, timeout, what):
         """Read from all programs until @cond() holds; otherwise the test fails."""
-        wait_until(cond, timeout, lambda: f"no {what} within {timeout} s from\n{self!r}")
+        def over():
+            return cond() or (self.ended() and not self.fds)    # nothing more can come
+        wait_until(over, timeout, lambda: f"no {what} within {timeout} s from\n{self!r}")
+        assert cond(), f"no {what} from\n{self!r}"
 
     def wait_log(self, pattern, timeout=5, count=1):
         """Wait for @count matches of @pattern in the log; returns the last match."""
@@ -174,7 +177,7 @@ class Proc:
 
     def wait(self, timeout=5):
         """Wait for the program to end and its output to be complete; returns Result."""
-        self.until(self.ended, timeout, "end")
+        wait_until(self.ended, timeout, lambda: f"no end within {timeout} s of\n{self!r}")
         # Programs it left behind may hold the pipes open: a short grace, no more.
         wait_until(lambda: not self.fds, 0.3, None)
         return Result(self.out, self.err, self.p.returncode if self.p.returncode >= 0 else 128 - self.p.returncode)
