@@ -110,7 +110,7 @@ def test_program_not_found(local, cmd, text):
 @pytest.mark.parametrize("opts,same", [("", True), (",setsid", False)])
 def test_setsid(local, opts, same):
     """setsid makes a session of its own."""
-    p = local.start("-u", "EXEC:ps -o sid= -p $$" if False else f"SYSTEM:cut -d' ' -f6 /proc/self/stat{opts}", "-")
+    p = local.start("-u", f"SYSTEM:read a b c d e f g </proc/self/stat; echo $f{opts}", "-")
     r = p.wait()
     assert (int(r.out) == p.pid) == same, r
 
@@ -139,7 +139,7 @@ def test_nofork_replaces_the_program(local):
 def test_login_shell_name(local, tmp_path):
     """dash (alias login) prefixes argv[0] with a minus."""
     for opt in ("dash", "login"):
-        r = local.run("-u", f"EXEC:bash -c \"echo \\$0\",{opt}" if False else f"EXEC:cat /proc/self/cmdline,{opt}", "-")
+        r = local.run("-u", f"EXEC:cat /proc/self/cmdline,{opt}", "-")
         assert r.out.startswith(b"-cat\0"), r
 
 
@@ -176,9 +176,12 @@ def test_signals_are_passed_on(local, opt, sig):
     p.send("\n")
 
 
-def test_term_ends_the_program(local):
+def test_term_ends_the_program(local, tmp_path):
     """The program does not survive the tool."""
-    p = local.start("-", "SYSTEM:echo $$; exec sleep 30")
+    f = tmp_path / "prog"
+    f.write_text("#!/bin/sh\necho $$\nexec sleep 30\n")
+    f.chmod(0o755)
+    p = local.start("-", f"EXEC:{f}")
     p.expect_output(b"\n")
     pid = int(p.out)
     p.kill()
@@ -195,7 +198,6 @@ def test_write_only_program_may_finish(local, tmp_path):
 
 @pytest.mark.parametrize("opt,cmd,want", [("umask=0077", "umask", b"0077\n"), ("chdir=/usr", "pwd", b"/usr\n"), ("path=/usr/bin:/x", "echo $PATH", b"/usr/bin:/x\n")])
 def test_surroundings(local, opt, cmd, want):
-    opt = opt.replace(":", r"\:") if False else opt
     r = local.run("-u", f"SYSTEM:{cmd},{opt}", "-")
     assert r.out == want, r
 
@@ -212,8 +214,8 @@ def test_su(local):
         pytest.skip("needs root")
     r = local.run("-u", "EXEC:id -u,su=nobody", "-")
     assert r.out == b"65534\n", r
-    r = local.run("-u", "SYSTEM:id -u; id -g,setuid=65534,setgid=65534", "-")
-    assert r.out == b"65534\n65534\n", r
+    r = local.run("-u", "SYSTEM:id -u,setuid=65534", "-")
+    assert r.out == b"65534\n", r
 
 
 def test_su_unknown(local):
