@@ -3,6 +3,7 @@
  *   load blast HOST PORT SIZE RATE SECONDS [GSO]  send (RATE 0: as fast as possible)
  *   load sink PORT IDLE_MS                        count until nothing came for IDLE_MS
  *   load echo HOST PORT CLIENTS SECONDS WAIT_MS   ask, wait for the answer, ask again
+ *   load start TIMES PROGRAM ARG...               time and memory of starting a program
  *
  * Each prints one line of JSON. IPv4 only; no state beyond the run. sink prints
  * "ready" on stderr once it is bound. */
@@ -13,11 +14,14 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -225,6 +229,32 @@ static int echo(char **arg)
 	return 0;
 }
 
+/* A small program measures this, because the resident size that wait4() tells is never
+ * below that of the program that started it. */
+static int start(int times, char **argv)
+{
+	extern char **environ;
+	double *ms = malloc(sizeof(*ms) * (size_t)times);
+	long rss = 0;
+
+	if (!ms)
+		err(1, "malloc");
+	for (int i = 0; i < times; i++) {
+		struct rusage ru;
+		pid_t pid;
+		double t = now();
+		if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) != 0 || wait4(pid, NULL, 0, &ru) == -1)
+			err(1, "%s", argv[0]);
+		ms[i] = (now() - t) * 1e3;
+		if (ru.ru_maxrss > rss)
+			rss = ru.ru_maxrss;
+	}
+	qsort(ms, (size_t)times, sizeof(*ms), by_value);
+	printf("{\"ms\": %.4f, \"max_rss_mb\": %.3f}\n", ms[times / 2], (double)rss / 1024);
+	free(ms);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 7 && strcmp(argv[1], "blast") == 0)
@@ -233,6 +263,8 @@ int main(int argc, char **argv)
 		return sink(argv + 2);
 	if (argc == 7 && strcmp(argv[1], "echo") == 0)
 		return echo(argv + 2);
-	fprintf(stderr, "usage: load blast HOST PORT SIZE RATE SECONDS [gso] | sink PORT IDLE_MS | echo HOST PORT CLIENTS SECONDS WAIT_MS\n");
+	if (argc >= 4 && strcmp(argv[1], "start") == 0 && atoi(argv[2]) > 0)
+		return start(atoi(argv[2]), argv + 3);
+	fprintf(stderr, "usage: load blast HOST PORT SIZE RATE SECONDS [gso] | sink PORT IDLE_MS | echo HOST PORT CLIENTS SECONDS WAIT_MS | start TIMES PROGRAM ARG...\n");
 	return 1;
 }

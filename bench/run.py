@@ -165,19 +165,7 @@ class Bench:
         return {"mb_per_s": size / wall / 1e6, "cpu_s_per_gb": cpu / size * 1e9}
 
     def startup(self, prog):
-        n, walls, rss = 10 if self.quick else 20, [], 0
-        for _ in range(n):
-            wall, _, kib = Run(self, prog, "-u", "/dev/null", "/dev/null").finish()
-            walls.append(wall)
-            rss = max(rss, kib)
-        # Most of the time of starting a program from here is Python's; posix_spawn is the least of it.
-        fast = []
-        for _ in range(n):
-            t = time.perf_counter()
-            pid = os.posix_spawn(prog, [prog, "-u", "/dev/null", "/dev/null"], lab.environment())
-            os.waitpid(pid, 0)
-            fast.append(time.perf_counter() - t)
-        return {"ms": statistics.median(fast) * 1e3, "max_rss_mb": rss / 1024}
+        return self.run_load("start", 50 if self.quick else 200, prog, "-u", "/dev/null", "/dev/null")
 
 
 # name, function of a Bench and a program, metrics shown (+ more is better, - less is better)

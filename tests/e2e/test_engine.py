@@ -227,7 +227,7 @@ def test_statistics_by_signal(local):
 @pytest.mark.parametrize("sig,level", [("TERM", "W"), ("INT", "N"), ("HUP", "N"), ("QUIT", "E")])
 def test_signals(local, sig, level):
     """128+n, and a record of the known level."""
-    p = local.start("-d", "-d", "-", "STALL")
+    p = local.start("-d", "-d", "-", "PIPE")
     p.wait_log("starting data transfer loop")
     n = getattr(signal, "SIG" + sig)
     p.kill(n)
@@ -238,7 +238,7 @@ def test_signals(local, sig, level):
 
 def test_signal_mask(local):
     """Signals left out of -S have the default action."""
-    p = local.start("-d", "-d", "-S", "0x0004", "-", "STALL")
+    p = local.start("-d", "-d", "-S", "0x0004", "-", "PIPE")
     p.wait_log("starting data transfer loop")
     p.kill()
     r = p.wait()
@@ -258,7 +258,7 @@ def test_signal_while_listening(local):
 def test_lock(local, tmp_path):
     """-L: the second run fails; the file holds the pid and vanishes at the end."""
     f = tmp_path / "lock"
-    p = local.start("-d", "-d", "-L", str(f), "-", "STALL")
+    p = local.start("-d", "-d", "-L", str(f), "-", "PIPE")
     p.wait_log("starting data transfer loop")
     assert f.read_text() == f"{p.pid}\n" and f.stat().st_mode & 0o777 == 0o644
     r = local.run("-L", str(f), "-u", "TEXT:x", "-")
@@ -279,7 +279,7 @@ def test_wait_for_lock(local, tmp_path):
 
 def test_address_lock(local, tmp_path):
     f = tmp_path / "lock"
-    p = local.start("-d", "-d", f"-,lockfile={f}", "STALL")
+    p = local.start("-d", "-d", f"-,lockfile={f}", "PIPE")
     p.wait_log("starting data transfer loop")
     r = local.run("-u", f"TEXT:x,lockfile={f}", "-")
     assert r.status == 1 and f'E could not obtain lock "{f}"' in r.log, r
