@@ -20,6 +20,7 @@ that no program ever blocks on a full pipe. Only the standard library is used.
 """
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import os
 import re
@@ -102,6 +103,8 @@ class Proc:
             f = getattr(self.p, name)
             if f is not None:
                 os.set_blocking(f.fileno(), False)
+                with contextlib.suppress(OSError):  # room for the log while a test waits elsewhere
+                    fcntl.fcntl(f.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
                 self.fds[f.fileno()] = name
         Proc.alive.append(self)
 

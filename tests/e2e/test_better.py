@@ -34,6 +34,7 @@ def test_A1_every_reply_of_a_program_that_ignores_its_input(local):
     for _ in range(200):
         s.sendto(b"x" * 50, ("127.0.0.1", port))
         assert s.recv(99) == b"host1\n"
+        lab.pump(0)
     s.close()
 
 
@@ -61,7 +62,7 @@ def test_A3_checks_run_on_every_datagram(local):
     good.sendto(b"LAST\n", ("127.0.0.1", port))
     p.kill(signal.SIGCONT)
     p.wait_log("LAST")
-    p.wait_log(" W refusing connection from AF=2 127.0.0.1:")
+    p.wait_log(r" W refusing connection from AF=2 127\.0\.0\.1:")
     assert "EVIL" not in p.log
     good.close()
     bad.close()
@@ -79,6 +80,7 @@ def test_A4_recvfrom_fork_keeps_up_without_processes(local):
         for _ in range(50):
             sink.recv(99)
             got += 1
+        lab.pump(0)
     assert got == 1000
     assert children(p.pid) == []
     s.close()
@@ -137,7 +139,7 @@ def test_A7_sessions_are_capped(local):
     for k, s in enumerate(socks):
         s.sendto(b"%d" % k, ("127.0.0.1", port))
         assert s.recv(9) == b"%d" % k
-    assert re.search(r" N .*(session|max-sessions)", p.log)
+    p.wait_log(r" N .*max-sessions")
     for s in socks:
         s.close()
 

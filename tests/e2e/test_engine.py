@@ -279,7 +279,7 @@ def test_wait_for_lock(local, tmp_path):
 
 def test_address_lock(local, tmp_path):
     f = tmp_path / "lock"
-    p = local.start("-d", "-d", f"-,lockfile={f}", "PIPE")
+    p = local.start("-d", "-d", "-", f"PIPE,lockfile={f}")
     p.wait_log("starting data transfer loop")
     r = local.run("-u", f"TEXT:x,lockfile={f}", "-")
     assert r.status == 1 and f'E could not obtain lock "{f}"' in r.log, r
