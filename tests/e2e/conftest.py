@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests; what they offer is described in lab.py."""
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -12,7 +13,14 @@ if REASON is None and shutil.which("ip") is None:
     REASON = "needs the program ip (package iproute2)"
 
 
+def _terminated(*_):
+    """Somebody stops the tests: what was started goes first."""
+    lab.stop_all()
+    os._exit(143)
+
+
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, _terminated)
     if not os.access(lab.SOCAST, os.X_OK):
         raise pytest.UsageError(f"no program to test: {lab.SOCAST} (build it, or set SOCAST)")
 

@@ -65,6 +65,11 @@ def become_root():
     return None
 
 
+def _die_with_parent():
+    """In a new program: end when this process ends, whatever ended it."""
+    libc.prctl(1, signal.SIGKILL)       # PR_SET_PDEATHSIG
+
+
 class Deadline:
     """A point in time by which something has to have happened."""
 
@@ -96,7 +101,7 @@ class Proc:
         self.out = b""
         self.err = b""
         self.p = subprocess.Popen(argv, env=env, stdin=stdin, stdout=stdout, stderr=stderr,
-                                  start_new_session=True, bufsize=0, **kw)
+                                  start_new_session=True, bufsize=0, preexec_fn=_die_with_parent, **kw)
         self.pid = self.p.pid
         self.fds = {}
         for name in ("stdout", "stderr"):
