@@ -209,7 +209,7 @@ def main():
     ap.add_argument("--quick", action="store_true", help="short: 3 rounds, less data")
     ap.add_argument("--rounds", type=int, help="rounds per case (default 5)")
     ap.add_argument("--case", action="append", help="only cases whose name begins so (may be repeated)")
-    ap.add_argument("--json", default="bench.json", help="file for the results (default bench.json)")
+    ap.add_argument("--json", default=os.path.join(ROOT, "build", "bench.json"), help="file for the results (default build/bench.json)")
     args = ap.parse_args()
     reason = lab.become_root()
     if reason:
@@ -243,6 +243,7 @@ def main():
                     print(f"{name:22}{m[1:]:22}{v['ours']:12.2f}{v['reference']:12.2f}{r}", flush=True)
         finally:
             b.host.close()
+    os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
     with open(args.json, "w", encoding="utf-8") as f:
         json.dump(results, f, indent=1)
     print(f"\nresults in {args.json}")
