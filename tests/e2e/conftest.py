@@ -1,0 +1,91 @@
+"""Fixtures of the end-to-end tests; what they offer is described in lab.py."""
+import os
+import shutil
+import signal
+
+import pytest
+
+import lab
+
+# Before anything else runs: the process must still be single-threaded.
+REASON = lab.become_root()
+if REASON is None and shutil.which("ip") is None:
+    REASON = "needs the program ip (package iproute2)"
+
+
+def _terminated(*_):
+    """Somebody stops the tests: what was started goes first."""
+    lab.stop_all()
+    os._exit(143)
+
+
+def pytest_configure(config):
+    signal.signal(signal.SIGTERM, _terminated)
+    if not os.access(lab.SOCAST, os.X_OK):
+        raise pytest.UsageError(f"no program to test: {lab.SOCAST} (build it, or set SOCAST)")
+
+
+@pytest.fixture(scope="session")
+def _local():
+    if REASON:
+        pytest.skip(REASON)
+    host = lab.Host("host1")
+    yield host
+    host.close()
+
+
+@pytest.fixture(scope="session")
+def _lan():
+    if REASON:
+        pytest.skip(REASON)
+    net = lab.Lan()
+    yield net
+    net.close()
+
+
+@pytest.fixture(autouse=True)
+def tidy():
+    """No program outlives its test."""
+    lab.extra_env.clear()
+    yield
+    lab.stop_all()
+    lab.extra_env.clear()
+
+
+@pytest.fixture
+def local(_local):
+    """One host with nothing but the loopback interface."""
+    return _local
+
+
+@pytest.fixture
+def lan(_lan):
+    """Three hosts on a switch; returns them as a list."""
+    return _lan.hosts
+
+
+@pytest.fixture
+def unrouted(_lan):
+    """The same hosts, the first without a route for groups."""
+    host = _lan.hosts[0]
+    host.ip("route del 224.0.0.0/4 dev eth0")
+    yield _lan.hosts
+    lab.stop_all()
+    host.ip(_lan.ROUTE)
+
+
+@pytest.fixture(params=["fast", "plain"])
+def fast(request):
+    """Runs a test twice: as is, and with the fast paths of the program switched off."""
+    if request.param == "plain":
+        lab.extra_env["SOCAST_FASTPATH"] = "0"
+    return request.param == "fast"
+
+
+@pytest.fixture(params=[1, 2, 3])
+def chaos(request):
+    """Makes the program read and write in short, random pieces (debug builds only)."""
+    if not lab.has("CHAOS"):
+        pytest.skip("program built without chaos")
+    lab.extra_env["SOCAST_CHAOS"] = str(request.param)
+    return request.param
