@@ -2,6 +2,7 @@
 #include "sys/fd.h"
 
 #include "base/log.h"
+#include "sys/chaos.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,9 +80,13 @@ enum fd_how fd_how(int fd)
 
 ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)niov };
+	struct iovec part;
+	struct msghdr msg;
 	ssize_t n;
 
+	/* no false EAGAIN here: behind a program that has ended it means end of file */
+	iov = chaos_iov(fd, iov, &niov, &part);
+	msg = (struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)niov };
 	do {
 		switch (how) {
 		case FD_HOW_SOCKET:
@@ -114,9 +119,14 @@ static ssize_t write_little(int fd, const struct iovec *iov, int niov)
 
 ssize_t fd_writev(int fd, enum fd_how how, const struct iovec *iov, int niov)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)niov };
+	struct iovec part;
+	struct msghdr msg;
 	ssize_t n;
 
+	iov = chaos_iov(fd, iov, &niov, &part);
+	if (iov == &part && chaos_again())
+		return -1;
+	msg = (struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)niov };
 	do {
 		switch (how) {
 		case FD_HOW_SOCKET:
