@@ -53,7 +53,8 @@ static void do_timestamp(const struct report *r, const char *name)
 	if (r->len < sizeof(tv))
 		return;
 	memcpy(&tv, r->data, sizeof(tv));
-	localtime_r(&tv.tv_sec, &tm);
+	if (!localtime_r(&tv.tv_sec, &tm))
+		return;
 	strftime(when, sizeof(when), "%a %b %e %H:%M:%S %Y", &tm);
 	snprintf(text, sizeof(text), "%s, %06ld usecs", when, (long)tv.tv_usec);
 	piece(r, "timestamp", name, text);
@@ -218,24 +219,23 @@ void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars)
 bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigned *ifindex)
 {
 	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
-		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
+		struct in_pktinfo info;
+		struct in6_pktinfo info6;
 
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
+		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO &&
+		    message_ctl_get(c, &info, sizeof(info))) {
 			netaddr_any(dst, AF_INET, 0);
 			dst->in.sin_addr = info.ipi_addr;
 			if (ifindex)
 				*ifindex = (unsigned)info.ipi_ifindex;
 			return true;
 		}
-		if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
+		if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
+		    message_ctl_get(c, &info6, sizeof(info6))) {
 			netaddr_any(dst, AF_INET6, 0);
-			dst->in6.sin6_addr = info.ipi6_addr;
+			dst->in6.sin6_addr = info6.ipi6_addr;
 			if (ifindex)
-				*ifindex = info.ipi6_ifindex;
+				*ifindex = info6.ipi6_ifindex;
 			return true;
 		}
 	}
@@ -245,10 +245,9 @@ bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigne
 bool ancillary_drops(const struct message *m, uint32_t *total)
 {
 	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-			memcpy(total, CMSG_DATA(c), sizeof(*total));
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL &&
+		    message_ctl_get(c, total, sizeof(*total)))
 			return true;
-		}
 	}
 	return false;
 }

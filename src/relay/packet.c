@@ -51,19 +51,30 @@ void batch_free(struct batch *b)
 struct cmsghdr *message_ctl(const struct message *m, struct cmsghdr *prev)
 {
 	struct msghdr h = { .msg_control = (void *)m->ctl, .msg_controllen = m->ctl_len };
+	struct cmsghdr *c = prev ? CMSG_NXTHDR(&h, prev) : CMSG_FIRSTHDR(&h);
 
-	return prev ? CMSG_NXTHDR(&h, prev) : CMSG_FIRSTHDR(&h);
+	if (c && (c->cmsg_len < CMSG_LEN(0) ||
+		  c->cmsg_len > m->ctl_len - (size_t)((uint8_t *)c - m->ctl)))
+		return NULL;
+	return c;
+}
+
+bool message_ctl_get(const struct cmsghdr *c, void *out, size_t len)
+{
+	if (c->cmsg_len < CMSG_LEN(len))
+		return false;
+	memcpy(out, CMSG_DATA(c), len);
+	return true;
 }
 
 static uint32_t segment_len(const struct message *m)
 {
 	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
-		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
-			int len;
+		int len;
 
-			memcpy(&len, CMSG_DATA(c), sizeof(len));
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO &&
+		    message_ctl_get(c, &len, sizeof(len)))
 			return len > 0 ? (uint32_t)len : 0;
-		}
 	}
 	return 0;
 }

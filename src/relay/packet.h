@@ -32,7 +32,7 @@ struct packet {
 /* What the kernel said about the messages of a batch. */
 struct message {
 	struct netaddr peer;
-	uint8_t ctl[BATCH_CTL];
+	_Alignas(struct cmsghdr) uint8_t ctl[BATCH_CTL];
 	size_t ctl_len;
 	uint32_t len; /* bytes received, all segments */
 	uint32_t segment; /* bytes of each merged datagram but the last; 0: not merged */
@@ -65,7 +65,12 @@ void batch_put(struct batch *b, const void *data, size_t len);
 /* Space for a stream block that is to be cut into datagrams: BATCH_TAIL bytes. */
 uint8_t *batch_space(struct batch *b, size_t *cap);
 
-/* Walk the ancillary data of a message; as CMSG_FIRSTHDR and CMSG_NXTHDR. */
+/* Walk the ancillary data of a message; as CMSG_FIRSTHDR and CMSG_NXTHDR, but an item that does not
+ * lie within the data ends the walk. */
 struct cmsghdr *message_ctl(const struct message *m, struct cmsghdr *prev);
+
+/* Copy the first @len bytes of an item to @out; false when it is shorter: the kernel cuts the last
+ * one if there is no room. */
+bool message_ctl_get(const struct cmsghdr *c, void *out, size_t len);
 
 #endif

@@ -1,0 +1,131 @@
+/* memory_end.h - endpoints made of memory, which a test can make as awkward as it likes
+ *
+ * Reads deliver a given text in pieces, writes take pieces; a function of the test decides how long
+ * each is and when nothing is possible. What came out, and when the half-close and the close came,
+ * stays in struct memory_side, which outlives the endpoint. Each end sits on an eventfd that is
+ * always readable and writable, so that the loop comes back after every EAGAIN. */
+#ifndef TESTS_MEMORY_END_H
+#define TESTS_MEMORY_END_H
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct memory_side {
+	const uint8_t *in; /* what can be read; borrowed */
+	size_t in_len, in_off;
+	struct str out; /* what was written */
+	unsigned shuts, closes; /* how often each was called */
+	size_t out_at_shut; /* bytes written when the half-close came */
+	bool late_write; /* something was written behind the half-close */
+	size_t (*dice)(void *arg, size_t n); /* a number below @n */
+	void *arg;
+};
+
+struct memory_end {
+	struct endpoint ep;
+	struct memory_side *side;
+};
+
+static inline struct memory_side *memory_side_of(struct endpoint *ep)
+{
+	return ((struct memory_end *)ep)->side;
+}
+
+/* One call in six finds nothing possible. */
+static inline bool memory_again(struct memory_side *m)
+{
+	if (m->dice(m->arg, 6) != 0)
+		return false;
+	errno = EAGAIN;
+	return true;
+}
+
+static inline ssize_t memory_read(struct endpoint *ep, void *buf, size_t len, struct err *err)
+{
+	struct memory_side *m = memory_side_of(ep);
+	size_t left = m->in_len - m->in_off, n = left < len ? left : len;
+
+	(void)err;
+	if (memory_again(m))
+		return -1;
+	if (n == 0)
+		return 0;
+	n = 1 + m->dice(m->arg, n);
+	memcpy(buf, m->in + m->in_off, n);
+	m->in_off += n;
+	return (ssize_t)n;
+}
+
+static inline ssize_t memory_write(struct endpoint *ep, const struct iovec *iov, int niov,
+				   struct err *err)
+{
+	struct memory_side *m = memory_side_of(ep);
+	size_t n;
+
+	(void)err;
+	(void)niov;
+	if (memory_again(m))
+		return -1;
+	m->late_write |= m->shuts > 0;
+	n = 1 + m->dice(m->arg, iov[0].iov_len);
+	str_add(&m->out, iov[0].iov_base, n);
+	return (ssize_t)n;
+}
+
+static inline void memory_shut(struct endpoint *ep)
+{
+	struct memory_side *m = memory_side_of(ep);
+
+	if (m->shuts++ == 0)
+		m->out_at_shut = m->out.len;
+}
+
+static inline void memory_close(struct endpoint *ep)
+{
+	memory_side_of(ep)->closes++;
+	close(ep->rfd);
+	ep->rfd = ep->wfd = -1;
+}
+
+static const struct endpoint_ops memory_ops = {
+	.read = memory_read,
+	.write = memory_write,
+	.shut_write = memory_shut,
+	.close = memory_close,
+};
+
+/* An end that works on @side, which is borrowed. */
+static inline struct endpoint *memory_end_new(struct relay *relay, const struct conf *conf,
+					      struct memory_side *side, unsigned number)
+{
+	struct memory_end *e = xcalloc(1, sizeof(*e));
+	int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	endpoint_init(&e->ep, &memory_ops, relay, conf, fd, fd);
+	e->side = side;
+	e->ep.number = number;
+	return &e->ep;
+}
+
+/* A relay without plan texts: settings only. */
+static inline struct loop *memory_relay(struct relay *relay, const struct plan *plan)
+{
+	struct err err;
+	struct loop *loop = loop_new(&err);
+
+	*relay = (struct relay){ .loop = loop, .plan = plan };
+	list_init(&relay->sessions);
+	list_init(&relay->sources);
+	list_init(&relay->openings);
+	list_init(&relay->procs);
+	return loop;
+}
+
+#endif
