@@ -1,0 +1,152 @@
+"""Rules for the source files that no compiler checks."""
+import re
+import subprocess
+
+import pytest
+
+from conftest import BUILD, ROOT
+
+LAYERS = ["base", "sys", "ev", "spec", "opt", "relay", "addr", "top"]
+MAX_LINES = 900
+
+
+def layer(name):
+    """src/ev/loop.c -> ev; src/main.c -> top"""
+    parts = name.split("/")
+    return parts[1] if len(parts) > 2 else "top"
+
+
+def test_layers(sources):
+    """A file includes from its own folder or from folders further left."""
+    wrong = []
+    for name, text in sources.items():
+        mine = LAYERS.index(layer(name))
+        for header in re.findall(r'^#include "([^"]+)"', text, re.M):
+            assert (ROOT / "src" / header).is_file(), f"{name} includes {header}, which is not there"
+            if LAYERS.index(layer("src/" + header)) > mine:
+                wrong.append(f"{name} includes {header}")
+    assert not wrong
+
+
+def test_private_headers(sources):
+    """internal.h, setters.h and tables.h are for their folder only."""
+    private = {"ev/internal.h", "opt/setters.h", "opt/tables.h"}
+    wrong = [f"{name} includes {h}" for name, text in sources.items()
+             for h in re.findall(r'^#include "([^"]+)"', text, re.M)
+             if h in private and layer(name) != h.split("/")[0]]
+    assert not wrong
+
+
+def globals_of(path):
+    """Names of the writable objects in an object file."""
+    out = subprocess.run(["objdump", "-t", path], capture_output=True, text=True, check=True).stdout
+    for line in out.splitlines():
+        m = re.match(r"[0-9a-f]+ (.{7}) (\S+)\s+([0-9a-f]+)\s+(?:\.hidden )?(\S+)$", line)
+        if not m or "O" not in m[1]:
+            continue
+        if re.match(r"\.(data|bss|tdata|tbss)", m[2]) and not m[2].startswith(".data.rel.ro"):
+            yield m[4]
+
+
+def test_no_mutable_globals():
+    """Only the log, and the module that a foreign library wants some from."""
+    objects = sorted((BUILD / "libcore.a.p").glob("*.o"))
+    if not objects:
+        pytest.skip(f"no objects in {BUILD}")
+    wrong = []
+    for path in objects:
+        if path.name in ("src_base_log.c.o", "src_relay_wrap_module.c.o", "src_sys_chaos.c.o"):
+            continue
+        if not (ROOT / path.name[:-2].replace("_", "/", 2)).is_file() and "src_" not in path.name:
+            continue
+        wrong += [f"{path.name[4:-2]}: {name}" for name in globals_of(path)]
+    assert not wrong
+
+
+def functions(text):
+    """(first line number, lines) of every function body: from "{" to "}" in the first column."""
+    body, first = None, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if line == "{":
+            body, first = [], number
+        elif line == "}" and body is not None:
+            yield first, body
+            body = None
+        elif body is not None:
+            body.append(line)
+
+
+def test_no_conditionals_in_functions(sources):
+    wrong = [f"{name}:{first + i + 1}: {line}" for name, text in sources.items()
+             for first, body in functions(text) for i, line in enumerate(body)
+             if re.match(r"\s*#\s*(if|ifdef|ifndef|else|elif|endif)\b", line)]
+    assert not wrong
+
+
+def test_todo_has_a_name(files):
+    word = "TO" + "DO"
+    wrong = [f"{p.relative_to(ROOT)}:{n}" for p in files if p.suffix in (".c", ".h", ".py", ".sh", ".build")
+             for n, line in enumerate(p.read_text(encoding="utf-8").splitlines(), 1)
+             if re.search(rf"\b{word}\b(?!\([a-z])|\bFIX" + r"ME\b|\bX" + r"XX\b", line)]
+    assert not wrong
+
+
+def test_length(files):
+    wrong = [f"{p.relative_to(ROOT)}: {n} lines" for p in files if p.suffix in (".c", ".h", ".py", ".sh")
+             for n in [len(p.read_bytes().splitlines())] if n > MAX_LINES]
+    assert not wrong
+
+
+def test_no_paths_of_a_machine(files):
+    """Nothing refers to where it was written."""
+    shape = re.compile(rb"/(work|root|home/(?!me/|user/|alice/)\w+|Users)/(shared|main|wt-|\w+)")
+    wrong = [f"{p.relative_to(ROOT)}:{n}: {line.decode('utf-8', 'replace')}" for p in files
+             if "corpus" not in p.parts
+             for n, line in enumerate(p.read_bytes().splitlines(), 1)
+             if shape.search(line) and p.name != "test_sources.py"]
+    assert not wrong
+
+
+def test_starts_with_a_comment(files):
+    """Every file says what it is for."""
+    start = {".c": "/* {name} - ", ".h": "/* {name} - ", ".sh": "#!", ".py": ('"""', "#")}
+    wrong = []
+    for p in files:
+        want = start.get(p.suffix)
+        if want is None:
+            continue
+        want = want if isinstance(want, tuple) else (want.format(name=p.name),)
+        if not p.read_text(encoding="utf-8").startswith(want):
+            wrong.append(str(p.relative_to(ROOT)))
+    assert not wrong
+
+
+def test_header_guards(sources):
+    wrong = [name for name, text in sources.items() if name.endswith(".h")
+             and "#ifndef " + re.sub(r"\W", "_", name[4:]).upper() not in text]
+    assert not wrong
+
+
+def test_every_source_is_built(files):
+    """meson.build knows every source, unit test and fuzz target."""
+    text = (ROOT / "meson.build").read_text(encoding="utf-8")
+    wrong = []
+    for p in files:
+        name = p.relative_to(ROOT).as_posix()
+        if name.startswith("src/") and p.suffix == ".c":
+            known = f"'{name}'" in text
+        elif re.match(r"tests/(unit/test|fuzz/fuzz)_\w+\.c$", name):
+            known = "'" + p.stem.split("_", 1)[1] + "'" in text
+        else:
+            continue
+        if not known:
+            wrong.append(name)
+    assert not wrong
+
+
+def test_only_main_exits(sources):
+    """exit() belongs to main.c; _exit() to children; memory that cannot be had ends the process."""
+    allowed = {"src/main.c", "src/base/mem.c"}
+    wrong = [f"{name}: {m[0]}" for name, text in sources.items() if name not in allowed
+             for m in [re.search(r"(?<![\w_])exit\(\w+\)", re.sub(r"/\*.*?\*/", "", text, flags=re.S))] if m]
+    assert not wrong

@@ -1,0 +1,106 @@
+"""The tables, the help and the manual tell the same."""
+import re
+
+import pytest
+
+from conftest import BUILD, ROOT
+
+
+
+class Names:
+    """What -hhh prints in one of its two lists: rows by canonical name, aliases with their row."""
+
+    def __init__(self, lines, alias):
+        self.rows, self.alias, self.order = {}, {}, []
+        for line in lines:
+            m = re.match(r"\s+([\w+-]+)(\S*)\s+(?:" + alias + r" (\S+)|(groups=.*))$", line)
+            if not m:
+                continue
+            self.order.append(m[1])
+            if m[3]:
+                self.alias[m[1]] = m[3]
+            else:
+                self.rows[m[1]] = m[4]
+
+
+@pytest.fixture(scope="session")
+def help_lists(socast):
+    lines = socast("-hhh").splitlines()
+    cut = next(i for i, line in enumerate(lines) if line.strip().startswith("opts:"))
+    return Names(lines[:cut], "is an alias name for"), Names(lines[cut:], "is an alias for")
+
+
+@pytest.fixture(scope="session")
+def types(help_lists):
+    assert len(help_lists[0].rows) > 20
+    return help_lists[0]
+
+
+@pytest.fixture(scope="session")
+def options(help_lists):
+    assert len(help_lists[1].rows) > 200
+    return help_lists[1]
+
+
+@pytest.mark.parametrize("which", ["types", "options"])
+def test_names_are_unique(request, which):
+    names = [n.lower() for n in request.getfixturevalue(which).order]
+    assert len(names) == len(set(names)), sorted(n for n in set(names) if names.count(n) > 1)
+
+
+@pytest.mark.parametrize("which", ["types", "options"])
+def test_aliases_name_a_canonical_row(request, which):
+    n = request.getfixturevalue(which)
+    assert not [f"{a} -> {to}" for a, to in n.alias.items() if to not in n.rows]
+
+
+def test_options_have_a_phase_and_a_type(options):
+    shape = re.compile(r"groups=\S+\s+phase=[A-Z0-9]+\s+type=\S+$")
+    assert not [n for n, text in options.rows.items() if not shape.match(text)]
+
+
+def test_usual_options_are_real_ones(socast, options):
+    """-hh lists a choice of what -hhh lists."""
+    usual = {line.split()[0] for line in socast("-hh").splitlines()
+             if re.search(r"phase=\w+\s+type=", line)}
+    assert usual and not usual - set(options.order)
+
+
+def test_help_texts(sources):
+    """One line, no full stop."""
+    wrong = [h for name, text in sources.items() if name.startswith(("src/opt/table_",))
+             for h in re.findall(r'\.help = "([^"]*)"', text)
+             if not h.strip() or h.endswith(".") or "\n" in h]
+    assert not wrong
+
+
+@pytest.fixture(scope="session")
+def manual():
+    path = BUILD / "socast.1"
+    if not path.is_file():
+        pytest.skip("the manual is not built")
+    return path.read_text(encoding="utf-8").replace("\\-", "-").replace("\\&", "").lower()
+
+
+def test_manual_lists_every_option(manual, options):
+    assert not [n for n in options.rows if n.lower() not in manual]
+
+
+def test_manual_lists_every_type(manual, types):
+    assert not [n for n in types.rows if n.lower() not in manual]
+
+
+def test_manual_has_no_holes(manual):
+    """Every placeholder of the template was filled."""
+    assert not re.findall(r"@\w+@", manual)
+
+
+def test_documents_name_real_files():
+    """What the documents call a file of the project exists."""
+    wrong = []
+    for doc in sorted(ROOT.glob("doc/**/*.md")) + sorted(ROOT.glob("*.md")):
+        for name in re.findall(r"`((?:src|tests|doc|man|tools|bench|demo)/[\w./-]+\.\w+)`",
+                               doc.read_text(encoding="utf-8")):
+            if not (ROOT / name).exists():
+                wrong.append(f"{doc.relative_to(ROOT)}: {name}")
+    assert not wrong
