@@ -38,7 +38,7 @@ static const struct {
 	{ "READLINE", false },	 { "TUN", false },	 { "PTY", false },
 	{ "OPENSSL", false },	 { "FIPS", false },	 { "LIBWRAP", HAVE_LIBWRAP },
 	{ "SYCLS", true },	 { "FILAN", false },	 { "RETRY", true },
-	{ "DEVTESTS", false },	 { "CHAOS", HAVE_CHAOS },
+	{ "DEVTESTS", false },
 };
 
 void help_version(FILE *out)
@@ -95,7 +95,9 @@ static void print_lines(FILE *out, struct lines *l)
 /* Tabs up to a column, and @least of them. @used: columns taken. */
 static void tabs(struct str *s, long column, long used, int least)
 {
-	for (long n = (column > used ? (column - used) / 8 : 0) + least; n > 0; n--)
+	long n = used < column ? (column - used) / 8 : 0;
+
+	for (n += least; n > 0; n--)
 		str_addc(s, '\t');
 }
 

@@ -418,7 +418,7 @@ static bool hand_out(struct peers *t)
 {
 	struct batch *b = t->batch;
 
-	while (b->next < b->n && (!t->src.paused || t->per_peer) && !t->src.closed) {
+	while (b && b->next < b->n && (!t->src.paused || t->per_peer) && !t->src.closed) {
 		struct packet *p = &b->packet[b->next++];
 
 		if (p->drop)
@@ -428,7 +428,7 @@ static bool hand_out(struct peers *t)
 		else
 			begin_one_shot(t, p);
 	}
-	return b->next >= b->n;
+	return !b || b->next >= b->n;
 }
 
 static void receive(struct peers *t)
@@ -443,7 +443,9 @@ static void receive(struct peers *t)
 			break;
 		dgram_judge(t->sock, t->batch, NULL);
 	}
-	if (t->batch && t->batch->next >= t->batch->n) {
+	if (!t->batch) /* closed meanwhile */
+		return;
+	if (hand_out(t)) {
 		pool_batch_back(&t->src.relay->pool, t->batch);
 		t->batch = NULL;
 	}
