@@ -38,7 +38,7 @@ static const struct {
 	{ "READLINE", false },	 { "TUN", false },	 { "PTY", false },
 	{ "OPENSSL", false },	 { "FIPS", false },	 { "LIBWRAP", HAVE_LIBWRAP },
 	{ "SYCLS", true },	 { "FILAN", false },	 { "RETRY", true },
-	{ "DEVTESTS", false },
+	{ "DEVTESTS", false },	 { "CHAOS", HAVE_CHAOS },
 };
 
 void help_version(FILE *out)

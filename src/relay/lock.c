@@ -39,7 +39,7 @@ enum lock_result lock_take(const char *name, struct err *err)
 	temp = xasprintf("%s.XXXXXX", name);
 	fd = mkstemp(temp);
 	if (fd == -1) {
-		err_set(err, errno, "mkstemp(\"%s\")", temp);
+		err_set(err, errno, "mkstemp(\"%s.XXXXXX\")", name);
 		free(temp);
 		return LOCK_FAILED;
 	}

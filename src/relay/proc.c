@@ -103,3 +103,17 @@ int procs_pass_signal(struct relay *relay, int sig)
 	}
 	return n;
 }
+
+void procs_forget(struct relay *relay)
+{
+	list_for_each_safe(node, tmp, &relay->procs)
+	{
+		struct proc *p = container_of(node, struct proc, node);
+
+		loop_watch(relay->loop, &p->watch, p->child.pidfd, 0);
+		if (p->child.pidfd >= 0)
+			close(p->child.pidfd);
+		list_del(&p->node);
+		free(p);
+	}
+}

@@ -39,4 +39,7 @@ void proc_release(struct proc *p, bool leave);
 /* Pass @sig on to all programs that asked for it; returns how many. */
 int procs_pass_signal(struct relay *relay, int sig);
 
+/* The loop has stopped: free what is left; the programs run on or have been told to end. */
+void procs_forget(struct relay *relay);
+
 #endif

@@ -205,6 +205,7 @@ void relay_drain(struct relay *relay, int status)
 
 void relay_done(struct relay *relay)
 {
+	procs_forget(relay);
 	pool_done(&relay->pool);
 }
 
