@@ -93,6 +93,6 @@ int timers_wait_ms(const struct loop *loop)
 	left = loop->heap[0]->due_ns - loop->now_ns;
 	if (left <= 0)
 		return 0;
-	left = (left + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+	left = (left - 1) / NSEC_PER_MSEC + 1; /* rounded up */
 	return left > INT_MAX ? INT_MAX : (int)left;
 }
