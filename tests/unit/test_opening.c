@@ -1,0 +1,225 @@
+/* test_opening.c - the step runner: order, waiting, retry, next address, giving up
+ *
+ * The address type is made here: its steps write down that they ran and do what the test says. */
+#include "relay/opening.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "memory_end.h"
+
+static struct {
+	struct plan plan;
+	struct relay relay;
+	struct addr_type type;
+	struct side side;
+	struct memory_side memory;
+	struct str trace;
+	unsigned fails; /* so many runs of the last step fail */
+	unsigned again; /* so many ask to be run again */
+	int code; /* errno of the failures */
+	bool opened;
+	char error[ERR_TEXT_LEN];
+} r;
+
+static size_t last(void *arg, size_t n)
+{
+	(void)arg;
+	return n - 1;
+}
+
+static enum step_result step_a(struct opening *o, struct err *err)
+{
+	(void)err;
+	str_addc(&r.trace, 'a');
+	o->remote.n = 0;
+	return STEP_DONE;
+}
+
+/* Three addresses: what fails behind this step is tried with the next. */
+static enum step_result step_addresses(struct opening *o, struct err *err)
+{
+	(void)err;
+	str_addc(&r.trace, 'n');
+	o->remote.n = 3;
+	o->remote_step = (size_t)(o->step - o->half->type->steps) + 1;
+	return STEP_DONE;
+}
+
+static enum step_result step_wait(struct opening *o, struct err *err)
+{
+	(void)err;
+	str_addc(&r.trace, 'w');
+	opening_wait(o, -1, 0, loop_now(o->relay->loop) + NSEC_PER_MSEC);
+	return STEP_WAIT;
+}
+
+static enum step_result step_last(struct opening *o, struct err *err)
+{
+	str_addc(&r.trace, (char)('0' + o->remote_i));
+	if (r.again) {
+		r.again--;
+		opening_wait(o, -1, 0, loop_now(o->relay->loop) + NSEC_PER_MSEC);
+		return STEP_AGAIN;
+	}
+	if (!r.fails)
+		return STEP_DONE;
+	r.fails--;
+	err_set(err, r.code, "step %zu", o->remote_i);
+	return STEP_FAIL;
+}
+
+static struct endpoint *make(struct opening *o, struct err *err)
+{
+	(void)err;
+	str_addc(&r.trace, '!');
+	return memory_end_new(o->relay, &o->half->conf, &r.memory, o->number);
+}
+
+static void done(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
+{
+	assert_ptr_equal(o->arg, &r);
+	assert_null(src);
+	assert_true(!ep != !err);
+	r.opened = ep != NULL;
+	if (err)
+		memcpy(r.error, err->text, sizeof(r.error));
+	endpoint_free(ep);
+	loop_stop(r.relay.loop);
+}
+
+static struct conf *set_up(const struct step *steps)
+{
+	struct conf *conf = &r.side.half[0].conf;
+
+	memset(&r, 0, sizeof(r));
+	r.memory.dice = last;
+	r.code = ECONNREFUSED;
+	r.type = (struct addr_type){ .names = "TEST", .reads = true, .writes = true,
+				     .steps = steps, .make = make };
+	r.side.nhalves = 1;
+	r.side.half[0].type = &r.type;
+	r.side.half[0].keyword = "TEST";
+	conf_init(conf);
+	conf->retry.interval_ns = NSEC_PER_MSEC;
+	memory_relay(&r.relay, &r.plan);
+	return conf;
+}
+
+static void play(const char *trace, const char *error)
+{
+	opening_start(&r.relay, &r.side, MODE_RW, 1, NULL, NULL, done, &r);
+	loop_run(r.relay.loop);
+	assert_string_equal(r.trace.data, trace);
+	assert_string_equal(r.error, error);
+	assert_int_equal(r.opened, *error == '\0');
+	assert_int_equal(r.memory.closes, r.opened);
+	assert_true(list_empty(&r.relay.openings));
+	str_done(&r.trace);
+	conf_done(&r.side.half[0].conf);
+	relay_done(&r.relay);
+	loop_free(r.relay.loop);
+}
+
+static const struct step plain[] = { { step_a, PH_NONE }, { step_wait, PH_NONE },
+				     { step_last, PH_NONE }, STEP_END };
+static const struct step names[] = { { step_a, PH_NONE }, { step_addresses, PH_NONE },
+				     { step_last, PH_NONE }, STEP_END };
+
+static void test_order(void **state)
+{
+	(void)state;
+	set_up(plain);
+	play("aw0!", "");
+	set_up(plain);
+	r.again = 3; /* the same step, until it is content */
+	play("aw0000!", "");
+}
+
+static void test_next_address(void **state)
+{
+	(void)state;
+	set_up(names);
+	r.fails = 2;
+	play("an012!", "");
+	set_up(names);
+	r.fails = 3;
+	play("an012", "step 2: Connection refused");
+}
+
+static void test_retry(void **state)
+{
+	(void)state;
+	set_up(plain)->retry.retry = 2;
+	r.fails = 2;
+	play("aw0aw0aw0!", "");
+	set_up(plain)->retry.retry = 2;
+	r.fails = 9;
+	play("aw0aw0aw0", "step 0: Connection refused");
+	set_up(plain)->retry.forever = true;
+	r.fails = 5;
+	play("aw0aw0aw0aw0aw0aw0!", "");
+	/* all addresses of a name before the next round */
+	set_up(names)->retry.retry = 1;
+	r.fails = 4;
+	play("an012an01!", "");
+	/* what no time mends is not tried again */
+	set_up(plain)->retry.retry = 2;
+	r.code = 0;
+	r.fails = 1;
+	play("aw0", "step 0");
+}
+
+static void test_cancel(void **state)
+{
+	(void)state;
+	set_up(plain);
+	opening_start(&r.relay, &r.side, MODE_RW, 1, NULL, NULL, done, &r);
+	assert_string_equal(r.trace.data, "aw");
+	opening_cancel(container_of(r.relay.openings.next, struct opening, node));
+	loop_stop(r.relay.loop);
+	loop_run(r.relay.loop); /* frees what was deferred */
+	assert_string_equal(r.trace.data, "aw");
+	assert_false(r.opened);
+	assert_string_equal(r.error, "");
+	str_done(&r.trace);
+	conf_done(&r.side.half[0].conf);
+	relay_done(&r.relay);
+	loop_free(r.relay.loop);
+}
+
+/* "A!!A": both halves, the second one for writing; closing closes both. */
+static void test_dual(void **state)
+{
+	(void)state;
+	set_up(plain);
+	r.side.nhalves = 2;
+	r.side.half[1] = r.side.half[0];
+	opening_start(&r.relay, &r.side, MODE_RW, 1, NULL, NULL, done, &r);
+	loop_run(r.relay.loop);
+	assert_string_equal(r.trace.data, "aw0!aw0!");
+	assert_true(r.opened);
+	assert_int_equal(r.memory.closes, 2);
+	str_done(&r.trace);
+	conf_done(&r.side.half[0].conf);
+	relay_done(&r.relay);
+	loop_free(r.relay.loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),  cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_retry),  cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_dual),
+	};
+
+	log_threshold = LV_FATAL;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
