@@ -154,7 +154,7 @@ static int add_option(const struct opt_row *row, void *arg)
 		/* the usual name is the shortest one */
 		for (size_t i = 1; opt_name(row, i, alias, sizeof(alias)); i++) {
 			if (strlen(alias) < strlen(name))
-				strcpy(name, alias);
+				snprintf(name, sizeof(name), "%s", alias);
 		}
 		option_text(row, strlen(name), &text);
 		add_line(&l->lines, xstrdup(name), str_take(&text));

@@ -71,7 +71,8 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 static void on_crash(int sig)
 {
 	signal(sig, SIG_DFL);
-	log_put(LV_ERROR, "exiting on signal %d", sig);
+	/* the log knows when it has been interrupted by itself */
+	log_put(LV_ERROR, "exiting on signal %d", sig); /* NOLINT(bugprone-signal-handler) */
 	_exit(128 + sig);
 }
 
