@@ -143,7 +143,7 @@ static int do_debug(struct scan *s)
 	}
 	if (*p)
 		return err_set(s->err, 0, "Invalid (trailing) character(s) \"%c\" in \"%s\"option",
-			       *p, s->word);
+			       s->word[2], s->word);
 	set_level(s, level);
 	return 0;
 }

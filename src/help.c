@@ -94,7 +94,9 @@ static void print_lines(FILE *out, struct lines *l)
 /* Tabs up to a column, and @least of them. @used: columns taken. */
 static void tabs(struct str *s, long column, long used, int least)
 {
-	for (long n = (column - used) / 8 + least; n > 0; n--)
+	long n = used < column ? (column - used) / 8 : 0;
+
+	for (n += least; n > 0; n--)
 		str_addc(s, '\t');
 }
 

@@ -5,6 +5,8 @@
 #include "addr/addr.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/names.h"
+#include "base/str.h"
 #include "cli.h"
 
 #include <ctype.h>
@@ -59,6 +61,47 @@ static int check_params(const struct half *h, struct err *err)
 		       h->keyword, h->nparams, t->max_params, h->keyword, t->syntax);
 }
 
+/* Names of the types that take options of @groups, for a misplaced option. */
+struct takers {
+	uint64_t groups;
+	struct str text;
+	size_t n;
+};
+
+#define TAKERS_MAX 8 /* names in the message */
+
+static int add_taker(const struct addr_type *type, void *arg)
+{
+	struct takers *t = arg;
+	char name[64];
+
+	if (!(type->groups & t->groups))
+		return 0;
+	if (t->n++ < TAKERS_MAX)
+		str_addf(&t->text, "%s%s", t->n > 1 ? ", " : "",
+			 names_get(type->names, 0, name, sizeof(name)));
+	return 0;
+}
+
+/* Which option does not fit, and where it would. */
+static void hint_misplaced(const struct half *h, const struct spec_single *s, struct err *err)
+{
+	for (size_t i = 0; i < s->nopts; i++) {
+		const struct opt_row *row = opt_find(s->opt[i].name);
+		struct takers t = { 0 };
+
+		if (!row || row->groups & (h->type->groups | GROUPS_EVERYWHERE))
+			continue;
+		t.groups = row->groups;
+		addr_each(add_taker, &t);
+		if (t.n)
+			err_hint(err, "option \"%s\" fits %s%s", s->opt[i].name, t.text.data,
+				 t.n > TAKERS_MAX ? ", ..." : "");
+		str_done(&t.text);
+		return;
+	}
+}
+
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		     const struct settings *set, struct err *err)
 {
@@ -79,7 +122,11 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		return -1;
 	if (h->type->unavailable)
 		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
-	return opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err);
+	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0)
+		return 0;
+	if (!err->hint[0] && !set->any_group)
+		hint_misplaced(h, s, err);
+	return -1;
 }
 
 /* Does opening this side for each session change the process it happens in? */

@@ -20,7 +20,7 @@ static enum step_result step_protocol(struct opening *o, struct err *err)
 	case NUM_OK:
 		break;
 	case NUM_RANGE:
-		number = 256;
+		number = INT64_MAX;
 		break;
 	default:
 		err_set(err, 0,
@@ -29,7 +29,8 @@ static enum step_result step_protocol(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	}
 	if (number < 0 || number > 255) {
-		err_set(err, 0, "IP protocol \"%s\": protocol number exceeds 255", text);
+		err_set(err, 0, "IP protocol \"%s\": protocol number exceeds 255 (%lld)", text,
+			(long long)number);
 		return STEP_FAIL;
 	}
 	o->ip_protocol = (int)number;

@@ -8,15 +8,50 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "relay/dgram.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
-#include <net/if.h>
+#include <stdlib.h>
 
 #ifndef IPPROTO_UDPLITE
 #define IPPROTO_UDPLITE 136
 #endif
+
+/* LISTEN takes its port as a number in any base (0x1a0a) or as a service name. */
+static enum step_result step_listen_port(struct opening *o, struct err *err)
+{
+	const char *text = opening_param(o, 0), *end;
+	int protocol = o->half->type->net.protocol;
+	const struct servent *service;
+	int64_t port;
+
+	if (isdigit((unsigned char)*text)) {
+		if (num_parse(text, &port, &end) == NUM_TRAILING) {
+			err_set(err, 0, "parseport(\"%s\", %d): extra trailing data \"%s\"", text,
+				protocol, end);
+			return STEP_FAIL;
+		}
+		if (port < 0 || port > 65535) {
+			err_set(err, 0, "port %s is out of range 0..65535", text);
+			return STEP_FAIL;
+		}
+	} else {
+		service = getservbyname(text, "udp");
+		if (!service) {
+			err_set(err, 0, "cannot resolve service \"%s/%d\"", text, protocol);
+			return STEP_FAIL;
+		}
+		port = ntohs((uint16_t)service->s_port);
+	}
+	free(o->service);
+	o->service = xasprintf("%d", (int)port);
+	return STEP_DONE;
+}
 
 /* UDP-LISTEN,fork: classic's sockets share the port; here there is one, but scripts rely on being
  * able to start a second listener. */
@@ -122,6 +157,7 @@ static const struct step recvfrom_steps[] = {
 
 static const struct step listen_steps[] = {
 	{ .run = step_max_children },
+	{ .run = step_listen_port },
 	{ .run = step_resolve_local },
 	{ .run = step_resolved_local },
 	{ .run = step_socket, .after = PH_PASTSOCKET },

@@ -236,7 +236,7 @@ static long would_block(void)
  * follows it is dropped. */
 static bool meet_empty(struct dgram_ep *d, struct batch *b)
 {
-	bool is_end = d->sock->connected || d->ep.conf->sock.null_eof;
+	bool is_end = d->sock->connected || d->feed >= 0 || d->ep.conf->sock.null_eof;
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->packet[i].drop || b->packet[i].len)
@@ -269,6 +269,16 @@ static long recv_error(struct dgram_ep *d, struct err *err)
 	return -1;
 }
 
+/* A session process gets its datagrams from the process that has the table. */
+static long recv_feed(struct dgram_ep *d, struct batch *b, size_t max)
+{
+	long n = batch_recv(b, d->feed, max, false, false);
+
+	if (n > 0 && meet_empty(d, b))
+		d->end = true;
+	return n > 0 && d->end && b->packet[0].drop ? 0 : n;
+}
+
 static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
@@ -282,7 +292,9 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 	}
 	if (d->one_shot || d->end)
 		return 0;
-	if (d->queue_only)
+	if (d->feed >= 0)
+		return recv_feed(d, b, max);
+	if (ep->caps & EP_QUEUED)
 		return would_block();
 	for (;;) {
 		long n = batch_recv(b, d->sock->fd, max, true, d->sock->ctl);
@@ -309,13 +321,11 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	int rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 
 	/* a socket many sessions share is watched elsewhere: wait on a copy of the descriptor */
-	if (rc == -1 && errno == EAGAIN && d->queue_only && ep->wfd == d->sock->fd) {
+	if (rc == -1 && errno == EAGAIN && ep->caps & EP_QUEUED && ep->wfd == d->sock->fd) {
 		int copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
 
-		if (copy >= 0) {
+		if (copy >= 0)
 			ep->wfd = copy;
-			ep->rfd = -1;
-		}
 		errno = EAGAIN;
 	}
 	return rc;
@@ -342,7 +352,6 @@ static void ep_shut(struct endpoint *ep)
 				loop_timer(ep->relay->loop, &ep->sitout, 0);
 			}
 		}
-		b->n = b->next = 0;
 		pool_batch_back(&ep->relay->pool, b);
 		break;
 	case SHUT_CLOSE:
@@ -390,6 +399,7 @@ static void ep_close(struct endpoint *ep)
 		d->on_close(d, d->arg);
 	if (ep->wfd >= 0 && ep->wfd != d->sock->fd)
 		close(ep->wfd);
+	fd_close(&d->feed);
 	ep->rfd = ep->wfd = -1;
 	free(d->inbox);
 	d->inbox = NULL;
@@ -435,6 +445,7 @@ struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to)
 	endpoint_init(&d->ep, &ops, sock->relay, sock->conf, sock->fd, sock->fd);
 	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	d->sock = sock;
+	d->feed = -1;
 	dgram_sock_ref(sock);
 	if (to)
 		d->to = *to;
@@ -490,6 +501,18 @@ static void say_prepared(const struct opening *o)
 	log_notice("successfully prepared local socket %s", netaddr_text(&local, text));
 }
 
+/* A port chosen by the kernel must be told. */
+static void say_bound(const struct opening *o, int fd, const char *where)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	if (strcmp(opening_param(o, 0), "0") != 0 || log_threshold > LV_NOTICE)
+		return;
+	getsockname(fd, &local.any, &local.len);
+	log_notice("%s(): bound to %s", where, netaddr_text(&local, text));
+}
+
 struct endpoint *dgram_make_connect(struct opening *o, struct err *err)
 {
 	log_notice("successfully connected to %s:%s", opening_param(o, 0), opening_param(o, 1));
@@ -510,6 +533,7 @@ struct endpoint *dgram_make_datagram(struct opening *o, struct err *err)
 
 struct endpoint *dgram_make_recv(struct opening *o, struct err *err)
 {
+	say_bound(o, o->target.fd, "_xioopen_dgram_recv");
 	log_switch("starting recv loop", true);
 	return make(o, 0, ACCEPT_ANY, false, SHUT_NONE, err);
 }
@@ -551,6 +575,8 @@ static struct first *begin_waiting(struct opening *o, struct err *err)
 	f->sock = sock;
 	o->impl = f;
 	o->impl_free = first_free;
+	if (!(o->half->type->groups & G_LISTEN))
+		say_bound(o, sock->fd, "_xioopen_dgram_recvfrom");
 	dgram_say_waiting(sock, o->half->type->groups & G_LISTEN);
 	return f;
 }
@@ -572,8 +598,15 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 							       "receiving packet from %s",
 			   netaddr_text(&m->peer, text));
 		/* a merged message is a run of datagrams of one sender: all are kept */
-		if (!dgram_judge(f->sock, b, NULL))
+		if (!dgram_judge(f->sock, b, NULL)) {
+			if (o->half->type->groups & G_LISTEN)
+				log_notice("forbidding UDP connection from %s",
+					   netaddr_text(&m->peer, text));
 			continue;
+		}
+		if (o->half->type->groups & G_LISTEN)
+			log_info("permitting UDP connection from %s",
+				 netaddr_text(&m->peer, text));
 		f->ep = dgram_ep_new(f->sock, &m->peer);
 		for (size_t i = 0; i < b->n; i++) {
 			if (b->packet[i].len)

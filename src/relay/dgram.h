@@ -66,7 +66,7 @@ struct dgram_ep {
 	struct netaddr to; /* where writes go; len 0: nowhere or connected */
 	struct netaddr from; /* source address of replies, or len 0 */
 	enum dgram_accept accept;
-	bool queue_only; /* datagrams come through the inbox, not from the socket (sessions) */
+	int feed; /* own process: datagrams come through this, from the one with the table; or -1 */
 	bool one_shot; /* end of file after the inbox (RECVFROM) */
 	bool end; /* an end-of-file datagram is in the inbox behind everything else */
 	/* datagrams handed over: length (uint32_t) and bytes, one after the other */

@@ -282,6 +282,11 @@ void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off)
 	if (want == ep->want)
 		return;
 	ep->want = want;
+	if (ep->caps & EP_QUEUED) {
+		if (ep->wfd != ep->rfd)
+			loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
+		return;
+	}
 	if (ep->rfd == ep->wfd) {
 		loop_watch(loop, &ep->rwatch, ep->rfd, want);
 		return;

@@ -69,6 +69,7 @@ static void free_now(struct deferred *d)
 
 	vars_done(&o->vars);
 	free(o->host);
+	free(o->service);
 	free(o);
 }
 

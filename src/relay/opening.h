@@ -80,6 +80,7 @@ struct opening {
 	size_t remote_step; /* failing steps behind this one try the next address; 0: no list */
 	struct netaddr local; /* bind address; len 0: none */
 	int ip_protocol; /* raw sockets */
+	char *service; /* local port in decimal, where the type has looked it up itself, or NULL */
 	char *host; /* copy of the host being looked up, or NULL */
 	struct resolve_req req; /* the question */
 	struct resolve_job job;

@@ -214,7 +214,6 @@ static void idle(struct flow *f)
 {
 	if (!f->batch)
 		return;
-	f->batch->n = f->batch->next = 0;
 	pool_batch_back(&f->relay->pool, f->batch);
 	f->batch = NULL;
 	f->part = 0;

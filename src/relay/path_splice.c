@@ -2,7 +2,7 @@
  *
  * splice(2) moves pages between a pipe and a file or socket. Where neither end is a pipe, a pipe of
  * our own goes in between, borrowed while bytes are in it. Used only where nobody needs to see the
- * bytes; where the kernel refuses (EINVAL) the flow goes on by copying. */
+ * bytes; where the kernel refuses the flow goes on by copying. */
 #include "relay/filter.h"
 #include "relay/flow.h"
 #include "relay/session.h"
@@ -41,7 +41,7 @@ static ssize_t do_splice(int from, int to, size_t len)
 /* The source's errno (or end of file, 0) as a result. */
 static enum move_result source_says(struct flow *f, ssize_t n)
 {
-	if (n == -1 && errno == EINVAL) {
+	if (n == -1 && (errno == EINVAL || errno == EBADF)) {
 		f->no_splice = true;
 		return MOVE_SOME;
 	}
@@ -91,13 +91,13 @@ static enum move_result move_direct(struct flow *f)
 		took(f, n);
 		return f->end_seen ? MOVE_END : MOVE_SOME;
 	}
-	/* EAGAIN stands for an empty source and for a full destination alike; a failing
-	 * destination shows while the source has something to read */
-	if (n == 0 || errno == EINVAL || !readable(f->src->rfd))
+	/* EAGAIN stands for an empty source and for a full destination alike */
+	if (n == 0 || !readable(f->src->rfd))
 		return source_says(f, n);
-	if (errno == ECONNRESET && f->src->caps & EP_QUIET_PIPE)
-		return source_says(f, n);
-	return destination_says(f, SPLICE_LEN);
+	if (errno == EAGAIN)
+		return MOVE_WANT_WRITE;
+	f->no_splice = true; /* copying works, or knows which end failed and with what */
+	return MOVE_SOME;
 }
 
 static enum move_result drain_pipe(struct flow *f)

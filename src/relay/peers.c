@@ -26,7 +26,9 @@ struct peer {
 	struct netaddr addr, local;
 	uint64_t hash;
 	int64_t last_ns; /* of its last datagram */
-	struct dgram_ep *ep; /* its session's left (or right) end */
+	struct dgram_ep *ep; /* its session's end; NULL when that is in another process */
+	int feed; /* where its datagrams go then, else -1 */
+	struct watch gone; /* on feed: the other process has ended */
 	struct list waiting; /* in table->waiting: no session yet, max-children are active */
 	struct vars vars; /* while waiting */
 };
@@ -41,6 +43,7 @@ struct peers {
 	size_t nbuckets, npeers;
 	struct list oldest_first, waiting;
 	struct timer expiry;
+	struct deferred again;
 };
 
 void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
@@ -124,13 +127,11 @@ static void grow(struct peers *t)
 	t->nbuckets = n;
 }
 
-/* The endpoint of a peer is being closed. */
-static void on_peer_close(struct dgram_ep *d, void *arg)
+static void forget(struct peer *p)
 {
-	struct peer *p = arg, **at;
 	struct peers *t = p->table;
+	struct peer **at;
 
-	d->on_close = NULL;
 	for (at = &t->bucket[p->hash & (t->nbuckets - 1)]; *at != p; at = &(*at)->next)
 		;
 	*at = p->next;
@@ -138,7 +139,25 @@ static void on_peer_close(struct dgram_ep *d, void *arg)
 	list_del(&p->age);
 	list_del(&p->waiting);
 	vars_done(&p->vars);
+	if (p->feed >= 0)
+		loop_watch(t->src.relay->loop, &p->gone, p->feed, 0);
+	fd_close(&p->feed);
 	free(p);
+}
+
+/* The endpoint of a peer is being closed. */
+static void on_peer_close(struct dgram_ep *d, void *arg)
+{
+	struct peer *p = arg;
+
+	d->on_close = NULL;
+	forget(p);
+}
+
+static void on_gone(struct watch *w, uint32_t events)
+{
+	(void)events;
+	forget(container_of(w, struct peer, gone));
 }
 
 static struct peer *add(struct peers *t, const struct netaddr *addr, const struct netaddr *local,
@@ -153,6 +172,8 @@ static struct peer *add(struct peers *t, const struct netaddr *addr, const struc
 	p->local = *local;
 	p->hash = hash;
 	p->ep = ep;
+	p->feed = -1;
+	watch_init(&p->gone, on_gone);
 	p->next = t->bucket[hash & (t->nbuckets - 1)];
 	t->bucket[hash & (t->nbuckets - 1)] = p;
 	t->npeers++;
@@ -166,13 +187,15 @@ static struct peer *add(struct peers *t, const struct netaddr *addr, const struc
 static void end_peer(struct peer *p, const char *why)
 {
 	char text[NETADDR_TEXT_LEN];
-	struct session *s = p->ep->ep.owner;
+	struct session *s = p->ep ? p->ep->ep.owner : NULL;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
 	if (s)
 		session_end(s, why);
-	else
+	else if (p->ep)
 		endpoint_free(&p->ep->ep);
+	else
+		forget(p); /* the other process reads end of file */
 }
 
 static struct peer *oldest(const struct peers *t)
@@ -194,7 +217,7 @@ static void arm_expiry(struct peers *t)
 /* A session that answers is alive as well: what its flows have moved counts. */
 static int64_t last_activity(const struct peer *p)
 {
-	const struct session *s = p->ep->ep.owner;
+	const struct session *s = p->ep ? p->ep->ep.owner : NULL;
 
 	return s && s->last_active_ns > p->last_ns ? s->last_active_ns : p->last_ns;
 }
@@ -253,8 +276,7 @@ static struct dgram_ep *new_end(struct peers *t, const struct message *m)
 {
 	struct dgram_ep *d = dgram_ep_new(t->sock, &m->peer);
 
-	/* the socket is watched here, not by its sessions */
-	d->queue_only = true;
+	d->ep.caps |= EP_QUEUED;
 	return d;
 }
 
@@ -285,17 +307,48 @@ static void set_local_vars(struct peers *t, const struct netaddr *local, struct 
 	vars_set(vars, "SOCKPORT", "%u", netaddr_port(&bound));
 }
 
+/* The session will be in a process of its own, the table stays here: a pair of sockets carries the
+ * peer's datagrams over, so that there is still one place that judges and sorts them. */
+static void feed_other_process(struct peers *t, struct peer *p)
+{
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) == -1) {
+		log_warn("socketpair(): %m; only the first datagram of this session is delivered");
+		return;
+	}
+	p->feed = fd[0];
+	p->ep->feed = fd[1];
+	p->ep->ep.caps &= ~(unsigned)EP_QUEUED;
+	p->ep->ep.rfd = fd[1];
+	p->ep->on_close = NULL; /* the peer stays when the endpoint goes over */
+	p->ep = NULL;
+	loop_watch(t->src.relay->loop, &p->gone, p->feed, EPOLLRDHUP);
+}
+
+static void pass_on(struct peer *p, const struct packet *packet)
+{
+	char text[NETADDR_TEXT_LEN];
+
+	if (send(p->feed, packet->data, packet->len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+		log_warn("datagram from %s dropped: its session is too slow (%m)",
+			 netaddr_text(&p->addr, text));
+}
+
 /* Begin the session of a peer that is in the table. */
 static void begin_session(struct peers *t, struct peer *p)
 {
 	char text[NETADDR_TEXT_LEN];
+	struct dgram_ep *ep = p->ep;
 	struct vars vars = p->vars;
 
 	p->vars = (struct vars){ 0 };
 	list_del(&p->waiting);
 	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
 	log_info("permitting UDP connection from %s", text);
-	source_yield(&t->src, &p->ep->ep, &vars);
+	if (t->src.relay->plan->isolate)
+		feed_other_process(t, p);
+	source_yield(&t->src, &ep->ep, &vars);
 	vars_done(&vars);
 }
 
@@ -347,13 +400,17 @@ static void to_peer(struct peers *t, const struct packet *p)
 	peer->last_ns = loop_now(t->src.relay->loop);
 	list_del(&peer->age);
 	list_add_tail(&t->oldest_first, &peer->age);
+	if (peer->feed >= 0) {
+		pass_on(peer, p);
+		return;
+	}
 	if (p->len)
 		dgram_ep_push(peer->ep, p->data, p->len);
 	else
 		peer->ep->end = true;
 	s = peer->ep->ep.owner;
 	if (s && s->state == SESSION_RELAYING)
-		session_kick(s, &peer->ep->ep);
+		session_kick(&peer->ep->ep);
 }
 
 /* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out. */
@@ -361,7 +418,7 @@ static bool hand_out(struct peers *t)
 {
 	struct batch *b = t->batch;
 
-	while (b->next < b->n && (!t->src.paused || t->per_peer) && !t->src.closed) {
+	while (b && b->next < b->n && (!t->src.paused || t->per_peer) && !t->src.closed) {
 		struct packet *p = &b->packet[b->next++];
 
 		if (p->drop)
@@ -371,7 +428,7 @@ static bool hand_out(struct peers *t)
 		else
 			begin_one_shot(t, p);
 	}
-	return b->next >= b->n;
+	return !b || b->next >= b->n;
 }
 
 static void receive(struct peers *t)
@@ -386,11 +443,20 @@ static void receive(struct peers *t)
 			break;
 		dgram_judge(t->sock, t->batch, NULL);
 	}
-	if (t->batch && t->batch->next >= t->batch->n) {
-		t->batch->n = t->batch->next = 0;
+	if (!t->batch) /* closed meanwhile */
+		return;
+	if (hand_out(t)) {
 		pool_batch_back(&t->src.relay->pool, t->batch);
 		t->batch = NULL;
 	}
+}
+
+static void receive_again(struct deferred *d)
+{
+	struct peers *t = container_of(d, struct peers, again);
+
+	if (!t->src.closed)
+		receive(t);
 }
 
 static void on_readable(struct watch *w, uint32_t events)
@@ -418,8 +484,9 @@ static void peers_resume(struct source *src)
 	dgram_say_waiting(t->sock, t->per_peer);
 	while (!list_empty(&t->waiting) && !src->paused)
 		begin_session(t, container_of(t->waiting.next, struct peer, waiting));
+	/* what was received before the pause; not now: we may have been called while handing out */
 	if (t->batch)
-		receive(t);
+		loop_defer(src->relay->loop, &t->again, receive_again);
 }
 
 static void peers_close(struct source *src)
@@ -429,7 +496,6 @@ static void peers_close(struct source *src)
 	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
 	loop_timer_stop(src->relay->loop, &t->expiry);
 	if (t->batch) {
-		t->batch->n = t->batch->next = 0;
 		pool_batch_back(&src->relay->pool, t->batch);
 		t->batch = NULL;
 	}
@@ -437,6 +503,10 @@ static void peers_close(struct source *src)
 	while (!list_empty(&t->oldest_first)) {
 		struct peer *p = oldest(t);
 
+		if (!p->ep) {
+			forget(p);
+			continue;
+		}
 		if (!p->ep->ep.owner) { /* still waiting for its session */
 			endpoint_free(&p->ep->ep);
 			continue;

@@ -59,7 +59,10 @@ void pool_pipe_back(struct pool *p, int fds[2])
 
 struct batch *pool_batch(struct pool *p)
 {
-	return p->nbatch ? p->batch[--p->nbatch] : batch_new();
+	struct batch *b = p->nbatch ? p->batch[--p->nbatch] : batch_new();
+
+	b->n = b->next = 0;
+	return b;
 }
 
 void pool_batch_back(struct pool *p, struct batch *b)

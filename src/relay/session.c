@@ -398,7 +398,7 @@ static void on_endpoint(struct endpoint *ep, uint32_t events)
 	log_shutup(old);
 }
 
-void session_kick(struct session *s, struct endpoint *ep)
+void session_kick(struct endpoint *ep)
 {
 	on_endpoint(ep, EPOLLIN);
 }

@@ -87,7 +87,7 @@ struct session *session_new_pair(struct relay *relay, struct endpoint *left,
 /* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
 void session_end(struct session *s, const char *why);
 
-/* The endpoint of @s may be read although no descriptor says so (in-memory queues). */
-void session_kick(struct session *s, struct endpoint *ep);
+/* @ep may be read although no descriptor says so (in-memory queues). */
+void session_kick(struct endpoint *ep);
 
 #endif

@@ -158,9 +158,11 @@ static int bind_host(const char *bind, char **host, struct err *err)
 enum step_result step_resolve_local(struct opening *o, struct err *err)
 {
 	const char *bind = o->half->conf.sock.bind;
-	const char *service = o->half->type->net.type == SOCK_RAW ? NULL : opening_param(o, 0);
+	const char *service = o->service ? o->service : opening_param(o, 0);
 	int family = opening_family(o, true);
 
+	if (o->half->type->net.type == SOCK_RAW)
+		service = NULL;
 	free(o->host);
 	o->host = NULL;
 	if (bind && *bind && bind_host(bind, &o->host, err) == -1)

@@ -54,7 +54,7 @@ def test_misuse(local, args, text):
     ('OPEN:/dev/null,"rdonly"', None),
     ("OPEN:/dev/null, rdonly", 'E parseopts_table(): unknown option " rdonly"'),
     ("OPEN:/dev/null,nosuch=1", 'E parseopts_table(): unknown option "nosuch"'),
-    ("OPEN:/dev/null,echo", 'not supported with this address type'),
+    ("PIPE,echo", 'not supported with this address type'),
     ("OPEN:/dev/null,crnl=1", 'E no value permitted for option "crnl"'),
     ("OPEN:/dev/null,rdonly=yes", 'missing numerical value of option "rdonly=yes"'),
     ("OPEN:/dev/null,readbytes=", 'missing numerical value of option "readbytes="'),
@@ -158,11 +158,11 @@ def test_order_of_options_counts(local, tmp_path):
     assert 'unknown option "-q"' in r.log and not f.exists()
 
 
-def test_second_address_is_parsed_late(local, tmp_path):
-    """An error in the second address shows after the first is open."""
+def test_both_addresses_are_parsed_first(local, tmp_path):
+    """An error in the second address shows before the first has had any effect."""
     f = tmp_path / "f"
     r = local.run("-U", f"CREATE:{f}", "NOSUCH:1")
-    assert r.status == 1 and f.exists(), r
+    assert r.status == 1 and not f.exists(), r
 
 
 def test_two_sizes_last_wins(local):
