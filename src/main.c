@@ -161,7 +161,8 @@ int main(int argc, char *argv[])
 	struct err err = { 0 };
 	int status;
 
-	sleep(env_seconds("SOCAT_MAIN_WAIT"));
+	if (env_seconds("SOCAT_MAIN_WAIT"))
+		sleep(env_seconds("SOCAT_MAIN_WAIT"));
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
 		if (err.text[0])
 			log_err(LV_ERROR, &err);

@@ -47,7 +47,7 @@ static bool writable(struct flow *f)
 
 	if (f->dst->caps & EP_NEVER_WRITABLE)
 		return false;
-	if (f->checked_writable || f->dst->wfd < 0)
+	if (f->checked_writable || f->dst->wfd < 0 || f->dst->caps & EP_DGRAM_OUT)
 		return true;
 	if (poll(&p, 1, 0) == 0)
 		return false;
@@ -75,7 +75,8 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		wait_for(f, f->dst->caps & EP_NEVER_WRITABLE ? 0 : EPOLLOUT);
 		return MOVE_WANT_WRITE;
 	}
-	for (int i = 0; i < FLOW_QUOTA && r == MOVE_SOME; i++) {
+	f->drained = false;
+	for (int i = 0; i < FLOW_QUOTA && r == MOVE_SOME && !f->drained; i++) {
 		r = f->path->move(f);
 		if (r == MOVE_SOME)
 			*moved = true;
@@ -84,6 +85,8 @@ enum move_result flow_run(struct flow *f, bool *moved)
 			r = MOVE_SOME;
 		}
 	}
+	if (r == MOVE_SOME && f->drained)
+		r = MOVE_WANT_READ;
 	switch (r) {
 	case MOVE_SOME:
 		wait_for(f, flow_pending(f) ? EPOLLOUT : EPOLLIN);

@@ -47,6 +47,7 @@ struct flow {
 	bool active; /* this direction exists and has not ended */
 	bool end_seen; /* the source is at its end, some bytes still wait */
 	bool write_failed; /* err is about the destination */
+	bool drained; /* the last move took all there was: no need to look again at once */
 	uint8_t waiting; /* EPOLLIN: for the source, EPOLLOUT: for the destination */
 	bool checked_writable; /* the destination was found writable once */
 	uint64_t packets, bytes; /* written */
@@ -84,5 +85,9 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes);
 enum move_result flow_write_failed(struct flow *f);
 
 #define FLOW_QUOTA 16 /* moves per turn */
+
+/* A read that brought less than was asked for, and less than this, has emptied the source. (A pipe
+ * that is filled while we read always brings less than our buffer holds.) */
+#define FLOW_SHORT 16384
 
 #endif

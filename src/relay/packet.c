@@ -108,6 +108,7 @@ long batch_recv(struct batch *b, int fd, size_t max, bool peers, bool ctl)
 	while (n == -1 && errno == EINTR);
 	if (n <= 0)
 		return n;
+	b->all = (size_t)n < max;
 	for (size_t i = 0; i < (size_t)n; i++) {
 		struct message *m = &b->msg[i];
 		struct msghdr *h = &b->hdr[i].msg_hdr;
@@ -133,6 +134,7 @@ void batch_put(struct batch *b, const void *data, size_t len)
 	b->msg[0] = (struct message){ .len = (uint32_t)len };
 	b->n = 1;
 	b->next = 0;
+	b->all = false;
 }
 
 uint8_t *batch_space(struct batch *b, size_t *cap)

@@ -43,6 +43,7 @@ struct batch {
 	struct packet packet[BATCH_PACKETS];
 	size_t n; /* packets in hand */
 	size_t next; /* first one not yet delivered */
+	bool all; /* the queue was empty behind them */
 	struct message msg[BATCH_MAX];
 	uint8_t *head, *tail;
 	struct mmsghdr hdr[BATCH_MAX];

@@ -174,6 +174,7 @@ static long cut_stream(struct flow *f)
 	if (n <= 0)
 		return n;
 	b->n = b->next = 0;
+	b->all = (size_t)n < want && n < FLOW_SHORT;
 	for (size_t at = 0; at < (size_t)n; at += block) {
 		size_t len = (size_t)n - at < block ? (size_t)n - at : block;
 
@@ -205,6 +206,7 @@ static enum move_result move(struct flow *f)
 		return MOVE_END;
 	if (n == -1)
 		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
+	f->drained = f->batch->all;
 	limit(f);
 	r = f->filters ? deliver_filtered(f) : deliver(f);
 	return r == MOVE_SOME && f->end_seen ? MOVE_END : r;
