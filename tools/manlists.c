@@ -171,7 +171,7 @@ static int add_option(const struct opt_row *row, void *arg)
 		str_adds(&text, i ? " , Cm " : ".It Cm ");
 		add_word(&text, name);
 		if (!i && value)
-			str_addf(&text, needed ? " Ns = Ns Ar %s" : " Ns Op = Ns Ar %s", value);
+			str_addf(&text, needed ? " Ns = Ns Ar %s" : " Ns Oo = Ns Ar %s Oc", value);
 	}
 	str_addc(&text, '\n');
 	add_sentence(&text, row->help);

@@ -1,21 +1,22 @@
 """Runs the examples of the documents: README.md, doc/tutorial.md, and the manual.
 
-An example is a fenced block that begins with ```console HOST (host1, host2, host3 of
-lab.Lan), in the manual a `.Bd -literal` display behind a comment `.\\" console HOST` (there … is ...):
+An example is a fenced block that begins with ```console, in the manual a `.Bd -literal`
+display behind a comment `.\\" console` (there … is ...):
 
-    $ command          run by sh; a \\ at its end continues it on the next line
+    host1$ command     run by sh on this host of lab.Lan; a \\ at its end continues it
     output             what it prints, standard output and error; … stands for any
                        text in a line, and alone on a line for any number of lines
-    $ command &        stays running until the next heading (in the manual: until the
+    host1$ command &   stays running until the next heading (in the manual: until the
                        next comment `.\\" scene`) with its standard input open; what
                        follows it is what it prints until then
 
-The word `unordered` behind the host says that the lines may come in any order. All
+The word `unordered` behind it says that lines may come in any order. All
 examples under one heading share the hosts and an empty directory of their own. The program is
 found through PATH as `socast`.
 """
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -39,19 +40,19 @@ class Command:
 
 def commands_of(lines, first, words):
     """The commands of one block; @first is the line number of its first line."""
-    host, unordered, out, i = int(words[0][-1]), "unordered" in words, [], 0
+    unordered, out, i = "unordered" in words, [], 0
     while i < len(lines):
-        if not lines[i].startswith("$ "):
-            assert out, f"line {first + i}: output before a command"
-            out[-1].want.append(lines[i])
-            i += 1
+        m = re.fullmatch(r"host([123])\$ (.*)", lines[i])
+        at, i = i, i + 1
+        if not m:
+            assert out, f"line {first + at}: output before a command"
+            out[-1].want.append(lines[at])
             continue
-        at, text = i, lines[i][2:]
+        text = m.group(2)
         while text.endswith("\\"):
-            i += 1
             text = text[:-1] + lines[i].lstrip()
-        out.append(Command(host, unordered, first + at, text))
-        i += 1
+            i += 1
+        out.append(Command(int(m.group(1)), unordered, first + at, text))
     return out
 
 
@@ -66,7 +67,7 @@ def scenes(path):
     with open(os.path.join(lab.ROOT, path), encoding="utf-8") as f:
         lines = f.read().splitlines()
     manual = path.endswith(".in")
-    begin = re.compile(r'\.\\" console (.*)' if manual else r"```console (host.*)")
+    begin = re.compile(r'\.\\" console(.*)' if manual else r"```console(.*)")
     heading = re.compile(r'\.\\" scene (.*)|\.S[hs] (.*)' if manual else r"#+ (.*)")
     out, i = [(path, [])], 0
     while i < len(lines):
@@ -168,5 +169,44 @@ def test_every_document_has_examples():
     """A marker that nobody reads would be a test that never runs."""
     for path in FILES:
         assert len([1 for p, _, _ in ALL if p == path]) >= 5, path
-        with open(os.path.join(lab.ROOT, path), encoding="utf-8") as f:
-            assert "```console\n" not in f.read(), f"{path}: a console block without host"
+
+
+def manual():
+    """The manual as it was built beside the program, without escapes."""
+    path = os.path.join(os.path.dirname(lab.SOCAST), "socast.1")
+    if not os.path.exists(path):
+        pytest.skip("the manual is not built here")
+    with open(path, encoding="utf-8") as f:
+        return f.read().replace("\\-", "-")
+
+
+def test_manual_names_everything(local):
+    """Every flag, address type, option and alias that help prints is in the manual."""
+    text = manual()
+    items = set()
+    for line in re.findall(r"^\.It (.*)", text, re.M):
+        items.update(re.findall(r"[^\s,]+", line))
+    flags, rest = local.run("-hhh").out.decode().split("   bi-address:")
+    addresses, options = rest.split("   address-head:\n")[1].split("   opts:\n")
+    missing = []
+    for token in re.findall(r"^      (--?[^\s=<\[|]+)", flags, re.M):
+        name = token.lstrip("-")
+        if not re.search(rf"^\.It Fl .*(?<![\w-]){re.escape(name)}(?![\w-])", text, re.M):
+            missing.append(token)
+    for name in re.findall(r"^      ([A-Z0-9-]+|-)(?=[:\[\s])", addresses, re.M):
+        if name not in items and name != "-":
+            missing.append(name)
+    for name in re.findall(r"^      ([a-z0-9_-]+)\t", options, re.M):
+        if name not in items:
+            missing.append(name)
+    assert not missing
+    assert not re.findall(r"^@\w+@$", text, re.M)
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="needs mandoc")
+def test_manual_is_clean():
+    """mandoc has no warnings."""
+    manual()
+    r = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", os.path.join(os.path.dirname(lab.SOCAST), "socast.1")],
+                       capture_output=True, text=True, check=False)
+    assert r.stdout + r.stderr == ""
