@@ -31,12 +31,10 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err);
 int plan_make(struct plan *plan, const struct cli *cli, struct err *err);
 void plan_done(struct plan *plan);
 
-/* -V and -h, -hh, -hhh, printed from the tables. Lists of names as the manual wants them. */
+/* -V and -h, -hh, -hhh, printed from the tables. */
 void help_version(FILE *out);
 void help_print(FILE *out, int level);
 void help_usage(FILE *out);
-void help_manual_addresses(FILE *out);
-void help_manual_options(FILE *out);
 
 /* The flags by themselves, in the order of the help. */
 struct cli_flag {

@@ -1,4 +1,4 @@
-/* help.c - -V, -h, -hh, -hhh, and the lists of the manual, printed from the tables
+/* help.c - -V, -h, -hh, -hhh, printed from the tables
  *
  * The layout is classic's, because scripts grep it. */
 #include "addr/addr.h"
@@ -9,7 +9,6 @@
 #include "opt/opt.h"
 #include "relay/vars.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -154,7 +153,7 @@ static int add_option(const struct opt_row *row, void *arg)
 		/* the usual name is the shortest one */
 		for (size_t i = 1; opt_name(row, i, alias, sizeof(alias)); i++) {
 			if (strlen(alias) < strlen(name))
-				strcpy(name, alias);
+				snprintf(name, sizeof(name), "%s", alias);
 		}
 		option_text(row, strlen(name), &text);
 		add_line(&l->lines, xstrdup(name), str_take(&text));
@@ -208,78 +207,4 @@ void help_print(FILE *out, int level)
 	      out);
 	opt_each(add_option, &options);
 	print_lines(out, &options.lines);
-}
-
-/* ---- lists of the manual (mdoc) ---- */
-
-static int manual_type(const struct addr_type *t, void *arg)
-{
-	struct listing *l = arg;
-	struct str text = { 0 };
-	char name[64];
-
-	for (size_t i = 0; names_get(t->names, i, name, sizeof(name)); i++)
-		str_addf(&text, "%s\\fB%s\\fR%s", i ? ", " : "", name, i ? "" : t->syntax);
-	str_addf(&text, "\n%s.\n", t->help);
-	names_get(t->names, 0, name, sizeof(name));
-	add_line(&l->lines, xstrdup(name), str_take(&text));
-	return 0;
-}
-
-static int manual_option(const struct opt_row *row, void *arg)
-{
-	struct listing *l = arg;
-	struct str text = { 0 };
-	char name[64];
-
-	for (size_t i = 0; opt_name(row, i, name, sizeof(name)); i++)
-		str_addf(&text, "%s\\fB%s\\fR", i ? ", " : "", name);
-	if (row->type != V_CONST)
-		str_addf(&text, " (%s)", value_type_name(row->type));
-	str_addf(&text, "\n%s; groups ", row->help);
-	groups_format(row->groups, &text);
-	str_addf(&text, ", phase %s%s.\n", phase_name(row->phase),
-		 row->flags & OPT_NEW ? "; not in classic socat" : "");
-	opt_name(row, 0, name, sizeof(name));
-	add_line(&l->lines, xstrdup(name), str_take(&text));
-	return 0;
-}
-
-static void print_manual(FILE *out, struct lines *l)
-{
-	qsort(l->line, l->n, sizeof(*l->line), by_name);
-	for (size_t i = 0; i < l->n; i++) {
-		fputs(".It ", out);
-		/* font changes are ours, everything else is text */
-		for (char *p = l->line[i].text; *p; p++) {
-			if (*p == '-') {
-				fputs("\\-", out);
-			} else if (*p == '\n' && toupper((unsigned char)p[1]) != p[1]) {
-				fputc('\n', out);
-				*(p + 1) = (char)toupper((unsigned char)p[1]);
-			} else {
-				fputc(*p, out);
-			}
-		}
-		free(l->line[i].name);
-		free(l->line[i].text);
-	}
-	free(l->line);
-	*l = (struct lines){ 0 };
-}
-
-void help_manual_addresses(FILE *out)
-{
-	struct listing l = { 0 };
-
-	addr_each(manual_type, &l);
-	print_manual(out, &l.lines);
-}
-
-void help_manual_options(FILE *out)
-{
-	struct listing l = { 0 };
-
-	opt_each(manual_option, &l);
-	print_manual(out, &l.lines);
 }

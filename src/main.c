@@ -71,7 +71,8 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 static void on_crash(int sig)
 {
 	signal(sig, SIG_DFL);
-	log_put(LV_ERROR, "exiting on signal %d", sig);
+	/* the log knows when it has been interrupted by itself */
+	log_put(LV_ERROR, "exiting on signal %d", sig); /* NOLINT(bugprone-signal-handler) */
 	_exit(128 + sig);
 }
 
@@ -161,7 +162,8 @@ int main(int argc, char *argv[])
 	struct err err = { 0 };
 	int status;
 
-	sleep(env_seconds("SOCAT_MAIN_WAIT"));
+	if (env_seconds("SOCAT_MAIN_WAIT"))
+		sleep(env_seconds("SOCAT_MAIN_WAIT"));
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
 		if (err.text[0])
 			log_err(LV_ERROR, &err);

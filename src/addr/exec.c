@@ -400,7 +400,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	struct endpoint *ep;
 
 	if (ch == CH_SOCKETPAIR && (c->sock.type == SOCK_DGRAM || c->sock.type == SOCK_SEQPACKET))
-		return dgram_make_program(o, err);
+		return dgram_make_program(o, (int)c->sock.type, err);
 	if (ch == CH_PIPES && o->mode == MODE_READ)
 		wfd = -1;
 	if (ch == CH_PIPES && o->mode == MODE_WRITE)

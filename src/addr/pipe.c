@@ -105,6 +105,7 @@ static enum step_result step_socketpair(struct opening *o, struct err *err)
 /* A pair of datagram sockets is an endpoint that reads at one end and writes at the other. */
 static struct endpoint *make_socketpair(struct opening *o, struct err *err)
 {
+	struct dgram_kind kind = { AF_UNIX, SOCK_DGRAM, 0 };
 	const struct conf *c = &o->half->conf;
 	struct dgram_sock *in, *out;
 	struct dgram_ep *rd, *wr;
@@ -115,10 +116,10 @@ static struct endpoint *make_socketpair(struct opening *o, struct err *err)
 		ep->half_close = SHUT_CLOSE;
 		return ep;
 	}
-	in = dgram_sock_new(o->relay, c, o->target.fd, 0, err);
+	in = dgram_sock_new(o->relay, c, o->target.fd, kind, 0, err);
 	if (!in)
 		return NULL;
-	out = dgram_sock_new(o->relay, c, o->fd2, 0, err);
+	out = dgram_sock_new(o->relay, c, o->fd2, kind, 0, err);
 	if (!out) {
 		in->fd = -1;
 		dgram_sock_unref(in);

@@ -127,6 +127,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	if (both && o->mode == MODE_WRITE)
 		rfd = -1;
 	endpoint_init(ep, &stdio_ops, o->relay, &o->half->conf, rfd, wfd);
+	endpoint_probe(ep);
 	ep->caps |= EP_KEEP_OPEN;
 	if (rfd >= 0 && rfd != wfd) {
 		own_terminal(&ep->rfd, &ep->rhow, O_RDONLY);

@@ -67,6 +67,7 @@ static struct endpoint *make_text(struct opening *o, struct err *err)
 	(void)err;
 	endpoint_init(ep, &text_ops, o->relay, &o->half->conf, o->target.fd,
 		      o->mode == MODE_READ ? -1 : 1);
+	endpoint_probe(ep);
 	ep->caps |= EP_KEEP_OPEN;
 	return ep;
 }

@@ -28,6 +28,7 @@ static struct {
 	bool micros;
 	char host[65]; /* "" when not wanted */
 	int shutup;
+	volatile bool busy; /* a record is being written: a crash signal must not format a date */
 } state = { .name = "socast", .sinks = SINK_STDERR, .fd = -1, .facility = LOG_DAEMON };
 
 static const struct {
@@ -185,13 +186,16 @@ static void write_all(int fd, const char *data, size_t len)
 static void put_text(enum log_level level, const char *text)
 {
 	char line[RECORD_MAX + 2];
+	bool nested = state.busy;
 	int n = 0;
 
-	if (state.sinks & SINK_SYSLOG)
+	if (state.sinks & SINK_SYSLOG && !nested)
 		syslog(priorities[level], "%c %s", "DINWEF"[level], text);
 	if (!(state.sinks & (SINK_STDERR | SINK_FILE)))
 		return;
-	n = prefix(line, RECORD_MAX + 1);
+	state.busy = true;
+	if (!nested)
+		n = prefix(line, RECORD_MAX + 1);
 	if (n < 0 || n > RECORD_MAX)
 		n = 0;
 	n += snprintf(line + n, (size_t)(RECORD_MAX + 1 - n), "%c %s", "DINWEF"[level], text);
@@ -202,6 +206,7 @@ static void put_text(enum log_level level, const char *text)
 		write_all(2, line, (size_t)n);
 	if (state.sinks & SINK_FILE)
 		write_all(state.fd, line, (size_t)n);
+	state.busy = nested;
 }
 
 void log_put(enum log_level level, const char *fmt, ...)

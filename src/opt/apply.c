@@ -309,7 +309,12 @@ int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct 
 
 		if (opt->row->phase == phase && opt->row->set &&
 		    opt->row->set(&to, opt, err) == -1 && fatal(o, err)) {
+			const struct spec_opt *s = opt->spec;
+
 			to.tty->loaded = false;
+			if (!err->hint[0])
+				err_hint(err, "this was option \"%s%s%s\"", s->name,
+					 s->value ? "=" : "", s->value ? s->value : "");
 			return -1;
 		}
 	}

@@ -20,14 +20,6 @@
 
 #define RCVBUF_WANTED (4 << 20) /* bytes; the kernel cuts it to net.core.rmem_max */
 
-static int get_int(int fd, int level, int name)
-{
-	int value = 0;
-	socklen_t len = sizeof(value);
-
-	return getsockopt(fd, level, name, &value, &len) == -1 ? -1 : value;
-}
-
 static void set_on(int fd, int level, int name)
 {
 	int one = 1;
@@ -39,37 +31,47 @@ static void set_on(int fd, int level, int name)
 /* A queue that holds a burst: as large as the system allows, unless the user decides. */
 static void enlarge_queue(const struct conf *conf, int fd)
 {
-	int want = RCVBUF_WANTED;
+	int want = RCVBUF_WANTED, now = 0;
+	socklen_t len = sizeof(now);
 
-	if (!conf->sock.rcvbuf_given && get_int(fd, SOL_SOCKET, SO_RCVBUF) < want)
+	if (conf->sock.rcvbuf_given)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &now, &len) == 0 && now < want)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 }
 
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
-				  unsigned target_port, struct err *err)
+				  struct dgram_kind kind, unsigned target_port, struct err *err)
 {
 	struct dgram_sock *sock = xcalloc(1, sizeof(*sock));
-	int type = get_int(fd, SOL_SOCKET, SO_TYPE);
 
 	sock->relay = relay;
 	sock->conf = conf;
 	sock->fd = fd;
 	sock->refs = 1;
-	sock->family = get_int(fd, SOL_SOCKET, SO_DOMAIN);
-	sock->protocol = get_int(fd, SOL_SOCKET, SO_PROTOCOL);
-	sock->raw4 = type == SOCK_RAW && sock->family == AF_INET;
-	sock->no_gso = relay->plan->set.plain || type != SOCK_DGRAM ||
-		       sock->protocol != IPPROTO_UDP;
-	if (admission_init(&sock->admission, conf, sock->family, target_port, err) == -1) {
+	sock->kind = kind;
+	sock->raw4 = kind.type == SOCK_RAW && kind.family == AF_INET;
+	sock->no_gso = relay->plan->set.plain || kind.type != SOCK_DGRAM ||
+		       kind.protocol != IPPROTO_UDP;
+	if (admission_init(&sock->admission, conf, kind.family, target_port, err) == -1) {
 		free(sock);
 		return NULL;
 	}
-	enlarge_queue(conf, fd);
 	set_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
-	if (!sock->no_gso)
-		set_on(fd, IPPROTO_UDP, UDP_GRO);
-	sock->ctl = true;
+	if (!relay->many) {
+		enlarge_queue(conf, fd);
+		if (!sock->no_gso)
+			set_on(fd, IPPROTO_UDP, UDP_GRO);
+	}
 	return sock;
+}
+
+struct dgram_kind dgram_kind_of(const struct opening *o)
+{
+	const struct addr_type *t = o->half->type;
+
+	return (struct dgram_kind){ o->target.family, t->net.type,
+				    t->net.type == SOCK_RAW ? o->ip_protocol : t->net.protocol };
 }
 
 void dgram_sock_ref(struct dgram_sock *sock)
@@ -129,7 +131,7 @@ static void strip_ip_header(struct dgram_sock *sock, struct packet *p)
 static bool from_peer(const struct dgram_sock *sock, const struct netaddr *a,
 		      const struct netaddr *peer)
 {
-	if (get_int(sock->fd, SOL_SOCKET, SO_TYPE) == SOCK_RAW)
+	if (sock->kind.type == SOCK_RAW)
 		return netaddr_same_host(a, peer);
 	return netaddr_same(a, peer);
 }
@@ -297,7 +299,7 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 	if (ep->caps & EP_QUEUED)
 		return would_block();
 	for (;;) {
-		long n = batch_recv(b, d->sock->fd, max, true, d->sock->ctl);
+		long n = batch_recv(b, d->sock->fd, max, true, true);
 
 		if (n < 0)
 			return recv_error(d, err);
@@ -457,29 +459,31 @@ void dgram_peer_vars(const struct dgram_sock *sock, const struct netaddr *peer, 
 	char text[NETADDR_TEXT_LEN];
 
 	vars_set(vars, "PEERADDR", "%s", netaddr_host_text(peer, text));
-	if (sock->protocol == IPPROTO_UDP)
+	if (sock->kind.protocol == IPPROTO_UDP)
 		vars_set(vars, "PEERPORT", "%u", netaddr_port(peer));
 }
 
 /* ---- openings ---- */
 
 /* The socket of @o becomes a dgram_sock; the opening loses the descriptor. */
-static struct dgram_sock *take_socket(struct opening *o, unsigned target_port, struct err *err)
+static struct dgram_sock *take_socket(struct opening *o, struct dgram_kind kind,
+				      unsigned target_port, struct err *err)
 {
 	struct dgram_sock *sock =
-		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, target_port, err);
+		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, kind, target_port, err);
 
 	if (sock)
 		o->target.fd = -1;
 	return sock;
 }
 
-static struct endpoint *make(struct opening *o, unsigned target_port, enum dgram_accept accept,
-			     bool connected, enum shut_how half_close, struct err *err)
+static struct endpoint *make_kind(struct opening *o, struct dgram_kind kind, unsigned target_port,
+				  enum dgram_accept accept, bool connected, enum shut_how half_close,
+				  struct err *err)
 {
 	static const struct netaddr nowhere;
 	const struct netaddr *to = o->remote.n ? &o->remote.addr[o->remote_i] : &nowhere;
-	struct dgram_sock *sock = take_socket(o, target_port, err);
+	struct dgram_sock *sock = take_socket(o, kind, target_port, err);
 	struct dgram_ep *d;
 
 	if (!sock)
@@ -492,11 +496,19 @@ static struct endpoint *make(struct opening *o, unsigned target_port, enum dgram
 	return &d->ep;
 }
 
+static struct endpoint *make(struct opening *o, unsigned target_port, enum dgram_accept accept,
+			     bool connected, enum shut_how half_close, struct err *err)
+{
+	return make_kind(o, dgram_kind_of(o), target_port, accept, connected, half_close, err);
+}
+
 static void say_prepared(const struct opening *o)
 {
 	struct netaddr local = { .len = sizeof(local.raw) };
 	char text[NETADDR_TEXT_LEN];
 
+	if (log_threshold > LV_NOTICE)
+		return;
 	getsockname(o->target.fd, &local.any, &local.len);
 	log_notice("successfully prepared local socket %s", netaddr_text(&local, text));
 }
@@ -538,11 +550,13 @@ struct endpoint *dgram_make_recv(struct opening *o, struct err *err)
 	return make(o, 0, ACCEPT_ANY, false, SHUT_NONE, err);
 }
 
-struct endpoint *dgram_make_program(struct opening *o, struct err *err)
+struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err)
 {
+	struct dgram_kind kind = { AF_UNIX, type, 0 };
 	/* a seqpacket socket says end of file with an empty packet, a datagram one never does */
-	bool has_end = get_int(o->target.fd, SOL_SOCKET, SO_TYPE) == SOCK_SEQPACKET;
-	struct endpoint *ep = make(o, 0, ACCEPT_ANY, has_end, has_end ? SHUT_DOWN : SHUT_NONE, err);
+	bool has_end = type == SOCK_SEQPACKET;
+	struct endpoint *ep = make_kind(o, kind, 0, ACCEPT_ANY, has_end,
+					has_end ? SHUT_DOWN : SHUT_NONE, err);
 
 	if (ep)
 		ep->caps |= EP_QUIET_PIPE;
@@ -567,7 +581,7 @@ static void first_free(void *impl)
 static struct first *begin_waiting(struct opening *o, struct err *err)
 {
 	struct first *f;
-	struct dgram_sock *sock = take_socket(o, 0, err);
+	struct dgram_sock *sock = take_socket(o, dgram_kind_of(o), 0, err);
 
 	if (!sock)
 		return NULL;

@@ -21,16 +21,20 @@ enum dgram_accept {
 	ACCEPT_PEER, /* the peer only, silently (SENDTO, CONNECT) */
 };
 
+/* What a datagram socket is: the arguments of socket(2). */
+struct dgram_kind {
+	int family, type, protocol;
+};
+
 /* A datagram socket; counted, because many endpoints may send through it. */
 struct dgram_sock {
 	struct relay *relay;
 	const struct conf *conf;
 	int fd;
 	unsigned refs;
-	int family, protocol;
+	struct dgram_kind kind;
 	bool raw4; /* IPv4 raw: the kernel delivers the IP header */
 	bool connected; /* class C: empty datagram is end of file, ICMP errors are ours */
-	bool ctl; /* ancillary data is wanted */
 	bool no_gso;
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
 	struct admission admission;
@@ -41,11 +45,15 @@ struct dgram_sock {
 	} count;
 };
 
-/* Take over a bound socket: find out what it is, parse range, make its receive buffer as large as
- * is allowed (unless option rcvbuf), switch the drop counter on. @target_port as in
- * admission_init(). NULL with @err; @fd stays the caller's then. */
+/* Take over a bound socket of @kind: parse range, switch the drop counter on, and, unless it is one
+ * of many short-lived ones, make its receive buffer as large as is allowed (unless option rcvbuf)
+ * and let the kernel merge what it receives. @target_port as in admission_init(). NULL with @err;
+ * @fd stays the caller's then. */
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
-				  unsigned target_port, struct err *err);
+				  struct dgram_kind kind, unsigned target_port, struct err *err);
+
+/* The kind of socket that @o has made. */
+struct dgram_kind dgram_kind_of(const struct opening *o);
 void dgram_sock_ref(struct dgram_sock *sock);
 void dgram_sock_unref(struct dgram_sock *sock); /* the last one closes */
 
@@ -101,7 +109,7 @@ struct endpoint *dgram_make_recv(struct opening *o, struct err *err);
 struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err);
 struct endpoint *dgram_make_listen(struct opening *o, struct err *err);
 /* A program behind a datagram or seqpacket socket pair. */
-struct endpoint *dgram_make_program(struct opening *o, struct err *err);
+struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err);
 
 /* Sources (peers.c): a session per datagram, a session per peer. */
 struct source *dgram_source_recvfrom(struct opening *o, struct err *err);

@@ -19,6 +19,8 @@
 
 void leftovers_remove(struct leftovers *l)
 {
+	if (!l->owner)
+		return;
 	if (l->owner == getpid()) {
 		if (l->unlink_path && unlink(l->unlink_path) == -1 && errno != ENOENT)
 			log_warn("unlink(\"%s\"): %m", l->unlink_path);
@@ -255,14 +257,18 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
 	watch_init(&ep->rwatch, on_read_watch);
 	watch_init(&ep->wwatch, on_write_watch);
 	timer_init(&ep->sitout, on_sitout);
-	if (rfd >= 0)
-		ep->rhow = fd_how(rfd);
-	if (wfd >= 0)
-		ep->whow = wfd == rfd ? ep->rhow : fd_how(wfd);
-	if (rfd >= 0 && can_splice(rfd))
+}
+
+void endpoint_probe(struct endpoint *ep)
+{
+	if (ep->rfd >= 0)
+		ep->rhow = fd_how(ep->rfd);
+	if (ep->wfd >= 0)
+		ep->whow = ep->wfd == ep->rfd ? ep->rhow : fd_how(ep->wfd);
+	if (ep->rfd >= 0 && can_splice(ep->rfd))
 		ep->caps |= EP_SPLICE_IN;
 	/* splice refuses files in append mode */
-	if (wfd >= 0 && can_splice(wfd) && !(fcntl(wfd, F_GETFL) & O_APPEND))
+	if (ep->wfd >= 0 && can_splice(ep->wfd) && !(fcntl(ep->wfd, F_GETFL) & O_APPEND))
 		ep->caps |= EP_SPLICE_OUT;
 }
 
@@ -271,6 +277,7 @@ struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, i
 	struct endpoint *ep = xmalloc(sizeof(*ep));
 
 	endpoint_init(ep, &ep_fd_ops, relay, conf, rfd, wfd);
+	endpoint_probe(ep);
 	return ep;
 }
 

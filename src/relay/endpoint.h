@@ -108,10 +108,13 @@ void ep_fd_close(struct endpoint *ep);
 struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
 
 /* Set up the common part of an endpoint that the caller has allocated (it may be embedded at the
- * beginning of a larger structure; endpoint_free() frees it as a whole). Capabilities for splice are
- * found out from the descriptors. */
+ * beginning of a larger structure; endpoint_free() frees it as a whole). */
 void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
 		   const struct conf *conf, int rfd, int wfd);
+
+/* For users of ep_fd_read and ep_fd_write: find out how the descriptors are read and written without
+ * blocking, and whether they can be spliced. */
+void endpoint_probe(struct endpoint *ep);
 
 /* A plain descriptor endpoint. */
 struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd);

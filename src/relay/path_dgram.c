@@ -42,6 +42,8 @@ static enum move_result deliver_stream(struct flow *f)
 			if (!b->packet[i].drop)
 				iov[n++] = (struct iovec){ b->packet[i].data, b->packet[i].len };
 		}
+		if (!n)
+			break;
 		iov[0].iov_base = (uint8_t *)iov[0].iov_base + f->part;
 		iov[0].iov_len -= f->part;
 		got = f->dst->ops->write(f->dst, iov, n, &f->err);

@@ -54,13 +54,13 @@ void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
 	getsockname(sock->fd, &local.any, &local.len);
 	netaddr_text(&local, text);
 	log_switch(listens ? "starting accept loop" : "starting recvfrom loop", true);
-	if (listens && sock->protocol == IPPROTO_UDP)
+	if (listens && sock->kind.protocol == IPPROTO_UDP)
 		log_notice("listening on UDP %s", text);
 	else if (listens)
-		log_notice("listening on PROTO%d %s", sock->protocol, text);
-	else if (sock->protocol != IPPROTO_UDP && sock->protocol != IPPROTO_UDPLITE &&
+		log_notice("listening on PROTO%d %s", sock->kind.protocol, text);
+	else if (sock->kind.protocol != IPPROTO_UDP && sock->kind.protocol != IPPROTO_UDPLITE &&
 		 netaddr_is_any(&local))
-		log_notice("receiving IP protocol %d", sock->protocol);
+		log_notice("receiving IP protocol %d", sock->kind.protocol);
 	else
 		log_notice("receiving on %s", text);
 }
@@ -540,7 +540,7 @@ static const struct source_ops ops = {
 static struct source *new_source(struct opening *o, bool per_peer, struct err *err)
 {
 	struct dgram_sock *sock =
-		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, 0, err);
+		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, dgram_kind_of(o), 0, err);
 	struct peers *t;
 
 	if (!sock)

@@ -21,6 +21,8 @@
 #define PROGRAM_WRITE_ONLY_NS NSEC_PER_SEC /* a program that is only written to may finish */
 #define PROGRAM_EXIT_NS (250 * NSEC_PER_MSEC) /* from its end of file to its exit status */
 
+#define FDS_TO_SPARE 32 /* descriptors kept for opening a session: its ends, a program, a look-up */
+
 static void begin(struct session *s);
 static void finish(struct session *s);
 
@@ -31,6 +33,24 @@ void relay_check_idle(struct relay *relay)
 	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
 	    list_empty(&relay->openings))
 		loop_stop(relay->loop);
+}
+
+bool relay_has_descriptors(const struct relay *relay)
+{
+	return relay->newest_fd + FDS_TO_SPARE < relay->fd_limit;
+}
+
+static int highest_fd(const struct session *s)
+{
+	int high = -1;
+
+	if (s->left)
+		high = s->left->rfd > s->left->wfd ? s->left->rfd : s->left->wfd;
+	if (s->right && s->right->rfd > high)
+		high = s->right->rfd;
+	if (s->right && s->right->wfd > high)
+		high = s->right->wfd;
+	return high;
 }
 
 static void add_stats(struct stats *to, const struct session *s)
@@ -159,6 +179,7 @@ void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan
 	list_init(&relay->sources);
 	list_init(&relay->openings);
 	list_init(&relay->procs);
+	relay->fd_limit = (int)fd_limit();
 	timer_init(&relay->drain, on_drain);
 	relay->left_transparent = plan->side[0].nhalves == 1 &&
 				  plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
@@ -470,6 +491,7 @@ static void begin(struct session *s)
 	log_notice("starting data transfer loop with FDs [%d,%d] and [%d,%d]", s->left->rfd,
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
+	relay->newest_fd = highest_fd(s);
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);
 	if (set->left_to_right)
@@ -612,6 +634,8 @@ static void finish(struct session *s)
 	if (s->on_end)
 		s->on_end(s, s->on_end_arg);
 	list_del(&s->node);
+	if (highest_fd(s) < relay->newest_fd)
+		relay->newest_fd = highest_fd(s);
 	if (relay->plan->set.statistics)
 		report(s);
 	endpoint_free(s->left);

@@ -27,6 +27,8 @@ struct relay {
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
 	bool many; /* an address forks: a failing session is not the program's */
+	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
+	int fd_limit;
 	bool stopping; /* no new sessions; draining or ending */
 	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
@@ -72,6 +74,9 @@ void relay_done(struct relay *relay);
 
 /* Print the counters (--statistics, SIGUSR1). */
 void relay_statistics(struct relay *relay);
+
+/* There are descriptors for one more session. */
+bool relay_has_descriptors(const struct relay *relay);
 
 /* Stop the loop if nothing is left. */
 void relay_check_idle(struct relay *relay);

@@ -48,14 +48,22 @@ bool source_has_room(const struct source *src)
 {
 	int64_t max = src->conf->listen.max_children;
 
-	return !src->closed && (max <= 0 || src->nsessions < (size_t)max);
+	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
+	 * keeps it until others have ended */
+	return !src->closed && (max <= 0 || src->nsessions < (size_t)max) &&
+	       relay_has_descriptors(src->relay);
 }
 
 static void pause_if_full(struct source *src)
 {
 	if (source_has_room(src) || src->paused || src->closed)
 		return;
-	log_notice("maxchildren are active, waiting");
+	if (relay_has_descriptors(src->relay))
+		log_notice("maxchildren are active, waiting");
+	else
+		log_notice("%zu sessions use all descriptors this process may have (ulimit -n), "
+			   "waiting",
+			   src->nsessions);
 	src->paused = true;
 	src->ops->pause(src);
 }

@@ -81,7 +81,7 @@ static int hex(struct dalan *d, const char *item)
 
 		if (hex_value(d->p[1]) < 0)
 			return syntax_error(d, item, "odd number of hexadecimal digits");
-		b = (uint8_t)(hex_value(d->p[0]) << 4 | hex_value(d->p[1]));
+		b = (uint8_t)(hex_value(d->p[0]) * 16 + hex_value(d->p[1]));
 		if (emit(d, &b, 1) == -1)
 			return -1;
 	}

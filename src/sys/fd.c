@@ -213,3 +213,10 @@ uint64_t fd_raise_limit(void)
 	r.rlim_cur = r.rlim_max;
 	return setrlimit(RLIMIT_NOFILE, &r) == -1 ? 0 : soft;
 }
+
+size_t fd_limit(void)
+{
+	struct rlimit r;
+
+	return getrlimit(RLIMIT_NOFILE, &r) == -1 ? 1024 : (size_t)r.rlim_cur;
+}

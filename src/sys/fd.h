@@ -56,4 +56,7 @@ int fd_reopen(int fd, int flags);
  * programs can be started with what they expect, 0 if nothing changed. */
 uint64_t fd_raise_limit(void);
 
+/* How many descriptors this process may have. */
+size_t fd_limit(void);
+
 #endif

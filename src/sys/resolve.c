@@ -273,7 +273,7 @@ static void end_job(struct resolve_job *job)
 
 enum resolve_result resolve_finish(struct resolve_job *job, struct addr_list *out, struct err *err)
 {
-	struct answer answer;
+	struct answer answer = { 0 };
 	size_t have = 0;
 
 	while (have < sizeof(answer)) {

@@ -28,6 +28,7 @@ static struct {
 static void set_up(bool plain)
 {
 	struct netaddr a = { .len = sizeof(a.in) };
+	const struct dgram_kind udp = { AF_INET, SOCK_DGRAM, IPPROTO_UDP };
 	struct timeval tv = { .tv_usec = 200000 };
 	struct err err;
 	int big = 4 << 20;
@@ -43,7 +44,8 @@ static void set_up(bool plain)
 	setsockopt(r.in, SOL_SOCKET, SO_RCVBUF, &big, sizeof(big));
 	setsockopt(r.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	r.to = a;
-	r.sock = dgram_sock_new(&r.relay, &r.conf, socket(AF_INET, SOCK_DGRAM, 0), 0, &err);
+	r.sock = dgram_sock_new(&r.relay, &r.conf, socket(AF_INET, SOCK_DGRAM, 0), udp,
+				0, &err);
 	assert_non_null(r.sock);
 	r.b = batch_new();
 	for (size_t i = 0; i < sizeof(r.data); i++)
