@@ -248,6 +248,7 @@ static bool meet_empty(struct dgram_ep *d, struct batch *b)
 			continue;
 		while (++i < b->n)
 			b->packet[i].drop = true;
+		b->all = false; /* the reader must come back for its end of file */
 		return true;
 	}
 	return false;
