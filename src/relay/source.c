@@ -136,7 +136,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		if (relay->plan->set.fork_wait_s)
 			sleep(relay->plan->set.fork_wait_s);
 		if (ident_apply(&ep->conf->ident, ID_LATE, &err) == -1 ||
-		    ident_apply(&ep->conf->ident, ID_LATE2, &err) == -1) {
+		    ident_become(&ep->conf->ident, ID_LATE2, &err) == -1) {
 			log_err(LV_ERROR, &err);
 			relay->status = 1;
 			return -1;
