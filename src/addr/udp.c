@@ -83,8 +83,9 @@ static enum step_result step_warn_bound(struct opening *o, struct err *err)
 	if (netaddr_is_any(&local) || netaddr_is_multicast(&local) || netaddr_is_broadcast(&local))
 		return STEP_DONE;
 	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
-		 "received; bind to the port only (bind=:PORT) or to the group",
-		 netaddr_host_text(&local, text));
+		 "received; %s, or bind to the group",
+		 netaddr_host_text(&local, text),
+		 o->half->nparams == 2 ? "bind to the port only (bind=:PORT)" : "leave bind out");
 	return STEP_DONE;
 }
 

@@ -5,6 +5,7 @@
  * looked up here and not while planning, because the network namespace is right only now. */
 #include "base/mem.h"
 #include "opt/setters.h"
+#include "sys/route.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -227,11 +228,22 @@ static bool interface_index(const char *text, unsigned *index)
 	return true;
 }
 
+/* An interface was meant that is not there: say which are. */
+static int hint_interfaces(const char *text, struct err *err)
+{
+	char have[ERR_TEXT_LEN / 2];
+
+	route_interfaces(have, sizeof(have));
+	return err_hint(err, "no interface is named \"%s\" or has it as its address; there are: %s",
+			text, have);
+}
+
 static int interface_required(const char *text, unsigned *index, struct err *err)
 {
 	if (interface_index(text, index))
 		return 0;
-	return err_set(err, 0, "interface \"%s\" not found", text);
+	err_set(err, 0, "interface \"%s\" not found", text);
+	return hint_interfaces(text, err);
 }
 
 static int host4(const char *text, struct in_addr *ip, struct err *err)
@@ -298,12 +310,15 @@ int set_ip_membership(struct target *t, const struct opt *o, struct err *err)
 			goto out;
 	} else if (!interface_index(p.part[1], &index) &&
 		   host4(p.part[1], &req.imr_address, err) == -1) {
+		hint_interfaces(p.part[1], err);
 		goto out;
 	}
 	req.imr_ifindex = (int)index;
 	snprintf(shown, sizeof(shown), "{0x%08x,0x%08x,%d}", req.imr_multiaddr.s_addr,
 		 req.imr_address.s_addr, req.imr_ifindex);
 	rc = call(t->fd, SOL_IP, IP_ADD_MEMBERSHIP, &req, sizeof(req), shown, err);
+	if (rc == -1 && err->code == ENODEV)
+		hint_interfaces(p.part[1], err);
 out:
 	free(p.copy);
 	return rc;
@@ -328,6 +343,8 @@ int set_ip_source_membership(struct target *t, const struct opt *o, struct err *
 	snprintf(shown, sizeof(shown), "{0x%08x,0x%08x,0x%08x}", req.imr_multiaddr.s_addr,
 		 req.imr_interface.s_addr, req.imr_sourceaddr.s_addr);
 	rc = call(t->fd, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, &req, sizeof(req), shown, err);
+	if (rc == -1 && err->code == ENODEV)
+		hint_interfaces(p.part[1], err);
 out:
 	free(p.copy);
 	return rc;

@@ -131,10 +131,13 @@ static enum step_result step_early(struct opening *o, struct err *err)
 	return ident_apply(&o->half->conf.ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
 }
 
-/* Process options at the end of opening act on this process only if it serves one session. */
+/* Process options at the end of opening act on this process only if it serves one session; where
+ * an address forks they wait for the session's own process (source.c). */
 static bool acts_on_us(const struct opening *o)
 {
-	return !(o->half->type->flags & TYPE_PROGRAM) && !o->relay->many;
+	bool forks = o->half->conf.listen.fork && o->half->type->source;
+
+	return !(o->half->type->flags & TYPE_PROGRAM) && !o->relay->many && !forks;
 }
 
 static enum step_result step_late_ident(struct opening *o, struct err *err)
@@ -146,19 +149,8 @@ static enum step_result step_late_ident(struct opening *o, struct err *err)
 
 static enum step_result step_privileges(struct opening *o, struct err *err)
 {
-	const struct ident_user *u;
-
-	if (!acts_on_us(o))
-		return STEP_DONE;
-	if (ident_apply(&o->half->conf.ident, ID_LATE2, err) == -1)
+	if (acts_on_us(o) && ident_become(&o->half->conf.ident, ID_LATE2, err) == -1)
 		return STEP_FAIL;
-	u = ident_user(&o->half->conf.ident);
-	if (u) { /* this process is one session: its environment is the session's */
-		setenv("USER", u->name, 1);
-		setenv("LOGNAME", u->name, 1);
-		setenv("HOME", u->home, 1);
-		setenv("SHELL", u->shell, 1);
-	}
 	return STEP_DONE;
 }
 

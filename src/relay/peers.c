@@ -284,11 +284,15 @@ static struct dgram_ep *new_end(struct peers *t, const struct message *m)
 static void begin_one_shot(struct peers *t, const struct packet *p)
 {
 	const struct message *m = &t->batch->msg[p->msg];
-	struct dgram_ep *d = new_end(t, m);
-	struct vars vars = vars_of(t, m);
 	char text[NETADDR_TEXT_LEN];
+	struct dgram_ep *d;
+	struct vars vars;
 
 	log_notice("receiving packet from %s", netaddr_text(&m->peer, text));
+	if (!p->len && !t->sock->conf->sock.null_eof)
+		return; /* the closing datagram of a CONNECT type asks nothing */
+	d = new_end(t, m);
+	vars = vars_of(t, m);
 	d->one_shot = true;
 	d->ep.half_close = SHUT_CLOSE;
 	if (p->len)

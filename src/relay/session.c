@@ -11,7 +11,6 @@
 #include "relay/proc.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -21,24 +20,7 @@
 #define PROGRAM_WRITE_ONLY_NS NSEC_PER_SEC /* a program that is only written to may finish */
 #define PROGRAM_EXIT_NS (250 * NSEC_PER_MSEC) /* from its end of file to its exit status */
 
-#define FDS_TO_SPARE 32 /* descriptors kept for opening a session: its ends, a program, a look-up */
-
 static void begin(struct session *s);
-static void finish(struct session *s);
-
-/* ---- the relay ---- */
-
-void relay_check_idle(struct relay *relay)
-{
-	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
-	    list_empty(&relay->openings))
-		loop_stop(relay->loop);
-}
-
-bool relay_has_descriptors(const struct relay *relay)
-{
-	return relay->newest_fd + FDS_TO_SPARE < relay->fd_limit;
-}
 
 static int highest_fd(const struct session *s)
 {
@@ -53,7 +35,7 @@ static int highest_fd(const struct session *s)
 	return high;
 }
 
-static void add_stats(struct stats *to, const struct session *s)
+void session_add_stats(struct stats *to, const struct session *s)
 {
 	for (int i = 0; i < 2; i++) {
 		to->packets[i] += s->flow[i].packets;
@@ -61,176 +43,14 @@ static void add_stats(struct stats *to, const struct session *s)
 	}
 }
 
-static int digits(uint64_t n)
-{
-	return snprintf(NULL, 0, "%llu", (unsigned long long)n);
-}
-
-static int wider(const uint64_t n[2])
-{
-	return digits(n[0]) > digits(n[1]) ? digits(n[0]) : digits(n[1]);
-}
-
 /* What the endpoints have refused or lost. */
-static void report(struct session *s)
+void session_report(struct session *s)
 {
 	if (s->left && s->left->ops->report)
 		s->left->ops->report(s->left);
 	if (s->right && s->right->ops->report)
 		s->right->ops->report(s->right);
 }
-
-void relay_statistics(struct relay *relay)
-{
-	static const char *const name[] = { "left to right", "right to left" };
-	const struct settings *set = &relay->plan->set;
-	bool show[2] = { set->left_to_right, set->right_to_left };
-	struct stats sum = relay->total;
-	enum log_level threshold = log_threshold;
-
-	if (!relay->engine_started) {
-		log_warn("transfer engine not yet started, statistics not available");
-		return;
-	}
-	list_for_each(node, &relay->sessions)
-		add_stats(&sum, container_of(node, struct session, node));
-	log_threshold = LV_INFO;
-	log_put(LV_WARN, "statistics are experimental");
-	for (int i = 0; i < 2; i++) {
-		if (show[i])
-			log_put(LV_INFO, "STATISTICS: %s: %*llu packets(s), %*llu byte(s)", name[i],
-				wider(sum.packets), (unsigned long long)sum.packets[i],
-				wider(sum.bytes), (unsigned long long)sum.bytes[i]);
-	}
-	list_for_each(node, &relay->sessions)
-		report(container_of(node, struct session, node));
-	list_for_each(node, &relay->sources)
-	{
-		struct source *src = container_of(node, struct source, node);
-
-		if (src->ops->report)
-			src->ops->report(src);
-	}
-	log_threshold = threshold;
-}
-
-static void fail(struct relay *relay, const struct err *err)
-{
-	if (!relay->many)
-		relay->status = err->status ? err->status : 1;
-}
-
-/* The right address is open for a session. */
-static void on_right(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
-{
-	struct session *s = o->arg;
-
-	if (err) {
-		log_err(LV_ERROR, err);
-		fail(s->relay, err);
-		s->failed = true;
-		session_end(s, "the right address could not be opened");
-		return;
-	}
-	if (src) { /* the right address forks: this session's left end is shared by all of its */
-		src->other = s->left;
-		s->left = NULL;
-		vars_copy(&src->vars, &s->vars);
-		s->relay->many = true;
-		source_start(src);
-		session_end(s, "the right address yields sessions");
-		return;
-	}
-	s->right = ep;
-	vars_copy(&s->vars, &o->vars);
-	begin(s);
-}
-
-static void on_left(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
-{
-	struct relay *relay = o->arg;
-
-	if (err) {
-		log_err(LV_ERROR, err);
-		fail(relay, err);
-		relay_check_idle(relay);
-		return;
-	}
-	if (src) {
-		relay->many = true;
-		vars_copy(&src->vars, &o->vars);
-		source_start(src);
-		return;
-	}
-	session_new_left(relay, ep, NULL, &o->vars);
-}
-
-static void on_drain(struct timer *t)
-{
-	struct relay *relay = container_of(t, struct relay, drain);
-
-	relay_end(relay, relay->status);
-}
-
-void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan)
-{
-	*relay = (struct relay){ .loop = loop, .plan = plan };
-	list_init(&relay->sessions);
-	list_init(&relay->sources);
-	list_init(&relay->openings);
-	list_init(&relay->procs);
-	relay->fd_limit = (int)fd_limit();
-	timer_init(&relay->drain, on_drain);
-	relay->left_transparent = plan->side[0].nhalves == 1 &&
-				  plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
-	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
-		      relay);
-}
-
-static void stop_accepting(struct relay *relay)
-{
-	relay->stopping = true;
-	list_for_each_safe(node, tmp, &relay->openings)
-		opening_cancel(container_of(node, struct opening, node));
-	list_for_each_safe(node, tmp, &relay->sources)
-		source_close(container_of(node, struct source, node));
-}
-
-void relay_end(struct relay *relay, int status)
-{
-	relay->status = status;
-	stop_accepting(relay);
-	while (!list_empty(&relay->sessions))
-		finish(container_of(relay->sessions.next, struct session, node));
-	/* session processes end with us */
-	list_for_each_safe(node, tmp, &relay->procs)
-	{
-		struct proc *p = container_of(node, struct proc, node);
-
-		if (p->session_process)
-			proc_release(p, false);
-	}
-	relay->status = status;
-	loop_stop(relay->loop);
-}
-
-void relay_drain(struct relay *relay, int status)
-{
-	stop_accepting(relay);
-	relay->status = status;
-	relay->many = true; /* the status is settled */
-	loop_timer(relay->loop, &relay->drain,
-		   loop_now(relay->loop) + relay->plan->set.drain_ns);
-	relay_check_idle(relay);
-}
-
-void relay_done(struct relay *relay)
-{
-	procs_forget(relay);
-	pool_done(&relay->pool);
-}
-
-/* ---- a session ---- */
 
 static struct endpoint *end_of(struct session *s, int i)
 {
@@ -306,7 +126,7 @@ static void on_timer(struct timer *t)
 					   "it now",
 					   (int)ep->proc->child.pid);
 		}
-		finish(s);
+		session_finish(s);
 	} else {
 		on_silence(s);
 	}
@@ -446,7 +266,7 @@ static void on_program_exit(struct proc *p, void *arg)
 		s->failed = true;
 	}
 	if (s->state == SESSION_CLOSING) {
-		finish(s);
+		session_finish(s);
 		return;
 	}
 	ep->drained_is_eof = true;
@@ -530,6 +350,32 @@ static struct session *session_new(struct relay *relay, struct source *source,
 	return s;
 }
 
+/* The right address is open for a session. */
+static void on_right(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
+{
+	struct session *s = o->arg;
+
+	if (err) {
+		log_err(LV_ERROR, err);
+		relay_failed(s->relay, err);
+		s->failed = true;
+		session_end(s, "the right address could not be opened");
+		return;
+	}
+	if (src) { /* the right address forks: this session's left end is shared by all of its */
+		src->other = s->left;
+		s->left = NULL;
+		vars_copy(&src->vars, &s->vars);
+		s->relay->many = true;
+		source_start(src);
+		session_end(s, "the right address yields sessions");
+		return;
+	}
+	s->right = ep;
+	vars_copy(&s->vars, &o->vars);
+	begin(s);
+}
+
 struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
 				 const struct vars *vars)
 {
@@ -599,7 +445,7 @@ void session_end(struct session *s, const char *why)
 			wait = program_time(s, i);
 	}
 	if (!wait) {
-		finish(s);
+		session_finish(s);
 		return;
 	}
 	loop_timer_stop(s->relay->loop, &s->poll);
@@ -614,8 +460,7 @@ static void free_now(struct deferred *d)
 	free(s);
 }
 
-/* Everything goes; the only place where a session's endpoints are freed. */
-static void finish(struct session *s)
+void session_finish(struct session *s)
 {
 	struct relay *relay = s->relay;
 
@@ -628,7 +473,7 @@ static void finish(struct session *s)
 	loop_timer_stop(relay->loop, &s->poll);
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
-	add_stats(&relay->total, s);
+	session_add_stats(&relay->total, s);
 	if (s->failed && !relay->many && !relay->status)
 		relay->status = 1;
 	if (s->on_end)
@@ -637,7 +482,7 @@ static void finish(struct session *s)
 	if (highest_fd(s) < relay->newest_fd)
 		relay->newest_fd = highest_fd(s);
 	if (relay->plan->set.statistics)
-		report(s);
+		session_report(s);
 	endpoint_free(s->left);
 	endpoint_free(s->right);
 	s->left = s->right = NULL;

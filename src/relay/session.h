@@ -75,6 +75,9 @@ void relay_done(struct relay *relay);
 /* Print the counters (--statistics, SIGUSR1). */
 void relay_statistics(struct relay *relay);
 
+/* An address could not be opened: the exit status, if the session is the whole program. */
+void relay_failed(struct relay *relay, const struct err *err);
+
 /* There are descriptors for one more session. */
 bool relay_has_descriptors(const struct relay *relay);
 
@@ -91,6 +94,13 @@ struct session *session_new_pair(struct relay *relay, struct endpoint *left,
 
 /* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
 void session_end(struct session *s, const char *why);
+
+/* End it at once; the only place where a session's endpoints are freed. */
+void session_finish(struct session *s);
+
+/* Add its counters to @to; print what its endpoints have refused or lost. */
+void session_add_stats(struct stats *to, const struct session *s);
+void session_report(struct session *s);
 
 /* @ep may be read although no descriptor says so (in-memory queues). */
 void session_kick(struct endpoint *ep);

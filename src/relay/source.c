@@ -109,7 +109,8 @@ static void on_session_process_end(struct proc *p, void *arg)
 	source_session_ended(src);
 }
 
-/* A process for this endpoint's session. Returns 1 in the parent, 0 in the child, -1 on failure. */
+/* A process for this endpoint's session. Returns 1 in the parent, 0 in the child, -1 on failure (in
+ * the child: of its process options). */
 static int fork_session(struct source *src, struct endpoint *ep)
 {
 	struct relay *relay = src->relay;
@@ -134,6 +135,12 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		log_info("just born: child process %d", (int)getpid());
 		if (relay->plan->set.fork_wait_s)
 			sleep(relay->plan->set.fork_wait_s);
+		if (ident_apply(&ep->conf->ident, ID_LATE, &err) == -1 ||
+		    ident_become(&ep->conf->ident, ID_LATE2, &err) == -1) {
+			log_err(LV_ERROR, &err);
+			relay->status = 1;
+			return -1;
+		}
 		return 0;
 	}
 	log_notice("forked off child process %d", (int)pid);
@@ -167,6 +174,7 @@ struct session *source_yield(struct source *src, struct endpoint *ep, const stru
 			return NULL;
 		case -1:
 			endpoint_free(ep);
+			relay_check_idle(relay);
 			return NULL;
 		}
 		src = NULL; /* we are the session process */

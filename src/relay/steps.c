@@ -207,6 +207,9 @@ enum step_result step_resolved_local(struct opening *o, struct err *err)
 {
 	if (collect(o, err) == STEP_FAIL)
 		return STEP_FAIL;
+	/* without a preference the wildcard of IPv6 is taken, which hears IPv4 as well */
+	if (o->req.family == AF_UNSPEC)
+		sort_list(&o->remote, AF_INET6);
 	o->local = o->remote.addr[0];
 	o->remote.n = 0;
 	return STEP_DONE;

@@ -272,3 +272,18 @@ void ident_leave(struct ident_saved *saved)
 	}
 	*saved = (struct ident_saved){ .cwd_fd = -1, .netns_fd = -1, .umask = -1 };
 }
+
+int ident_become(const struct ident *id, enum ident_stage stage, struct err *err)
+{
+	const struct ident_user *u = ident_user(id);
+
+	if (ident_apply(id, stage, err) == -1)
+		return -1;
+	if (u) {
+		setenv("USER", u->name, 1);
+		setenv("LOGNAME", u->name, 1);
+		setenv("HOME", u->home, 1);
+		setenv("SHELL", u->shell, 1);
+	}
+	return 0;
+}

@@ -76,6 +76,10 @@ bool ident_has(const struct ident *id, enum ident_stage stage);
  * fails silently here. */
 int ident_apply(const struct ident *id, enum ident_stage stage, struct err *err);
 
+/* As ident_apply(), for a process that goes on as itself and serves one session: a user switch also
+ * sets USER, LOGNAME, HOME and SHELL in its environment. */
+int ident_become(const struct ident *id, enum ident_stage stage, struct err *err);
+
 /* The user whose variables a program should see after all stages, or NULL. */
 const struct ident_user *ident_user(const struct ident *id);
 

@@ -89,3 +89,26 @@ void route_hint(const struct netaddr *to, int code, char *buf, size_t cap)
 	else if (code == EACCES && (netaddr_is_broadcast(to) || is_subnet_broadcast(to)))
 		snprintf(buf, cap, "%s is a broadcast address; add option broadcast", host);
 }
+
+void route_interfaces(char *buf, size_t cap)
+{
+	struct ifaddrs *all, *i;
+	size_t len = 0;
+
+	buf[0] = '\0';
+	if (getifaddrs(&all) == -1)
+		return;
+	for (i = all; i && len < cap; i = i->ifa_next) {
+		char text[INET_ADDRSTRLEN];
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP))
+			continue;
+		inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text,
+			  sizeof(text));
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s", len ? ", " : "",
+					i->ifa_name, text);
+	}
+	freeifaddrs(all);
+	if (!len)
+		snprintf(buf, cap, "none that is up");
+}

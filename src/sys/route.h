@@ -11,4 +11,7 @@
  * try: ip route add 224.0.0.0/4 dev eth0". Writes "" when there is nothing to advise. */
 void route_hint(const struct netaddr *to, int code, char *buf, size_t cap);
 
+/* "eth0 192.168.10.2, lo 127.0.0.1": interfaces that are up, with their IPv4 addresses. */
+void route_interfaces(char *buf, size_t cap);
+
 #endif

@@ -1,0 +1,156 @@
+/* relay.c - what all sessions of a process share: start, end, counters; see session.h */
+#include "base/log.h"
+#include "relay/proc.h"
+#include "relay/session.h"
+#include "sys/fd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FDS_TO_SPARE 32 /* descriptors kept for opening a session: its ends, a program, a look-up */
+
+void relay_check_idle(struct relay *relay)
+{
+	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
+	    list_empty(&relay->openings))
+		loop_stop(relay->loop);
+}
+
+bool relay_has_descriptors(const struct relay *relay)
+{
+	return relay->newest_fd + FDS_TO_SPARE < relay->fd_limit;
+}
+
+static int digits(uint64_t n)
+{
+	return snprintf(NULL, 0, "%llu", (unsigned long long)n);
+}
+
+static int wider(const uint64_t n[2])
+{
+	return digits(n[0]) > digits(n[1]) ? digits(n[0]) : digits(n[1]);
+}
+
+void relay_statistics(struct relay *relay)
+{
+	static const char *const name[] = { "left to right", "right to left" };
+	const struct settings *set = &relay->plan->set;
+	bool show[2] = { set->left_to_right, set->right_to_left };
+	struct stats sum = relay->total;
+	enum log_level threshold = log_threshold;
+
+	if (!relay->engine_started) {
+		log_warn("transfer engine not yet started, statistics not available");
+		return;
+	}
+	list_for_each(node, &relay->sessions)
+		session_add_stats(&sum, container_of(node, struct session, node));
+	log_threshold = LV_INFO;
+	log_put(LV_WARN, "statistics are experimental");
+	for (int i = 0; i < 2; i++) {
+		if (show[i])
+			log_put(LV_INFO, "STATISTICS: %s: %*llu packets(s), %*llu byte(s)", name[i],
+				wider(sum.packets), (unsigned long long)sum.packets[i],
+				wider(sum.bytes), (unsigned long long)sum.bytes[i]);
+	}
+	list_for_each(node, &relay->sessions)
+		session_report(container_of(node, struct session, node));
+	list_for_each(node, &relay->sources)
+	{
+		struct source *src = container_of(node, struct source, node);
+
+		if (src->ops->report)
+			src->ops->report(src);
+	}
+	log_threshold = threshold;
+}
+
+void relay_failed(struct relay *relay, const struct err *err)
+{
+	if (!relay->many)
+		relay->status = err->status ? err->status : 1;
+}
+
+static void on_left(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
+{
+	struct relay *relay = o->arg;
+
+	if (err) {
+		log_err(LV_ERROR, err);
+		relay_failed(relay, err);
+		relay_check_idle(relay);
+		return;
+	}
+	if (src) {
+		relay->many = true;
+		vars_copy(&src->vars, &o->vars);
+		source_start(src);
+		return;
+	}
+	session_new_left(relay, ep, NULL, &o->vars);
+}
+
+static void on_drain(struct timer *t)
+{
+	struct relay *relay = container_of(t, struct relay, drain);
+
+	relay_end(relay, relay->status);
+}
+
+void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan)
+{
+	*relay = (struct relay){ .loop = loop, .plan = plan };
+	list_init(&relay->sessions);
+	list_init(&relay->sources);
+	list_init(&relay->openings);
+	list_init(&relay->procs);
+	relay->fd_limit = (int)fd_limit();
+	timer_init(&relay->drain, on_drain);
+	relay->left_transparent = plan->side[0].nhalves == 1 &&
+				  plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
+	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
+		      relay);
+}
+
+static void stop_accepting(struct relay *relay)
+{
+	relay->stopping = true;
+	list_for_each_safe(node, tmp, &relay->openings)
+		opening_cancel(container_of(node, struct opening, node));
+	list_for_each_safe(node, tmp, &relay->sources)
+		source_close(container_of(node, struct source, node));
+}
+
+void relay_end(struct relay *relay, int status)
+{
+	relay->status = status;
+	stop_accepting(relay);
+	while (!list_empty(&relay->sessions))
+		session_finish(container_of(relay->sessions.next, struct session, node));
+	/* session processes end with us */
+	list_for_each_safe(node, tmp, &relay->procs)
+	{
+		struct proc *p = container_of(node, struct proc, node);
+
+		if (p->session_process)
+			proc_release(p, false);
+	}
+	relay->status = status;
+	loop_stop(relay->loop);
+}
+
+void relay_drain(struct relay *relay, int status)
+{
+	stop_accepting(relay);
+	relay->status = status;
+	relay->many = true; /* the status is settled */
+	loop_timer(relay->loop, &relay->drain,
+		   loop_now(relay->loop) + relay->plan->set.drain_ns);
+	relay_check_idle(relay);
+}
+
+void relay_done(struct relay *relay)
+{
+	procs_forget(relay);
+	pool_done(&relay->pool);
+}
