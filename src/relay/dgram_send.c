@@ -24,16 +24,14 @@
 
 /* Ancillary data of a message to send: source address, segment size. */
 struct send_ctl {
-	union {
-		char buf[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t))];
-		struct cmsghdr align;
-	} u;
+	_Alignas(struct cmsghdr) char buf[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+					  CMSG_SPACE(sizeof(uint16_t))];
 	size_t len;
 };
 
 static void *add_ctl(struct send_ctl *c, int level, int type, size_t len)
 {
-	struct cmsghdr *h = (struct cmsghdr *)(c->u.buf + c->len);
+	struct cmsghdr *h = (struct cmsghdr *)(c->buf + c->len);
 
 	memset(h, 0, CMSG_SPACE(len));
 	h->cmsg_level = level;
@@ -65,7 +63,7 @@ static void set_message(struct msghdr *h, const struct netaddr *to, struct iovec
 		.msg_namelen = to->len,
 		.msg_iov = iov,
 		.msg_iovlen = n,
-		.msg_control = ctl->len ? ctl->u.buf : NULL,
+		.msg_control = ctl->len ? ctl->buf : NULL,
 		.msg_controllen = ctl->len,
 	};
 }
