@@ -111,13 +111,14 @@ static enum step_result step_connect_peer(struct opening *o, struct err *err)
 	return o->half->conf.listen.fork ? STEP_DONE : step_connect_first(o, err);
 }
 
-#define TARGET                                                                                     \
-	{ .run = step_resolve_target }, { .run = step_resolved },                                  \
-		{ .run = step_resolve_bind },                                                      \
-		{ .run = step_socket, .after = PH_PASTSOCKET }, { .after = PH_FD },                \
-	{                                                                                          \
-		.after = PH_PREBIND                                                                \
-	}
+/* clang-format off */
+#define TARGET \
+	{ .run = step_resolve_target }, \
+	{ .run = step_resolved }, \
+	{ .run = step_resolve_bind }, \
+	{ .run = step_socket, .after = PH_PASTSOCKET }, \
+	{ .after = PH_FD }, \
+	{ .after = PH_PREBIND }
 
 static const struct step connect_steps[] = {
 	TARGET,
@@ -134,24 +135,28 @@ static const struct step target_steps[] = {
 	STEP_END,
 };
 
-#define LOCAL                                                                                      \
-	{ .run = step_max_children }, { .run = step_resolve_local },                               \
-		{ .run = step_resolved_local },                                                    \
-		{ .run = step_socket, .after = PH_PASTSOCKET }, { .after = PH_FD }
+#define LOCAL \
+	{ .run = step_resolve_local }, \
+	{ .run = step_resolved_local }, \
+	{ .run = step_socket, .after = PH_PASTSOCKET }, \
+	{ .after = PH_FD }
+
+#define BOUND \
+	{ .run = step_bind, .after = PH_CONNECTED }, \
+	{ .run = step_warn_bound }
 
 static const struct step recv_steps[] = {
 	LOCAL,
 	{ .after = PH_PREBIND },
-	{ .run = step_bind, .after = PH_CONNECTED },
-	{ .run = step_warn_bound },
+	BOUND,
 	STEP_END,
 };
 
 static const struct step recvfrom_steps[] = {
+	{ .run = step_max_children },
 	LOCAL,
 	{ .after = PH_PREBIND },
-	{ .run = step_bind, .after = PH_CONNECTED },
-	{ .run = step_warn_bound },
+	BOUND,
 	{ .run = step_first },
 	STEP_END,
 };
@@ -159,13 +164,9 @@ static const struct step recvfrom_steps[] = {
 static const struct step listen_steps[] = {
 	{ .run = step_max_children },
 	{ .run = step_listen_port },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
-	{ .run = step_socket, .after = PH_PASTSOCKET },
-	{ .after = PH_FD },
+	LOCAL,
 	{ .run = step_reuseaddr, .after = PH_PREBIND },
-	{ .run = step_bind, .after = PH_CONNECTED },
-	{ .run = step_warn_bound },
+	BOUND,
 	{ .run = step_first },
 	{ .run = step_connect_peer },
 	STEP_END,
@@ -173,94 +174,56 @@ static const struct step listen_steps[] = {
 
 #define G_UDP4 (G_FD | G_SOCKET | G_IP4 | G_UDP)
 #define G_UDP6 (G_FD | G_SOCKET | G_IP6 | G_UDP)
-#define G_UDP46 (G_UDP4 | G_UDP6)
-#define RECEIVER (TYPE_PASSIVE)
 
-/* The six kinds for one combination of name, family, and protocol. */
-#define SIX(NAME, FAMILY, PROTO, GROUPS, CONNECT, LISTEN, SENDTO, RECV, RECVFROM, DATAGRAM)        \
-	{ .names = CONNECT,                                                                        \
-	  .syntax = ":<host>:<port>",                                                              \
-	  .help = NAME " with one peer: datagrams of others are not heard, an empty one ends it",  \
-	  .groups = GROUPS,                                                                        \
-	  .reads = true,                                                                           \
-	  .writes = true,                                                                          \
-	  .min_params = 2,                                                                         \
-	  .max_params = 2,                                                                         \
-	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
-	  .flags = TYPE_CONNECTS | TYPE_TRANSPARENT,                                               \
-	  .steps = connect_steps,                                                                  \
-	  .make = dgram_make_connect },                                                            \
-	{ .names = LISTEN,                                                                         \
-	  .syntax = ":<port>",                                                                     \
-	  .help = NAME " sessions: the first datagram of a peer begins one; fork serves many",     \
-	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RANGE,                                         \
-	  .reads = true,                                                                           \
-	  .writes = true,                                                                          \
-	  .min_params = 1,                                                                         \
-	  .max_params = 1,                                                                         \
-	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
-	  .flags = RECEIVER | TYPE_TRANSPARENT,                                                    \
-	  .steps = listen_steps,                                                                   \
-	  .make = dgram_make_listen,                                                               \
-	  .source = dgram_source_listen },                                                         \
-	{ .names = SENDTO,                                                                         \
-	  .syntax = ":<host>:<port>",                                                              \
-	  .help = NAME " to one address; only its answers are heard",                              \
-	  .groups = GROUPS,                                                                        \
-	  .reads = true,                                                                           \
-	  .writes = true,                                                                          \
-	  .min_params = 2,                                                                         \
-	  .max_params = 2,                                                                         \
-	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
-	  .steps = target_steps,                                                                   \
-	  .make = dgram_make_sendto },                                                             \
-	{ .names = RECV,                                                                           \
-	  .syntax = ":<port>",                                                                     \
-	  .help = NAME " from everybody, in one direction",                                        \
-	  .groups = GROUPS | G_RANGE,                                                              \
-	  .reads = true,                                                                           \
-	  .min_params = 1,                                                                         \
-	  .max_params = 1,                                                                         \
-	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
-	  .flags = RECEIVER,                                                                       \
-	  .steps = recv_steps,                                                                     \
-	  .make = dgram_make_recv },                                                               \
-	{ .names = RECVFROM,                                                                       \
-	  .syntax = ":<port>",                                                                     \
-	  .help = NAME ": one datagram and the answers to it; fork serves every datagram",         \
-	  .groups = GROUPS | G_CHILD | G_RANGE,                                                    \
-	  .reads = true,                                                                           \
-	  .writes = true,                                                                          \
-	  .min_params = 1,                                                                         \
-	  .max_params = 1,                                                                         \
-	  .net = { FAMILY, SOCK_DGRAM, PROTO },                                                    \
-	  .flags = RECEIVER,                                                                       \
-	  .steps = recvfrom_steps,                                                                 \
-	  .make = dgram_make_recvfrom,                                                             \
-	  .source = dgram_source_recvfrom },                                                       \
-	{                                                                                          \
-		.names = DATAGRAM, .syntax = ":<host>:<port>",                                     \
-		.help = NAME " to an address, a group or a broadcast address, and from everybody " \
-			     "who uses its port",                                                  \
-		.groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2,        \
-		.max_params = 2, .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE,      \
-		.steps = target_steps, .make = dgram_make_datagram                                 \
-	}
+/* The six kinds for one family and protocol; NAME stands in the help text. */
+#define SIX(NAME, FAMILY, PROTO, GROUPS, CONNECT, LISTEN, SENDTO, RECV, RECVFROM, DATAGRAM) \
+	{ .names = CONNECT, .syntax = ":<host>:<port>", \
+	  .help = NAME " with one peer: datagrams of others are not heard, an empty one ends it", \
+	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_CONNECTS | TYPE_TRANSPARENT, \
+	  .steps = connect_steps, .make = dgram_make_connect }, \
+	{ .names = LISTEN, .syntax = ":<port>", \
+	  .help = NAME " sessions: the first datagram of a peer begins one; fork serves many", \
+	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RANGE, .reads = true, .writes = true, \
+	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_DGRAM, PROTO }, \
+	  .flags = TYPE_PASSIVE | TYPE_TRANSPARENT, .steps = listen_steps, \
+	  .make = dgram_make_listen, .source = dgram_source_listen }, \
+	{ .names = SENDTO, .syntax = ":<host>:<port>", \
+	  .help = NAME " to one address; only its answers are heard", \
+	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .steps = target_steps, \
+	  .make = dgram_make_sendto }, \
+	{ .names = RECV, .syntax = ":<port>", \
+	  .help = NAME " from everybody, in one direction", \
+	  .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
+	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE, .steps = recv_steps, \
+	  .make = dgram_make_recv }, \
+	{ .names = RECVFROM, .syntax = ":<port>", \
+	  .help = NAME ": one datagram and the answers to it; fork serves every datagram", \
+	  .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
+	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_DGRAM, PROTO }, \
+	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .make = dgram_make_recvfrom, \
+	  .source = dgram_source_recvfrom }, \
+	{ .names = DATAGRAM, .syntax = ":<host>:<port>", \
+	  .help = NAME " to an address, a group or a broadcast address, and from everybody who " \
+		  "uses its port", \
+	  .groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2, \
+	  .max_params = 2, .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE, \
+	  .steps = target_steps, .make = dgram_make_datagram }
 
 static const struct addr_type types[] = {
-	SIX("UDP over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDP, G_UDP46, "UDP-CONNECT UDP",
-	    "UDP-LISTEN UDP-L", "UDP-SENDTO UDP-SEND", "UDP-RECV", "UDP-RECVFROM",
-	    "UDP-DATAGRAM UDP-DGRAM"),
-	SIX("UDP over IPv4", AF_INET, IPPROTO_UDP, G_UDP4, "UDP4-CONNECT UDP4",
-	    "UDP4-LISTEN UDP4-L", "UDP4-SENDTO UDP4-SEND", "UDP4-RECV", "UDP4-RECVFROM",
-	    "UDP4-DATAGRAM UDP4-DGRAM"),
-	SIX("UDP over IPv6", AF_INET6, IPPROTO_UDP, G_UDP6, "UDP6-CONNECT UDP6",
-	    "UDP6-LISTEN UDP6-L", "UDP6-SENDTO UDP6-SEND", "UDP6-RECV", "UDP6-RECVFROM",
-	    "UDP6-DATAGRAM UDP6-DGRAM"),
-	SIX("UDP-Lite over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDPLITE, G_UDP46 | G_UDPLITE,
-	    "UDPLITE-CONNECT UDPLITE", "UDPLITE-LISTEN UDPLITE-L",
-	    "UDPLITE-SENDTO UDPLITE-SEND", "UDPLITE-RECV", "UDPLITE-RECVFROM",
-	    "UDPLITE-DATAGRAM UDPLITE-DGRAM"),
+	SIX("UDP over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDP, G_UDP4 | G_UDP6,
+	    "UDP-CONNECT UDP", "UDP-LISTEN UDP-L", "UDP-SENDTO UDP-SEND", "UDP-RECV",
+	    "UDP-RECVFROM", "UDP-DATAGRAM UDP-DGRAM"),
+	SIX("UDP over IPv4", AF_INET, IPPROTO_UDP, G_UDP4,
+	    "UDP4-CONNECT UDP4", "UDP4-LISTEN UDP4-L", "UDP4-SENDTO UDP4-SEND", "UDP4-RECV",
+	    "UDP4-RECVFROM", "UDP4-DATAGRAM UDP4-DGRAM"),
+	SIX("UDP over IPv6", AF_INET6, IPPROTO_UDP, G_UDP6,
+	    "UDP6-CONNECT UDP6", "UDP6-LISTEN UDP6-L", "UDP6-SENDTO UDP6-SEND", "UDP6-RECV",
+	    "UDP6-RECVFROM", "UDP6-DATAGRAM UDP6-DGRAM"),
+	SIX("UDP-Lite over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDPLITE, G_UDP4 | G_UDP6 | G_UDPLITE,
+	    "UDPLITE-CONNECT UDPLITE", "UDPLITE-LISTEN UDPLITE-L", "UDPLITE-SENDTO UDPLITE-SEND",
+	    "UDPLITE-RECV", "UDPLITE-RECVFROM", "UDPLITE-DATAGRAM UDPLITE-DGRAM"),
 	SIX("UDP-Lite over IPv4", AF_INET, IPPROTO_UDPLITE, G_UDP4 | G_UDPLITE,
 	    "UDPLITE4-CONNECT UDPLITE4", "UDPLITE4-LISTEN UDPLITE4-L",
 	    "UDPLITE4-SENDTO UDPLITE4-SEND", "UDPLITE4-RECV", "UDPLITE4-RECVFROM",
@@ -270,5 +233,6 @@ static const struct addr_type types[] = {
 	    "UDPLITE6-SENDTO UDPLITE6-SEND", "UDPLITE6-RECV", "UDPLITE6-RECVFROM",
 	    "UDPLITE6-DATAGRAM UDPLITE6-DGRAM"),
 };
+/* clang-format on */
 
 const struct addr_family udp_family = { types, ARRAY_SIZE(types) };

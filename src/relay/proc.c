@@ -50,9 +50,12 @@ static void on_ended(struct watch *w, uint32_t events)
 		return;
 	}
 	if (!p->session_process) {
+		int old = log_shutup(p->shutup);
+
 		log_info("exec'd process %d on socket %u terminated", (int)p->child.pid,
 			 p->number - 1);
 		say(p);
+		log_shutup(old);
 	}
 	if (p->on_exit)
 		p->on_exit(p, p->arg);

@@ -23,6 +23,7 @@ struct proc {
 	const char *command; /* SYSTEM: for its record; borrowed, or NULL */
 	bool pass_hup, pass_int, pass_quit; /* options sighup, sigint, sigquit */
 	unsigned number; /* 1 or 2, in records */
+	int shutup; /* option children-shutup of its session */
 	bool released; /* no endpoint any more */
 	bool session_process; /* a copy of ourselves serving one session, not a program */
 	void (*on_exit)(struct proc *p, void *arg); /* called once, when it has ended */

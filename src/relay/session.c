@@ -288,6 +288,7 @@ static void adopt(struct session *s, struct endpoint *ep)
 	ep->on_event = on_endpoint;
 	if (ep->proc) {
 		ep->proc->on_exit = on_program_exit;
+		ep->proc->shutup = s->shutup;
 		ep->proc->arg = ep;
 	}
 }
@@ -354,9 +355,12 @@ static struct session *session_new(struct relay *relay, struct source *source,
 static void on_right(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
 {
 	struct session *s = o->arg;
+	int old = log_shutup(s->shutup);
 
-	if (err) {
+	if (err)
 		log_err(LV_ERROR, err);
+	log_shutup(old);
+	if (err) {
 		relay_failed(s->relay, err);
 		s->failed = true;
 		session_end(s, "the right address could not be opened");

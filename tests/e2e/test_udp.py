@@ -712,6 +712,16 @@ def test_max_children(local, kind):
     b.close()
 
 
+@pytest.mark.parametrize("shutup,level", [("", "E"), (",children-shutup", "W"), (",children-shutup=2", "N")])
+def test_children_shutup(local, shutup, level):
+    """Records of a session are lowered by so many levels; the listener's are not."""
+    port, s = lab.port(), peer(local)
+    p = up(local, "-d", "-d", f"UDP4-RECVFROM:{port},fork{shutup}", "OPEN:/nosuch/file")
+    s.sendto(b"x", ("127.0.0.1", port))
+    p.wait_log(rf" {level} open\(\"/nosuch/file\"")
+    s.close()
+
+
 def test_relay_between_two_ports(local, fast):
     """RECVFROM,fork to SENDTO: answers find their way back to the right asker."""
     port, server = lab.port(), peer(local)

@@ -208,7 +208,7 @@ static void test_clean(void **state)
 	(void)state;
 
 	/* whoever runs the tests may ignore signals: that is inherited, and not our subject */
-	for (int sig = 1; sig < 32; sig++)
+	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, sig == SIGPIPE ? SIG_IGN : SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
