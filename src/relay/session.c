@@ -114,8 +114,12 @@ void relay_statistics(struct relay *relay)
 	log_threshold = threshold;
 }
 
+/* An address could not be opened. */
 static void fail(struct relay *relay, const struct err *err)
 {
+	if (err->over)
+		return;
+	log_err(LV_ERROR, err);
 	if (!relay->many)
 		relay->status = err->status ? err->status : 1;
 }
@@ -126,9 +130,8 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	struct session *s = o->arg;
 
 	if (err) {
-		log_err(LV_ERROR, err);
 		fail(s->relay, err);
-		s->failed = true;
+		s->failed = !err->over;
 		session_end(s, "the right address could not be opened");
 		return;
 	}
@@ -151,7 +154,6 @@ static void on_left(struct opening *o, struct endpoint *ep, struct source *src, 
 	struct relay *relay = o->arg;
 
 	if (err) {
-		log_err(LV_ERROR, err);
 		fail(relay, err);
 		relay_check_idle(relay);
 		return;
