@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "relay/filter.h"
 #include "relay/proc.h"
+#include "sys/fdinfo.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -473,6 +474,23 @@ static void adopt(struct session *s, struct endpoint *ep)
 	}
 }
 
+/* Flag -D: what the descriptors are. */
+static void analyse(const struct session *s)
+{
+	int fds[4];
+	size_t n = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = i ? s->right : s->left;
+
+		if (ep->rfd >= 0)
+			fds[n++] = ep->rfd;
+		if (ep->wfd >= 0 && ep->wfd != ep->rfd)
+			fds[n++] = ep->wfd;
+	}
+	fdinfo_print(stderr, fds, n);
+}
+
 /* Both ends are there: start the flows. */
 static void begin(struct session *s)
 {
@@ -489,6 +507,8 @@ static void begin(struct session *s)
 			 set->transfer_wait_s);
 		sleep(set->transfer_wait_s);
 	}
+	if (set->analyse)
+		analyse(s);
 	log_notice("starting data transfer loop with FDs [%d,%d] and [%d,%d]", s->left->rfd,
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;

@@ -345,7 +345,19 @@ def test_mixed_log(local):
 
 def test_D_prints_descriptors(local):
     r = local.run("-D", "-u", "TEXT:x", "-")
-    assert r.out == b"x" and len(r.log.splitlines()) >= 2, r
+    lines = r.log.splitlines()
+    assert r.out == b"x" and lines[0].startswith("  FD  type\tdevice\t") and lines[0].endswith("\tsigio"), r
+    assert [line.split(":")[0].strip() for line in lines[1:]][-1] == "1", r
+
+
+def test_D_describes_each_kind(local):
+    """One header, one line per descriptor, a tail by kind, no log prefix."""
+    r = local.run("-D", "-t", "0.1", "-!!OPEN:/dev/null", f"UDP4-DATAGRAM:127.0.0.1:{lab.port()},keepalive,ttl=9")
+    assert r.log.count("  FD  type\t") == 1, r
+    assert re.search(r"^   0: pipe\t\d+,\d+\t.*\tF_GETPIPE_SZ=\d+\tpoll: IN", r.log, re.M), r
+    assert re.search(r"^ +\d+: chrdev\t.*\tpoll: IN,OUT$", r.log, re.M), r
+    assert re.search(r"^ +\d+: socket\t.*0DEBUG=0\t.*KEEPALIVE=1\t.*\tAF=2 0.0.0.0:\d+$", r.log, re.M), r
+    assert "IP_TTL=9\t" in r.log and "W getpeername(" in r.log, r
 
 
 # ---------------------------------------------------------------- environment
