@@ -32,7 +32,7 @@ struct packet {
 /* What the kernel said about the messages of a batch. */
 struct message {
 	struct netaddr peer;
-	uint8_t ctl[BATCH_CTL];
+	_Alignas(struct cmsghdr) uint8_t ctl[BATCH_CTL];
 	size_t ctl_len;
 	uint32_t len; /* bytes received, all segments */
 	uint32_t segment; /* bytes of each merged datagram but the last; 0: not merged */
