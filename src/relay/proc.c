@@ -85,6 +85,20 @@ void proc_release(struct proc *p, bool leave)
 	}
 }
 
+void procs_done(struct relay *relay)
+{
+	list_for_each_safe(node, tmp, &relay->procs)
+	{
+		struct proc *p = container_of(node, struct proc, node);
+
+		list_del(&p->node);
+		loop_watch(relay->loop, &p->watch, p->watch.fd, 0);
+		if (p->child.pidfd >= 0)
+			close(p->child.pidfd);
+		free(p);
+	}
+}
+
 int procs_pass_signal(struct relay *relay, int sig)
 {
 	int n = 0;

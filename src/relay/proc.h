@@ -36,6 +36,9 @@ struct proc *proc_new(struct relay *relay, struct child child);
  * it has been collected. Its status no longer counts. */
 void proc_release(struct proc *p, bool leave);
 
+/* The program ends: forget all that are left, whether they still run or not. */
+void procs_done(struct relay *relay);
+
 /* Pass @sig on to all programs that asked for it; returns how many. */
 int procs_pass_signal(struct relay *relay, int sig);
 

@@ -229,6 +229,7 @@ void relay_drain(struct relay *relay, int status)
 
 void relay_done(struct relay *relay)
 {
+	procs_done(relay);
 	pool_done(&relay->pool);
 }
 
