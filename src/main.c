@@ -162,6 +162,7 @@ int main(int argc, char *argv[])
 	struct err err = { 0 };
 	int status;
 
+	fd_occupy_standard();
 	if (env_seconds("SOCAT_MAIN_WAIT"))
 		sleep(env_seconds("SOCAT_MAIN_WAIT"));
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {

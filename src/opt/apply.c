@@ -9,13 +9,11 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "spec/spec.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static const char *const group_names[] = {
 	"FD",    "FIFO",      "CHR",     "BLK",  "REG",    "SOCKET",  "READLINE",
@@ -48,30 +46,12 @@ const char *phase_name(enum phase ph)
 	return (unsigned)ph < PH_COUNT ? phase_names[ph] : "?";
 }
 
-/* Length of the word at the beginning of a list of names. */
-static size_t word_len(const char *names)
-{
-	return strcspn(names, " ");
-}
-
-/* The word behind the first one of a list of names, or NULL. */
-static const char *next_word(const char *names)
-{
-	names += word_len(names);
-	return *names ? names + 1 : NULL;
-}
-
 const struct opt_row *opt_find(const char *name)
 {
-	const size_t len = strlen(name);
-
-	if (len == 0 || strchr(name, ' '))
-		return NULL;
 	for (const struct opt_table *const *t = opt_tables; *t; t++)
 		for (size_t i = 0; i < (*t)->n; i++)
-			for (const char *w = (*t)->row[i].names; w; w = next_word(w))
-				if (word_len(w) == len && strncasecmp(w, name, len) == 0)
-					return &(*t)->row[i];
+			if (names_have((*t)->row[i].names, name))
+				return &(*t)->row[i];
 	return NULL;
 }
 
@@ -89,88 +69,24 @@ int opt_each(int (*fn)(const struct opt_row *row, void *arg), void *arg)
 
 const char *opt_name(const struct opt_row *row, size_t i, char *buf, size_t cap)
 {
-	const char *w = row->names;
-
-	while (w && i--)
-		w = next_word(w);
-	if (w == NULL || cap == 0)
-		return NULL;
-	snprintf(buf, cap, "%.*s", (int)word_len(w), w);
-	return buf;
-}
-
-#define SUGGEST_MAX 40 /* bytes of a name; longer ones are not typing errors */
-#define PREFIX_MIN 4   /* so many bytes of the beginning tell what was meant */
-
-/* Edit distance in which swapping two neighbours counts once (optimal string alignment). */
-static int distance(const char *a, size_t alen, const char *b, size_t blen)
-{
-	int row[3][SUGGEST_MAX + 1];
-	int *before = row[0], *last = row[1], *now = row[2];
-
-	for (size_t j = 0; j <= blen; j++)
-		last[j] = (int)j;
-	for (size_t i = 1; i <= alen; i++) {
-		int *spare = before;
-
-		now[0] = (int)i;
-		for (size_t j = 1; j <= blen; j++) {
-			const int ca = tolower((unsigned char)a[i - 1]);
-			const int cb = tolower((unsigned char)b[j - 1]);
-			int d = last[j - 1] + (ca != cb);
-
-			if (last[j] + 1 < d)
-				d = last[j] + 1;
-			if (now[j - 1] + 1 < d)
-				d = now[j - 1] + 1;
-			if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
-			    cb == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < d)
-				d = before[j - 2] + 1;
-			now[j] = d;
-		}
-		before = last;
-		last = now;
-		now = spare;
-	}
-	return last[blen];
+	return names_get(row->names, i, buf, cap);
 }
 
 const char *opt_suggest(const char *name, uint64_t groups, char *buf, size_t cap)
 {
-	const size_t len = strlen(name);
-	int best = len < PREFIX_MIN ? 2 : 3; /* first distance that is too far */
-	const char *found = NULL;
+	struct names_near near;
 
-	if (len < 2 || len > SUGGEST_MAX)
-		return NULL;
+	names_near_begin(&near, name);
 	for (const struct opt_table *const *t = opt_tables; *t; t++)
-		for (size_t i = 0; i < (*t)->n; i++) {
-			if (groups && !((*t)->row[i].groups & groups))
-				continue;
-			for (const char *w = (*t)->row[i].names; w; w = next_word(w)) {
-				const size_t wlen = word_len(w);
-				int d = best;
-
-				if (wlen <= SUGGEST_MAX)
-					d = distance(name, len, w, wlen);
-				if (d > 1 && len >= PREFIX_MIN && wlen > len &&
-				    strncasecmp(w, name, len) == 0)
-					d = 2;
-				if (d < best) {
-					best = d;
-					found = w;
-				}
-			}
-		}
-	if (found == NULL)
-		return NULL;
-	snprintf(buf, cap, "%.*s", (int)word_len(found), found);
-	return buf;
+		for (size_t i = 0; i < (*t)->n; i++)
+			if (groups == 0 || (*t)->row[i].groups & groups)
+				names_near_offer(&near, (*t)->row[i].names);
+	return names_near_end(&near, buf, cap);
 }
 
 static int unknown(const char *name, uint64_t groups, struct err *err)
 {
-	char near[SUGGEST_MAX + 1];
+	char near[64];
 
 	if (opt_suggest(name, groups, near, sizeof(near)))
 		return err_set(err, 0,

@@ -55,7 +55,7 @@ static const struct opt_row rows[] = {
 	  .help = "receive the credentials of the sender (UNIX sockets)" },
 	{ "so-priority priority", V_INT, G_SOCKET, PH_PASTSOCKET, NULL, set_sockopt,
 	  .arg.so = { SOL_SOCKET, SO_PRIORITY }, .help = "queueing priority of outgoing packets" },
-	{ "so-rcvbuf-late rcvbuf-late", V_INT, G_SOCKET, PH_LATE, NULL, set_sockopt,
+	{ "so-rcvbuf-late rcvbuf-late", V_INT, G_SOCKET, PH_LATE, conf_rcvbuf, set_sockopt,
 	  .arg.so = { SOL_SOCKET, SO_RCVBUF },
 	  .help = "bytes of the receive buffer, once connected or accepted" },
 	{ "so-rcvlowat rcvlowat", V_INT, G_SOCKET, PH_PASTSOCKET, NULL, set_sockopt,

@@ -115,6 +115,7 @@ struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err
 struct first {
 	struct dgram_sock *sock;
 	struct dgram_ep *ep;
+	int64_t due_ns; /* accept-timeout ends the waiting then; 0: never */
 };
 
 static void first_free(void *impl)
@@ -135,6 +136,8 @@ static struct first *begin_waiting(struct opening *o, struct err *err)
 		return NULL;
 	f = xcalloc(1, sizeof(*f));
 	f->sock = sock;
+	if (o->half->conf.listen.accept_timeout_ns > 0)
+		f->due_ns = loop_now(o->relay->loop) + o->half->conf.listen.accept_timeout_ns;
 	o->impl = f;
 	o->impl_free = first_free;
 	if (!(o->half->type->groups & G_LISTEN))
@@ -179,9 +182,15 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 		r = STEP_DONE;
 	}
 	pool_batch_back(&o->relay->pool, b);
-	if (r == STEP_AGAIN)
-		opening_wait(o, f->sock->fd, EPOLLIN, 0);
-	return r;
+	if (r != STEP_AGAIN)
+		return r;
+	if (f->due_ns && loop_now(o->relay->loop) >= f->due_ns) {
+		log_warn("accept: Connection timed out");
+		err_over(err);
+		return STEP_FAIL;
+	}
+	opening_wait(o, f->sock->fd, EPOLLIN, f->due_ns);
+	return STEP_AGAIN;
 }
 
 enum step_result step_connect_first(struct opening *o, struct err *err)

@@ -178,7 +178,7 @@ static void give_up(struct opening *o, struct err *err)
 {
 	opening_done_fn *done = o->done;
 
-	if (o->relay->plan->set.sloppy)
+	if (o->relay->plan->set.sloppy && !err->over)
 		err->status = 255;
 	dispose(o);
 	done(o, NULL, NULL, err);

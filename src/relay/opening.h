@@ -61,7 +61,8 @@ struct addr_type {
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 
-/* Told exactly once: an endpoint, or a source (option fork), or a failure with its sentence. */
+/* Told exactly once: an endpoint, or a source (option fork), or a failure with its sentence; or,
+ * with err->over, that there will be none because nobody came in time (option accept-timeout). */
 typedef void opening_done_fn(struct opening *o, struct endpoint *ep, struct source *src,
 			     struct err *err);
 

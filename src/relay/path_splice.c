@@ -91,6 +91,12 @@ static enum move_result move_direct(struct flow *f)
 		took(f, n);
 		return f->end_seen ? MOVE_END : MOVE_SOME;
 	}
+	/* a pipe that nobody reads is met before the source is looked at: it is the business of the
+	 * write that will fail when there is something to write */
+	if (n == -1 && errno == EPIPE) {
+		f->no_splice = true;
+		return MOVE_SOME;
+	}
 	/* EAGAIN stands for an empty source and for a full destination alike */
 	if (n == 0 || !readable(f->src->rfd))
 		return source_says(f, n);

@@ -67,6 +67,9 @@ void relay_statistics(struct relay *relay)
 
 void relay_failed(struct relay *relay, const struct err *err)
 {
+	if (err->over)
+		return;
+	log_err(LV_ERROR, err);
 	if (!relay->many)
 		relay->status = err->status ? err->status : 1;
 }
@@ -76,7 +79,6 @@ static void on_left(struct opening *o, struct endpoint *ep, struct source *src, 
 	struct relay *relay = o->arg;
 
 	if (err) {
-		log_err(LV_ERROR, err);
 		relay_failed(relay, err);
 		relay_check_idle(relay);
 		return;

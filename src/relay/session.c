@@ -9,8 +9,10 @@
 #include "base/mem.h"
 #include "relay/filter.h"
 #include "relay/proc.h"
+#include "sys/fdinfo.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -293,6 +295,23 @@ static void adopt(struct session *s, struct endpoint *ep)
 	}
 }
 
+/* Flag -D: what the descriptors are. */
+static void analyse(const struct session *s)
+{
+	int fds[4];
+	size_t n = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = i ? s->right : s->left;
+
+		if (ep->rfd >= 0)
+			fds[n++] = ep->rfd;
+		if (ep->wfd >= 0 && ep->wfd != ep->rfd)
+			fds[n++] = ep->wfd;
+	}
+	fdinfo_print(stderr, fds, n);
+}
+
 /* Both ends are there: start the flows. */
 static void begin(struct session *s)
 {
@@ -309,6 +328,8 @@ static void begin(struct session *s)
 			 set->transfer_wait_s);
 		sleep(set->transfer_wait_s);
 	}
+	if (set->analyse)
+		analyse(s);
 	log_notice("starting data transfer loop with FDs [%d,%d] and [%d,%d]", s->left->rfd,
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
@@ -355,14 +376,13 @@ static struct session *session_new(struct relay *relay, struct source *source,
 static void on_right(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
 {
 	struct session *s = o->arg;
-	int old = log_shutup(s->shutup);
+	int old;
 
-	if (err)
-		log_err(LV_ERROR, err);
-	log_shutup(old);
 	if (err) {
+		old = log_shutup(s->shutup);
 		relay_failed(s->relay, err);
-		s->failed = true;
+		log_shutup(old);
+		s->failed = !err->over;
 		session_end(s, "the right address could not be opened");
 		return;
 	}

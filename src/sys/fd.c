@@ -202,6 +202,15 @@ int fd_reopen(int fd, int flags)
 	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+void fd_occupy_standard(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		/* the lowest free number is taken, which is this one */
+		if (fcntl(fd, F_GETFD) == -1 && errno == EBADF)
+			(void)!open("/", O_PATH | O_CLOEXEC);
+	}
+}
+
 uint64_t fd_raise_limit(void)
 {
 	struct rlimit r;

@@ -52,6 +52,11 @@ void fd_close(int *fd);
  * it cannot be had (no permission); @flags is the access mode. */
 int fd_reopen(int fd, int flags);
 
+/* Have nothing of ours become stdin, stdout or stderr when we were started without them: they are
+ * occupied by something that can neither be read nor written (EBADF, as if closed) and that is gone
+ * in programs we start. */
+void fd_occupy_standard(void);
+
 /* Raise the limit of open descriptors to the hard limit; returns the former soft limit so that
  * programs can be started with what they expect, 0 if nothing changed. */
 uint64_t fd_raise_limit(void);

@@ -353,3 +353,23 @@ def test_C4_dump_name_in_braces(local, tmp_path):
     """${NAME} works as documented."""
     local.run("-r", "d-${XX}", "-u", "TEXT:x", "-", env={"XX": "val"}, cwd=tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["d-val"]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_accept_timeout_of_one_session(local, side):
+    """Nobody comes: a listener that waits for its first datagram ends with status 0."""
+    addresses = [f"UDP-LISTEN:{lab.port()},accept-timeout=0.2", "-"]
+    r = local.run("-d", *(addresses if side == "left" else addresses[::-1]), input=None)
+    assert r.status == 0 and " W accept: Connection timed out" in r.log and " E " not in r.log, r
+
+
+def test_accept_timeout_does_not_hit_a_session(local):
+    """The time is that of waiting, not of the session."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"UDP-LISTEN:{port},accept-timeout=0.6", "-")
+    p.wait_log("listening on UDP")
+    s = local.udp()
+    s.sendto(b"x", ("127.0.0.1", port))
+    p.expect_output(b"x")
+    assert not lab.wait_until(p.ended, 0.9, None)
+    assert "timed out" not in p.log

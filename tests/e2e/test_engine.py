@@ -345,7 +345,19 @@ def test_mixed_log(local):
 
 def test_D_prints_descriptors(local):
     r = local.run("-D", "-u", "TEXT:x", "-")
-    assert r.out == b"x" and len(r.log.splitlines()) >= 2, r
+    lines = r.log.splitlines()
+    assert r.out == b"x" and lines[0].startswith("  FD  type\tdevice\t") and lines[0].endswith("\tsigio"), r
+    assert [line.split(":")[0].strip() for line in lines[1:]][-1] == "1", r
+
+
+def test_D_describes_each_kind(local):
+    """One header, one line per descriptor, a tail by kind, no log prefix."""
+    r = local.run("-D", "-t", "0.1", "-!!OPEN:/dev/null", f"UDP4-DATAGRAM:127.0.0.1:{lab.port()},keepalive,ttl=9")
+    assert r.log.count("  FD  type\t") == 1, r
+    assert re.search(r"^   0: pipe\t\d+,\d+\t.*\tF_GETPIPE_SZ=\d+\tpoll: ", r.log, re.M), r
+    assert re.search(r"^ +\d+: chrdev\t.*\tpoll: IN,OUT$", r.log, re.M), r
+    assert re.search(r"^ +\d+: socket\t.*0DEBUG=0\t.*KEEPALIVE=1\t.*\tAF=2 0.0.0.0:\d+$", r.log, re.M), r
+    assert "IP_TTL=9\t" in r.log and "W getpeername(" in r.log, r
 
 
 # ---------------------------------------------------------------- environment
@@ -368,3 +380,32 @@ def test_chaos_streams(local, chaos):
     data = os.urandom(100000)
     r = local.run("-t", "5", "-", "EXEC:cat", input=data, timeout=30)
     assert r.out == data
+
+
+# ---------------------------------------------------------------- descriptors that are missing or dead
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors_stay_closed(local, closed):
+    """Nothing of the program's own takes the place of a standard descriptor."""
+    p = local.command(["sh", "-c", f'exec "$0" "$@" {closed}', lab.SOCAST, "UDP-RECV:" + str(lab.port()), "EXEC:sleep 9"])
+    lab.wait_until(lambda: open(f"/proc/{p.pid}/task/{p.pid}/children", "rb").read(), 5, "no program started")
+    for fd in (0, 1, 2):
+        target = os.readlink(f"/proc/{p.pid}/fd/{fd}")
+        assert target == "/" or target.startswith("pipe:"), (fd, target)
+
+
+def test_output_to_a_closed_stdout(local):
+    """The error names the write; nothing hangs."""
+    p = local.command(["sh", "-c", 'exec "$0" "$@" >&-', lab.SOCAST, "SYSTEM:yes", "-"])
+    r = p.wait(5)
+    assert r.status == 1 and re.search(r" E (write|read)\(1, .*: Bad file descriptor", r.log), r
+
+
+def test_broken_pipe_is_told_by_the_write(local, fast):
+    r, w = os.pipe()
+    os.close(r)
+    p = local.start("-u", "EXEC:echo x", "-", stdout=w)
+    os.close(w)
+    r = p.wait(5)
+    assert r.status == 1 and re.search(r" E write\(1, .*: Broken pipe", r.log), r
+    assert "read(" not in r.log, r

@@ -1,0 +1,279 @@
+"""The option matrix: every option, and how its effect is seen from outside.
+
+A row is (option, value, …) of a shape: socket options are read from a duplicate of the
+program's socket, terminal flags from the terminal, the others by what they do. REASON
+holds the options that this matrix cannot show, and why. The last test demands that
+every option of the program has a row or a reason."""
+import ctypes
+import fcntl
+import os
+import pty
+import re
+import socket
+import stat
+import struct
+import subprocess
+import termios
+
+import pytest
+
+import lab
+
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+
+
+def take_fd(pid, fd):
+    """A duplicate of another process's descriptor."""
+    pidfd = lab.libc.syscall(PIDFD_OPEN, pid, 0)
+    got = lab.libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
+    code = ctypes.get_errno()
+    os.close(pidfd)
+    if got == -1:
+        raise OSError(code, os.strerror(code))
+    return got
+
+
+def take_socket(p):
+    """The (first) socket of a program that transfers."""
+    fds = re.search(r"FDs \[(\d+),", p.wait_log("starting data transfer loop with FDs").string[p.log.index("starting data"):])
+    return socket.socket(fileno=take_fd(p.pid, int(fds[1])))
+
+
+# ---------------------------------------------------------------- sockets
+
+S, I4, I6 = socket.SOL_SOCKET, socket.SOL_IP, socket.IPPROTO_IPV6
+U4, U6, RAW4 = "UDP4-DATAGRAM:127.0.0.1:9", "UDP6-DATAGRAM:[::1]:9", "IP4-DATAGRAM:127.0.0.1:200"
+LITE = "UDPLITE4-SENDTO:127.0.0.1:9"
+TIME = struct.pack("@ll", 2, 500000)
+
+# address, option, value, level, name, what getsockopt gives (number, bytes, or function of the number)
+SOCKETS = [
+    (U4, "so-broadcast", "1", S, 6, 1), (U4, "so-dontroute", "1", S, 5, 1), (U4, "so-keepalive", "1", S, 9, 1),
+    (U4, "so-no-check", "1", S, 11, 1), (U4, "so-oobinline", "1", S, 10, 1), (U4, "so-priority", "3", S, 12, 3),
+    (U4, "so-rcvlowat", "7", S, 18, 7), (U4, "so-reuseport", "1", S, 15, 1), (U4, "so-reuseaddr", "1", S, 2, 1),
+    (U4, "so-timestamp", "1", S, 29, 1), (U4, "so-rcvbuf", "8192", S, 8, 16384), (U4, "so-sndbuf", "8192", S, 7, 16384),
+    (U4, "so-rcvbuf-late", "8192", S, 8, 16384), (U4, "so-sndbuf-late", "8192", S, 7, 16384),
+    (U4, "so-linger", "4", S, 13, struct.pack("ii", 1, 4)), (U4, "so-debug", "1", S, 1, 1),
+    (U4, "so-rcvtimeo", "2.5", S, 20, TIME), (U4, "so-sndtimeo", "2.5", S, 21, TIME),
+    (U4, "so-bindtodevice", "lo", S, 25, b"lo\0"), (U4, "so-bsdcompat", "1", S, 14, 0),
+    (U4, "setsockopt", "1:6:i1", S, 6, 1), (U4, "setsockopt-bin", "1:6:i1", S, 6, 1),
+    (U4, "setsockopt-connected", "1:6:i1", S, 6, 1), (U4, "setsockopt-int", "1:6:1", S, 6, 1),
+    (U4, "setsockopt-socket", "1:6:i1", S, 6, 1), (U4, "setsockopt-listen", "1:6:i1", S, 6, 1),
+    (U4, "setsockopt-string", "1:25:lo", S, 25, b"lo\0"),
+    (U4, "ip-freebind", "1", I4, 15, 1), (RAW4, "ip-hdrincl", "1", I4, 3, 1), (U4, "ip-mtu-discover", "2", I4, 10, 2),
+    (U4, "ip-multicast-all", "0", I4, 49, 0), (U4, "ip-multicast-loop", "0", I4, 34, 0), (U4, "ip-multicast-ttl", "9", I4, 33, 9),
+    (U4, "ip-multicast-if", "127.0.0.1", I4, 32, socket.inet_aton("127.0.0.1")), (U4, "ip-options", "x01010101", I4, 4, b"\1\1\1\1"),
+    (U4, "ip-pktinfo", "1", I4, 8, 1), (U4, "ip-recverr", "1", I4, 11, 1), (U4, "ip-recvopts", "1", I4, 6, 1),
+    (U4, "ip-recvtos", "1", I4, 13, 1), (U4, "ip-recvttl", "1", I4, 12, 1), (U4, "ip-retopts", "1", I4, 7, 1),
+    (U4, "ip-tos", "16", I4, 1, 16), (U4, "ip-ttl", "9", I4, 2, 9), (U4, "ip-transparent", "1", I4, 19, 1),
+    (U6, "ipv6-mtu-discover", "2", I6, 23, 2), (U6, "ipv6-multicast-all", "0", I6, 29, 0), (U6, "ipv6-multicast-hops", "9", I6, 18, 9),
+    (U6, "ipv6-multicast-if", "lo", I6, 17, 1), (U6, "ipv6-multicast-loop", "0", I6, 19, 0), (U6, "ipv6-recvdstopts", "1", I6, 58, 1),
+    (U6, "ipv6-recverr", "1", I6, 25, 1), (U6, "ipv6-recvhoplimit", "1", I6, 51, 1), (U6, "ipv6-recvhopopts", "1", I6, 53, 1),
+    (U6, "ipv6-recvpathmtu", "1", I6, 60, 1), (U6, "ipv6-recvpktinfo", "1", I6, 49, 1), (U6, "ipv6-recvrthdr", "1", I6, 56, 1),
+    (U6, "ipv6-recvtclass", "1", I6, 66, 1), (U6, "ipv6-tclass", "16", I6, 67, 16), (U6, "ipv6-unicast-hops", "9", I6, 16, 9),
+    (U6, "ipv6-v6only", "1", I6, 26, 1), (LITE, "udplite-recv-cscov", "8", 136, 11, 8), (LITE, "udplite-send-cscov", "8", 136, 10, 8),
+]
+
+
+@pytest.mark.parametrize("addr,opt,value,level,name,want", SOCKETS, ids=lambda v: v if isinstance(v, str) else "")
+def test_socket(local, addr, opt, value, level, name, want):
+    p = local.start("-d", "-d", f"{addr},{opt}={value}", "PIPE")
+    with take_socket(p) as s:
+        got = s.getsockopt(level, name, 40)[:len(want)] if isinstance(want, bytes) else s.getsockopt(level, name)
+        assert got == want, p
+
+
+# Options that Linux refuses or that cannot be set: the sentence is the effect.
+REFUSED = [
+    (U4, "so-acceptconn", "1", "Protocol not available"), (U4, "so-error", "1", "Protocol not available"),
+    (U4, "so-sndlowat", "1", "Protocol not available"), (U4, "so-attach-filter", "1", "Invalid argument"),
+    (U4, "so-detach-filter", "1", "No such file or directory"), (U4, "so-passcred", "1", "not supported|Invalid"),
+    (U4, "so-security-authentication", "1", "Protocol not available"), (U4, "so-security-encryption-network", "1", "Protocol not available"),
+    (U4, "so-security-encryption-transport", "1", "Protocol not available"), (U4, "ip-mtu", "1", "Protocol not available"),
+    (U4, "ip-pktoptions", "1", "Protocol not available"), (U4, "ip-router-alert", "1", "Invalid argument"),
+    (U6, "ipv6-authhdr", "1", "Protocol not available"), (U6, "ipv6-dstopts", "1", "Invalid argument"),
+    (U6, "ipv6-hopopts", "1", "Invalid argument"), (U6, "ipv6-rthdr", "1", "Invalid argument"),
+    (U6, "ipv6-pktinfo", "1", "Invalid argument"),
+    (U4, "so-protocol", "99", "Protocol not supported"), (U4, "ip-add-membership", "1.2.3.4:lo", "Invalid argument"),
+]
+
+
+@pytest.mark.parametrize("addr,opt,value,why", REFUSED, ids=lambda v: v if isinstance(v, str) else "")
+def test_refused(local, addr, opt, value, why):
+    r = local.run(f"{addr},{opt}={value}", "PIPE")
+    assert r.status == 1 and re.search(rf" E .*({why})", r.log), r
+
+
+# ---------------------------------------------------------------- terminals
+
+WORD = {w: i for i, words in enumerate((
+    "brkint icrnl ignbrk igncr ignpar imaxbel inlcr inpck istrip iuclc ixany ixoff ixon parmrk",
+    "ocrnl ofdel ofill olcuc onlcr onlret onocr opost bsdly ffdly nldly vtdly",
+    "clocal cread crtscts cstopb hupcl parenb parodd",
+    "echo echoctl echoe echok echoke echonl echoprt flusho icanon iexten isig noflsh pendin tostop xcase"))
+    for w in words.split()}
+BIT = {"iuclc": 0o1000, "imaxbel": 0o20000, "olcuc": 2, "echoctl": 0o1000, "echoprt": 0o2000, "echoke": 0o4000,
+       "flusho": 0o10000, "pendin": 0o40000, "xcase": 4, "bsdly": 0o20000, "ffdly": 0o100000, "nldly": 0o400,
+       "vtdly": 0o40000, "crtscts": 0o20000000000}
+FIELDS = [("cs5", 2, 0o60, 0), ("cs6", 2, 0o60, 0o20), ("cs7", 2, 0o60, 0o40), ("cs8", 2, 0o60, 0o60),
+          *[(f"nl{i}", 1, 0o400, i << 8) for i in (0, 1)], *[(f"cr{i}", 1, 0o3000, i << 9) for i in range(4)],
+          *[(f"tab{i}", 1, 0o14000, i << 11) for i in range(4)], *[(f"bs{i}", 1, 0o20000, i << 13) for i in (0, 1)],
+          *[(f"vt{i}", 1, 0o40000, i << 14) for i in (0, 1)], *[(f"ff{i}", 1, 0o100000, i << 15) for i in (0, 1)],
+          ("xtabs", 1, 0o14000, 0o14000), ("csize=2", 2, 0o60, 0o40), ("crdly=2", 1, 0o3000, 0o2000), ("tabdly=2", 1, 0o14000, 0o10000),
+          ("raw", 3, 0o3, 0), ("termios-rawer", 3, 0o13, 0), ("termios-cfmakeraw", 3, 0o13, 0), ("sane", 3, 0o13, 0o13),
+          ("termios-setflags=1:5", 1, 0xffff, 5)]
+SPEEDS = "0 50 75 110 134 150 200 300 600 1200 1800 2400 4800 9600 19200 38400 57600 115200 230400 460800 500000 " \
+    "576000 921600 1000000 1152000 1500000 2000000 2500000 3000000 3500000 4000000".split()
+CHARS = {"vintr": 0, "vquit": 1, "verase": 2, "vkill": 3, "veof": 4, "vtime": 5, "vmin": 6, "vswtc": 7, "vstart": 8, "vstop": 9,
+         "vsusp": 10, "veol": 11, "vreprint": 12, "vdiscard": 13, "vwerase": 14, "vlnext": 15, "veol2": 16}
+
+
+def on_terminal(local, opts, look):
+    """Start with a terminal as stdin and stdout; what @look sees of it while data flow."""
+    master, slave = pty.openpty()
+    try:
+        p = local.start("-d", "-d", "STDIO," + opts, "PIPE", stdin=slave, stdout=slave)
+        p.wait_log("starting data transfer loop")
+        return look(slave)
+    finally:
+        lab.stop_all()
+        os.close(master)
+        os.close(slave)
+
+
+def refused_by_terminal(local, opts):
+    """A pseudo terminal has 8 bits, no parity, and always reads (pty_set_termios); the C library tells."""
+    master, slave = pty.openpty()
+    r = local.run("STDIO," + opts, "PIPE", input=None, stdin=slave, stdout=slave)
+    os.close(master)
+    os.close(slave)
+    assert r.status == 1 and re.search(r" E tcsetattr\(0, .*: Invalid argument", r.log), r
+
+
+@pytest.mark.parametrize("flag", WORD)
+def test_terminal_flag(local, flag):
+    bit = BIT.get(flag) or getattr(termios, flag.upper())
+    for on in (1, 0):
+        if (flag, on) in (("parenb", 1), ("cread", 0)):
+            refused_by_terminal(local, f"{flag}={on}")
+            continue
+        words = on_terminal(local, f"{flag}={on}", termios.tcgetattr)
+        assert bool(words[WORD[flag]] & bit) == bool(on), words
+
+
+@pytest.mark.parametrize("opt,word,mask,want", FIELDS, ids=lambda v: v if isinstance(v, str) else "")
+def test_terminal_field(local, opt, word, mask, want):
+    if opt in ("cs5", "cs6", "cs7", "csize=2"):
+        try:
+            got = on_terminal(local, opt, termios.tcgetattr)[word] & mask
+        except AssertionError:
+            refused_by_terminal(local, opt)
+            return
+        want = 0o60     # cs5 is no bit at all: the C library does not notice
+    else:
+        got = on_terminal(local, opt, termios.tcgetattr)[word] & mask
+    assert got == want
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_terminal_speed(local, speed):
+    words = on_terminal(local, "b" + speed, termios.tcgetattr)
+    assert words[5] == getattr(termios, "B" + speed)
+
+
+def test_terminal_speed_by_code(local):
+    assert on_terminal(local, "ospeed=13", termios.tcgetattr)[5] == termios.B9600
+    assert on_terminal(local, "ispeed=13,ospeed=13", termios.tcgetattr)[4] == termios.B9600
+
+
+@pytest.mark.parametrize("char", CHARS)
+def test_terminal_character(local, char):
+    c = on_terminal(local, f"icanon=0,{char}=7", termios.tcgetattr)[6][CHARS[char]]
+    assert (c if isinstance(c, int) else c[0]) == 7
+
+
+def test_terminal_window(local):
+    size = on_terminal(local, "tiocswinsz=111:33", lambda fd: fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))
+    assert struct.unpack("4H", size)[:2] == (33, 111)
+
+
+# ---------------------------------------------------------------- files
+
+def flags(p):
+    fd = re.search(r"FDs \[(\d+),", p.log)[1]
+    with open(f"/proc/{p.pid}/fdinfo/{fd}", encoding="ascii") as f:
+        return int(re.search(r"flags:\s+(\d+)", f.read())[1], 8)
+
+
+@pytest.mark.parametrize("opt,bit", [
+    ("append", os.O_APPEND), ("async", os.O_ASYNC), ("o-noatime", os.O_NOATIME), ("o-nonblock", os.O_NONBLOCK),
+    ("o-dsync", os.O_DSYNC), ("o-sync", os.O_SYNC), ("o-rsync", os.O_SYNC), ("o-nofollow", os.O_NOFOLLOW),
+    ("o-largefile", 0), ("o-noctty", 0), ("o-rdwr", os.O_RDWR), ("cloexec", os.O_CLOEXEC)])
+def test_open_flag(local, tmp_path, opt, bit):
+    (tmp_path / "f").write_bytes(b"")
+    p = local.start("-d", "-d", f"OPEN:{tmp_path}/f,ignoreeof,{opt}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    assert flags(p) & bit == bit, p
+
+
+@pytest.mark.parametrize("opt,before,after", [
+    ("lseek64-set=3", b"abcdef", b"abcXYf"), ("lseek64-cur=3", b"abcdef", b"abcXYf"), ("lseek64-end=-1", b"abcdef", b"abcdeXY"),
+    ("lseek32-set=3", b"abcdef", b"abcXYf"), ("lseek32-cur=3", b"abcdef", b"abcXYf"), ("lseek32-end=-1", b"abcdef", b"abcdeXY"),
+    ("ftruncate64=3", b"abcdef", b"XYc"), ("ftruncate32=3", b"abcdef", b"XYc"), ("o-trunc", b"abcdef", b"XY"),
+    ("o-creat", None, b"XY"), ("o-creat,o-excl", None, b"XY")])
+def test_file_content(local, tmp_path, opt, before, after):
+    path = tmp_path / "f"
+    if before is not None:
+        path.write_bytes(before)
+    r = local.run("-u", "TEXT:XY", f"OPEN:{path},{opt}")
+    assert r.status == 0 and path.read_bytes() == after, r
+
+
+@pytest.mark.parametrize("opt,want", [
+    ("o-creat,perm=0604", {"mode": 0o604}), ("perm-early=0604", {"mode": 0o604}), ("perm-late=0604", {"mode": 0o604}),
+    ("user=0", {"uid": 0}), ("user-early=0", {"uid": 0}), ("user-late=0", {"uid": 0}),
+    ("group=0", {"gid": 0}), ("group-early=0", {"gid": 0}), ("group-late=0", {"gid": 0})])
+def test_owner_and_mode(local, tmp_path, opt, want):
+    path = tmp_path / "f"
+    if "creat" not in opt:
+        path.write_bytes(b"")
+    r = local.run("-u", "TEXT:x", f"OPEN:{path},{opt}")
+    st = path.stat()
+    have = {"mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid}
+    assert r.status == 0 and {k: have[k] for k in want} == want, r
+
+
+# ---------------------------------------------------------------- completeness
+
+# Options whose effect other files of this folder show, or that cannot be shown here.
+ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children children-shutup max-sessions
+    session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
+    ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table retry forever interval
+    protocol-family""",
+             "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
+    shut-none shut-null""",
+             "by test_exec.py": """so-type pty pipes openpty ptmx nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid setpgid
+    tiocsctty chroot chroot-early setgid setgid-early setuid setuid-early substuser substuser-delayed substuser-early chdir umask
+    netns""",
+             "by test_file.py": """unlink unlink-close unlink-early unlink-late f-setlk-rd f-setlk-wr f-setlkw-rd f-setlkw-wr flock-ex
+    flock-ex-nb flock-sh flock-sh-nb f-setpipe-sz ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct o-directory
+    o-rdonly o-wronly"""}
+REASON = {"needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
+    fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
+          "needs a name server that watches": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
+    res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
+          "no address type of this build uses it": """backlog connect-timeout unix-bind-tempname unix-tightsocklen symbolic-link
+    pty-wait-slave pty-interval sitout-eio""",
+          "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit"}
+
+
+def test_every_option_has_a_row_or_a_reason():
+    text = subprocess.run([lab.SOCAST, "-hhh"], capture_output=True, text=True, check=True, timeout=20).stdout
+    names = set(re.findall(r"^      (\S+)\s+groups=\S+\s+phase=", text, re.M))
+    with open(__file__, encoding="utf-8") as f:
+        source = f.read()
+    rows = {row[1] for row in SOCKETS + REFUSED} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
+    rows |= {"b" + s for s in SPEEDS} | {"ispeed", "ospeed", "tiocswinsz"}
+    rows |= {n for quoted in re.findall(r'\("([a-z0-9-]+[a-z0-9=,-]*)", ', source) for n in re.findall(r"[a-z][a-z0-9-]+", quoted)}
+    rows |= {n for table in (ELSEWHERE, REASON) for words in table.values() for n in words.split()}
+    assert len(names) > 300 and not names - rows, sorted(names - rows)
