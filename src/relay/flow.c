@@ -86,7 +86,7 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		}
 	}
 	if (r == MOVE_SOME && f->drained)
-		r = MOVE_WANT_READ;
+		r = f->dense ? MOVE_NAP : MOVE_WANT_READ;
 	switch (r) {
 	case MOVE_SOME:
 		wait_for(f, flow_pending(f) ? EPOLLOUT : EPOLLIN);
@@ -97,6 +97,9 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		break;
 	case MOVE_WANT_WRITE:
 		wait_for(f, EPOLLOUT);
+		break;
+	case MOVE_NAP:
+		wait_for(f, 0);
 		break;
 	case MOVE_END:
 	case MOVE_QUIET:

@@ -223,6 +223,9 @@ static void run_direction(struct session *s, int i)
 	case MOVE_FAIL:
 		direction_failed(s, i);
 		break;
+	case MOVE_NAP:
+		loop_timer(s->relay->loop, &s->poll, loop_now(s->relay->loop) + FLOW_NAP_NS);
+		break;
 	default:
 		break;
 	}
@@ -341,6 +344,7 @@ static void begin(struct session *s)
 	if (set->right_to_left)
 		flow_init(&s->flow[1], relay, s->right, s->left, false);
 	for (int i = 0; i < 2; i++) {
+		s->flow[i].one_way = !s->flow[1 - i].active;
 		if (s->flow[i].active && s->flow[i].err.text[0]) {
 			log_err(LV_ERROR, &s->flow[i].err);
 			s->failed = true;

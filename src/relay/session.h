@@ -44,7 +44,7 @@ struct session {
 	struct endpoint *left, *right;
 	struct flow flow[2]; /* 0: left to right */
 	struct timer timer; /* -t, -T, or a program's time to end */
-	struct timer poll; /* ignoreeof: look again */
+	struct timer poll; /* look again: ignoreeof, dense datagrams */
 	int64_t last_active_ns;
 	bool eof_seen; /* one direction has ended: -t counts */
 	bool eof_said[2];
