@@ -243,22 +243,74 @@ def test_owner_and_mode(local, tmp_path, opt, want):
     assert r.status == 0 and {k: have[k] for k in want} == want, r
 
 
+@pytest.mark.parametrize("opt,kind,shared", [
+    ("f-setlk-rd", "posix", 1), ("f-setlk-wr", "posix", 0), ("f-setlkw-rd", "posix", 1), ("f-setlkw-wr", "posix", 0),
+    ("flock-ex", "flock", 0), ("flock-ex-nb", "flock", 0), ("flock-sh", "flock", 1), ("flock-sh-nb", "flock", 1)])
+def test_lock(local, tmp_path, opt, kind, shared):
+    """Another process cannot lock the file, or can share the lock."""
+    (tmp_path / "f").write_bytes(b"x")
+    p = local.start("-d", "-d", f"OPEN:{tmp_path}/f,ignoreeof,{opt}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    lock = fcntl.lockf if kind == "posix" else fcntl.flock
+    with open(tmp_path / "f", "rb+") as f:
+        with pytest.raises(BlockingIOError):
+            lock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if shared:
+            lock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def test_pipe_size(local):
+    p = local.start("-d", "-d", "PIPE,f-setpipe-sz=8192", "EXEC:sleep 9")
+    p.wait_log("starting data transfer loop")
+    fd = take_fd(p.pid, int(re.search(r"FDs \[(\d+),", p.log)[1]))
+    assert fcntl.fcntl(fd, 1032) == 8192
+    os.close(fd)
+
+
+# ---------------------------------------------------------------- processes
+
+def status_of(pid, field):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return re.search(rf"^{field}:\s+(.*)$", f.read(), re.M)[1].split()
+
+
+NOBODY = "65534"
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs several users")
+@pytest.mark.parametrize("opt,field", [
+    ("setuid=65534", "Uid"), ("setuid-early=65534", "Uid"), ("setgid=65534", "Gid"), ("setgid-early=65534", "Gid"),
+    ("substuser=nobody", "Uid"), ("substuser-early=nobody", "Uid"), ("substuser-delayed=nobody", "Uid")])
+def test_identity(local, opt, field):
+    p = local.start("-d", "-d", f"UDP4-RECV:{lab.port()},{opt}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    assert status_of(p.pid, field)[:3] == [NOBODY] * 3, p
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
+@pytest.mark.parametrize("opt", [("chroot"), ("chroot-early")])
+def test_root(local, tmp_path, opt):
+    p = local.start("-d", "-d", f"UDP4-RECV:{lab.port()},{opt}={tmp_path}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    assert os.readlink(f"/proc/{p.pid}/root") == str(tmp_path)
+
+
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
-ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children children-shutup max-sessions
+ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children max-sessions
     session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
-    ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table retry forever interval
+    ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
              "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
     shut-none shut-null""",
-             "by test_exec.py": """so-type pty pipes openpty ptmx nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid setpgid
-    tiocsctty chroot chroot-early setgid setgid-early setuid setuid-early substuser substuser-delayed substuser-early chdir umask
-    netns""",
-             "by test_file.py": """unlink unlink-close unlink-early unlink-late f-setlk-rd f-setlk-wr f-setlkw-rd f-setlkw-wr flock-ex
-    flock-ex-nb flock-sh flock-sh-nb f-setpipe-sz ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct o-directory
-    o-rdonly o-wronly"""}
-REASON = {"needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
+             "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
+    tiocsctty chdir umask""",
+             "by test_file.py": """unlink unlink-close unlink-early  o-directory
+    o-rdonly"""}
+REASON = {"not shown yet": """openpty ptmx setpgid netns unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
+    o-wronly retry forever interval children-shutup""",
+          "needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
           "needs a name server that watches": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
     res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
@@ -274,6 +326,7 @@ def test_every_option_has_a_row_or_a_reason():
         source = f.read()
     rows = {row[1] for row in SOCKETS + REFUSED} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
     rows |= {"b" + s for s in SPEEDS} | {"ispeed", "ospeed", "tiocswinsz"}
+    rows |= {"f-setpipe-sz", "chroot", "chroot-early"}
     rows |= {n for quoted in re.findall(r'\("([a-z0-9-]+[a-z0-9=,-]*)", ', source) for n in re.findall(r"[a-z][a-z0-9-]+", quoted)}
     rows |= {n for table in (ELSEWHERE, REASON) for words in table.values() for n in words.split()}
     assert len(names) > 300 and not names - rows, sorted(names - rows)
