@@ -218,6 +218,7 @@ struct conf {
 		enum shut_how shut;
 		bool end_close;
 		bool cool_write;
+		bool pipesz_given; /* f-setpipe-sz: the user decides about the pipe's capacity */
 		const char *lockfile, *waitlock;
 	} flow;
 	struct {

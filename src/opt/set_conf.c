@@ -183,6 +183,14 @@ int conf_rcvbuf(struct target *t, const struct opt *o, struct err *err)
 	return 0;
 }
 
+int conf_pipesz(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)o;
+	(void)err;
+	t->conf->flow.pipesz_given = true;
+	return 0;
+}
+
 int conf_joins(struct target *t, const struct opt *o, struct err *err)
 {
 	(void)o;

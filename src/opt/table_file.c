@@ -103,7 +103,7 @@ static const struct opt_row rows[] = {
 	  .help = "flock(2) shared, wait for it" },
 	{ "flock-sh-nb", V_BOOL, G_FD, PH_FD, NULL, set_flock, .arg.n.a = LOCK_SH | LOCK_NB,
 	  .help = "flock(2) shared, fail if it is locked" },
-	{ "f-setpipe-sz pipesz", V_INT, G_FIFO, PH_FD, NULL, set_pipe_size,
+	{ "f-setpipe-sz pipesz", V_INT, G_FIFO, PH_FD, conf_pipesz, set_pipe_size,
 	  .help = "bytes the pipe can hold" },
 	{ "ioctl-void ioctl", V_INT, G_FD, PH_FD, NULL, set_ioctl,
 	  .help = "ioctl(2) request without argument" },

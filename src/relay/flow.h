@@ -58,6 +58,7 @@ struct flow {
 	/* splice path */
 	int pipe[2];
 	size_t in_pipe;
+	bool wide; /* the pipe has been given more room */
 	bool no_splice; /* the kernel refused it here */
 	/* datagram path */
 	struct batch *batch;

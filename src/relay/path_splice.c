@@ -14,6 +14,9 @@
 
 #define SPLICE_LEN ((size_t)1 << 20) /* bytes asked for at once; the pipe's capacity limits it */
 
+#define PIPE_PROVEN (1 << 20) /* bytes after which a pipe counts as busy */
+#define PIPE_WIDE (256 << 10) /* bytes it is then given room for */
+
 static bool fits(const struct flow *f)
 {
 	/* between two files the page cache is copied anyway, with less overhead by read and write */
@@ -81,12 +84,30 @@ static enum move_result took(struct flow *f, ssize_t n)
 	return MOVE_SOME;
 }
 
+/* A pipe that proves to carry much gets room for more, so that both ends are woken less often;
+ * unless the user has decided, or a limit of theirs forbids it. */
+static void widen(struct flow *f)
+{
+	const struct endpoint *end[2] = { f->src, f->dst };
+	int fd[2] = { f->src->rfd, f->dst->wfd };
+
+	f->wide = true;
+	for (int i = 0; i < 2; i++) {
+		int size = fcntl(fd[i], F_GETPIPE_SZ);
+
+		if (size > 0 && size < PIPE_WIDE && !end[i]->conf->flow.pipesz_given)
+			(void)fcntl(fd[i], F_SETPIPE_SZ, PIPE_WIDE);
+	}
+}
+
 /* One end is a pipe: no detour. */
 static enum move_result move_direct(struct flow *f)
 {
 	ssize_t n = do_splice(f->src->rfd, f->dst->wfd, allowed(f));
 
 	if (n > 0) {
+		if (!f->wide && f->bytes > PIPE_PROVEN)
+			widen(f);
 		flow_count(f, 1, (uint64_t)n);
 		took(f, n);
 		return f->end_seen ? MOVE_END : MOVE_SOME;

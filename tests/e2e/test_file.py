@@ -1,5 +1,6 @@
 """Descriptors, files, pipes, text: STDIO STDIN STDOUT STDERR FD OPEN CREATE GOPEN
 PIPE SOCKETPAIR TEXT STALL."""
+import fcntl
 import os
 import re
 import socket
@@ -40,6 +41,19 @@ def test_big_transfer(local, fast):
     """A megabyte passes unchanged."""
     r = local.run("-u", "-", "-", input=BIG)
     assert r.out == BIG and r.status == 0
+
+
+@pytest.mark.parametrize("address,size", [("-", 256 << 10), ("STDIN,f-setpipe-sz=65536", 64 << 10)])
+def test_busy_pipes_are_widened(local, tmp_path, address, size):
+    """A pipe that carries much gets room for more, unless the user has said how much."""
+    rd, wr = os.pipe()
+    p = local.start("-u", address, f"CREATE:{tmp_path}/f", stdin=rd)
+    os.close(rd)
+    for _ in range(64):
+        os.write(wr, bytes(64 << 10))
+    assert fcntl.fcntl(wr, 1032) == size                # F_GETPIPE_SZ
+    os.close(wr)
+    assert p.wait().status == 0 and os.path.getsize(tmp_path / "f") == 4 << 20
 
 
 @pytest.mark.parametrize("args,text", [

@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import threading
+import time
 
 import pytest
 
@@ -282,6 +283,24 @@ def test_connect_sends_an_empty_datagram_at_the_end(local):
     assert [s.recv(9), s.recv(9)] == [b"y", b"z"]
     local.run("-t", "0.01", "-", f"UDP4-SENDTO:{target},shut-null", input=b"0")
     assert [s.recv(9), s.recv(9)] == [b"0", b""]
+    s.close()
+
+
+def test_dense_datagrams_are_recorded_whole_and_in_order(local, tmp_path):
+    """A recording that is woken once a millisecond loses nothing; a single datagram does not wait."""
+    port, out = lab.port(), tmp_path / "out"
+    p = up(local, "-u", f"UDP4-RECV:{port}", f"CREATE:{out}")
+    s = peer(local)
+    for block in range(100):
+        for k in range(100):
+            s.sendto(b"%06d\n" % (100 * block + k), ("127.0.0.1", port))
+        lab.pump(0.001)
+    s.sendto(b"end\n", ("127.0.0.1", port))
+    want = b"".join(b"%06d\n" % k for k in range(10000)) + b"end\n"
+    end = time.monotonic() + 5
+    while out.stat().st_size < len(want) and time.monotonic() < end:
+        lab.pump(0.01)
+    assert out.read_bytes() == want
     s.close()
 
 
