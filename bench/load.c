@@ -141,7 +141,8 @@ static int sink(char **arg)
 		for (int i = 0; i < n; i++)
 			bytes += msg[i].msg_len;
 	}
-	printf("{\"received\": %lu, \"bytes\": %lu, \"seconds\": %.6f}\n", got, bytes, last - first);
+	printf("{\"received\": %lu, \"bytes\": %lu, \"seconds\": %.6f}\n", got, bytes,
+	       last - first);
 	return 0;
 }
 
@@ -181,8 +182,10 @@ static int echo(char **arg)
 				if (len > 0) {
 					answered = 1;
 					answers++;
-					int q = snprintf(question, sizeof(question), "client %d", i);
-					if (len == q && memcmp(buf, "client ", 7) == 0 && memcmp(buf, question, (size_t)q) != 0)
+					int q = snprintf(question, sizeof(question), "client %d",
+							 i);
+					if (len == q && memcmp(buf, "client ", 7) == 0 &&
+					    memcmp(buf, question, (size_t)q) != 0)
 						wrong++;
 					if (nrtt < cap)
 						rtt[nrtt++] = t - asked[i];
@@ -223,8 +226,10 @@ static int echo(char **arg)
 	}
 	double end = now() - start;
 	qsort(rtt, nrtt, sizeof(*rtt), by_value);
-	printf("{\"answers\": %lu, \"lost\": %lu, \"wrong\": %lu, \"seconds\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f}\n", answers, lost, wrong,
-	       end > seconds ? seconds : end, nrtt ? rtt[nrtt / 2] * 1e6 : 0, nrtt ? rtt[nrtt * 99 / 100] * 1e6 : 0);
+	printf("{\"answers\": %lu, \"lost\": %lu, \"wrong\": %lu, \"seconds\": %.6f, \"p50_us\": "
+	       "%.1f, \"p99_us\": %.1f}\n",
+	       answers, lost, wrong, end > seconds ? seconds : end, nrtt ? rtt[nrtt / 2] * 1e6 : 0,
+	       nrtt ? rtt[nrtt * 99 / 100] * 1e6 : 0);
 	free(rtt);
 	return 0;
 }
@@ -243,7 +248,8 @@ static int start(int times, char **argv)
 		struct rusage ru;
 		pid_t pid;
 		double t = now();
-		if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) != 0 || wait4(pid, NULL, 0, &ru) == -1)
+		if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) != 0 ||
+		    wait4(pid, NULL, 0, &ru) == -1)
 			err(1, "%s", argv[0]);
 		ms[i] = (now() - t) * 1e3;
 		if (ru.ru_maxrss > rss)
@@ -265,6 +271,7 @@ int main(int argc, char **argv)
 		return echo(argv + 2);
 	if (argc >= 4 && strcmp(argv[1], "start") == 0 && atoi(argv[2]) > 0)
 		return start(atoi(argv[2]), argv + 3);
-	fprintf(stderr, "usage: load blast HOST PORT SIZE RATE SECONDS [gso] | sink PORT IDLE_MS | echo HOST PORT CLIENTS SECONDS WAIT_MS | start TIMES PROGRAM ARG...\n");
+	fprintf(stderr, "usage: load blast HOST PORT SIZE RATE SECONDS [gso] | sink PORT IDLE_MS | "
+			"echo HOST PORT CLIENTS SECONDS WAIT_MS | start TIMES PROGRAM ARG...\n");
 	return 1;
 }

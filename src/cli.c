@@ -26,7 +26,8 @@ const struct cli_flag cli_flags[] = {
 	{ "-D", "print an analysis of the descriptors before the transfer", true },
 	{ "--experimental", "do not warn about experimental options", true },
 	{ "--statistics", "print the transfer counters at the end", true },
-	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long", true },
+	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
+	  true },
 	{ "-ly[facility]", "log to syslog (default facility: daemon)", true },
 	{ "-lf<logfile>", "log to a file", true },
 	{ "-ls", "log to stderr (default)", true },
@@ -214,8 +215,7 @@ static int do_block(struct scan *s)
 	if (number(s, "-b", &n) == -1)
 		return -1;
 	if (n < 0)
-		return err_set(s->err, 0,
-			       "buffer size option (-b) to big - %llu (max is %lld)",
+		return err_set(s->err, 0, "buffer size option (-b) to big - %llu (max is %lld)",
 			       (unsigned long long)n, (long long)INT64_MAX);
 	s->cli->set.block = (size_t)n;
 	return 0;

@@ -14,31 +14,36 @@
 #include <sys/utsname.h>
 
 #define IDENTITY                                                                                   \
-	"socast " SOCAST_VERSION " - relay between two addresses, multicast and datagrams first; "   \
+	"socast " SOCAST_VERSION " - relay between two addresses, multicast and datagrams first; " \
 	"compatible with socat " COMPAT_VERSION "\n"
 
-/* Features as classic names them; off until their address types exist. */
+/* Features as classic names them: there when a type of theirs is, else as the build says. */
+/* clang-format off */
 static const struct {
-	const char *name;
+	const char *name, *type;
 	bool on;
 } features[] = {
-	{ "HELP", true },	 { "STATS", true },	 { "STDIO", true },
-	{ "FDNUM", true },	 { "FILE", true },	 { "CREAT", true },
-	{ "GOPEN", true },	 { "TERMIOS", true },	 { "PIPE", true },
-	{ "STALL", true },	 { "TEXT", true },	 { "SOCKETPAIR", true },
-	{ "UNIX", false },	 { "ABSTRACT_UNIXSOCKET", false },
-	{ "IP4", true },	 { "IP6", true },	 { "RAWIP", true },
-	{ "GENERICSOCKET", false }, { "INTERFACE", false }, { "TCP", false },
-	{ "UDP", true },	 { "SCTP", false },	 { "DCCP", false },
-	{ "UDPLITE", true },	 { "LISTEN", true },	 { "POSIXMQ", false },
-	{ "SOCKS4", false },	 { "SOCKS4A", false },	 { "SOCKS5", false },
-	{ "VSOCK", false },	 { "NAMESPACES", true }, { "PROXY", false },
-	{ "SYSTEM", true },	 { "SHELL", true },	 { "EXEC", true },
-	{ "READLINE", false },	 { "TUN", false },	 { "PTY", false },
-	{ "OPENSSL", false },	 { "FIPS", false },	 { "LIBWRAP", HAVE_LIBWRAP },
-	{ "SYCLS", true },	 { "FILAN", false },	 { "RETRY", true },
-	{ "DEVTESTS", false },	 { "CHAOS", HAVE_CHAOS },
+	{ "HELP", NULL, true }, { "STATS", NULL, true }, { "STDIO", "STDIO", false },
+	{ "FDNUM", "FD", false }, { "FILE", "OPEN", false }, { "CREAT", "CREATE", false },
+	{ "GOPEN", "GOPEN", false }, { "TERMIOS", NULL, true }, { "PIPE", "PIPE", false },
+	{ "STALL", "STALL", false }, { "TEXT", "TEXT", false },
+	{ "SOCKETPAIR", "SOCKETPAIR", false }, { "UNIX", "UNIX-CONNECT", false },
+	{ "ABSTRACT_UNIXSOCKET", "ABSTRACT-CONNECT", false }, { "IP4", NULL, true },
+	{ "IP6", NULL, true }, { "RAWIP", "IP-SENDTO", false },
+	{ "GENERICSOCKET", "SOCKET-CONNECT", false }, { "INTERFACE", "INTERFACE", false },
+	{ "TCP", "TCP-CONNECT", false }, { "UDP", "UDP-CONNECT", false },
+	{ "SCTP", "SCTP-CONNECT", false }, { "DCCP", "DCCP-CONNECT", false },
+	{ "UDPLITE", "UDPLITE-CONNECT", false }, { "LISTEN", NULL, true },
+	{ "POSIXMQ", "POSIXMQ-READ", false }, { "SOCKS4", "SOCKS4", false },
+	{ "SOCKS4A", "SOCKS4A", false }, { "SOCKS5", "SOCKS5-CONNECT", false },
+	{ "VSOCK", "VSOCK-CONNECT", false }, { "NAMESPACES", NULL, true },
+	{ "PROXY", "PROXY", false }, { "SYSTEM", "SYSTEM", false }, { "SHELL", "SHELL", false },
+	{ "EXEC", "EXEC", false }, { "READLINE", "READLINE", false }, { "TUN", "TUN", false },
+	{ "PTY", "PTY", false }, { "OPENSSL", "OPENSSL", false }, { "FIPS", NULL, false },
+	{ "LIBWRAP", NULL, HAVE_LIBWRAP }, { "SYCLS", NULL, true }, { "FILAN", NULL, true },
+	{ "RETRY", NULL, true }, { "DEVTESTS", NULL, false }, { "CHAOS", NULL, HAVE_CHAOS },
 };
+/* clang-format on */
 
 void help_version(FILE *out)
 {
@@ -50,9 +55,12 @@ void help_version(FILE *out)
 	fprintf(out, "   running on %s version %s, release %s, machine %s\n", u.sysname, u.version,
 		u.release, u.machine);
 	fputs("features:\n", out);
-	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-		fprintf(out, "  %s WITH_%s%s\n", features[i].on ? "#define" : "#undef",
-			features[i].name, features[i].on ? " 1" : "");
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+		bool on = features[i].type ? addr_find(features[i].type) != NULL : features[i].on;
+
+		fprintf(out, "  %s WITH_%s%s\n", on ? "#define" : "#undef", features[i].name,
+			on ? " 1" : "");
+	}
 	fputs("  #define WITH_MSGLEVEL 0 /*debug*/\n  #define WITH_DEFAULT_IPV 4\n", out);
 }
 

@@ -56,8 +56,7 @@ static int check_params(const struct half *h, struct err *err)
 	if (t->flags & TYPE_NO_USAGE)
 		return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu)",
 			       h->keyword, h->nparams, t->max_params);
-	return err_set(err, 0,
-		       "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
+	return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
 		       h->keyword, h->nparams, t->max_params, h->keyword, t->syntax);
 }
 
@@ -105,8 +104,7 @@ static void hint_misplaced(const struct half *h, const struct spec_single *s, st
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		     const struct settings *set, struct err *err)
 {
-	unsigned flags = (set->any_group ? OPTS_ANY_GROUP : 0) |
-			 (set->sloppy ? OPTS_SLOPPY : 0) |
+	unsigned flags = (set->any_group ? OPTS_ANY_GROUP : 0) | (set->sloppy ? OPTS_SLOPPY : 0) |
 			 (set->experimental ? OPTS_EXPERIMENTAL : 0);
 
 	conf_init(&h->conf);
@@ -164,9 +162,8 @@ static void decide_isolation(struct plan *plan)
 		if (h->conf.listen.isolate)
 			plan->isolate_why = "option isolate";
 		else if (h->conf.listen.fork)
-			plan->isolate_why = ident_has(&h->conf.ident, ID_LATE) ?
-						    changes_process(side) :
-						    NULL;
+			plan->isolate_why =
+				ident_has(&h->conf.ident, ID_LATE) ? changes_process(side) : NULL;
 		else if (i == 1) /* a left address that does not fork is opened once */
 			plan->isolate_why = changes_process(side);
 	}

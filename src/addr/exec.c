@@ -180,8 +180,8 @@ static int shell_command(const struct opening *o, struct command *c, struct err 
 	if (!shell)
 		return err_set(err, 0, "SHELL variable undefined");
 	if (!strchr(shell, '/'))
-		return err_set(err, 0,
-			       "SHELL \"%s\" variable does not specify a path (has no '/')", shell);
+		return err_set(err, 0, "SHELL \"%s\" variable does not specify a path (has no '/')",
+			       shell);
 	c->file = xstrdup(shell);
 	c->argv = shell_argv(shell, o->half->nparams ? opening_param(o, 0) : NULL);
 	return 0;
@@ -209,11 +209,13 @@ static int check_options(const struct opening *o, struct err *err)
 	const struct conf *c = &o->half->conf;
 
 	if (c->prog.fdin >= 0 && o->mode == MODE_READ)
-		return err_set(err, 0, "_xioopen_foxec(): option fdin is useless in read-only "
-				       "mode");
+		return err_set(err, 0,
+			       "_xioopen_foxec(): option fdin is useless in read-only "
+			       "mode");
 	if (c->prog.fdout >= 0 && o->mode == MODE_WRITE)
-		return err_set(err, 0, "_xioopen_foxec(): option fdout is useless in write-only "
-				       "mode");
+		return err_set(err, 0,
+			       "_xioopen_foxec(): option fdout is useless in write-only "
+			       "mode");
 	if (c->prog.pipes && channel_of(o) == CH_PTY)
 		log_warn("_xioopen_foxec(): options \"pipes\" and \"pty\" must not be specified "
 			 "together; ignoring \"pipes\"");

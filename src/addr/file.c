@@ -1,9 +1,9 @@
 /* file.c - OPEN, CREATE, GOPEN
  *
- * OPEN uses what exists, CREATE makes or empties a regular file, GOPEN looks what is there: a socket
- * is connected to, a regular file is appended to, anything else is opened. A FIFO is opened without
- * blocking the loop: a reader waits for its writer by inotify, a writer tries again until there is
- * a reader. */
+ * OPEN uses what exists, CREATE makes or empties a regular file, GOPEN looks what is there: a
+ * socket is connected to, a regular file is appended to, anything else is opened. A FIFO is opened
+ * without blocking the loop: a reader waits for its writer by inotify, a writer tries again until
+ * there is a reader. */
 #include "addr/addr.h"
 #include "addr/open.h"
 #include "base/list.h"

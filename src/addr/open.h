@@ -4,9 +4,9 @@
 
 #include "relay/opening.h"
 
-/* open(2) the target's path with the mode of the opening, @flags, and the user's o-* options. A FIFO
- * whose partner is missing makes the step wait (STEP_WAIT or STEP_AGAIN); step_opened must follow.
- * Fails with 'open("f", 0101, 0666): ...'. */
+/* open(2) the target's path with the mode of the opening, @flags, and the user's o-* options. A
+ * FIFO whose partner is missing makes the step wait (STEP_WAIT or STEP_AGAIN); step_opened must
+ * follow. Fails with 'open("f", 0101, 0666): ...'. */
 enum step_result open_path(struct opening *o, int flags, struct err *err);
 
 /* What follows open_path(): end the wait, put blocking flags right, remember terminal settings. */

@@ -142,11 +142,8 @@ static const struct step pipe_steps[] = {
 };
 
 static const struct step socketpair_steps[] = {
-	{ step_socketpair, PH_PASTSOCKET },
-	{ .after = PH_FD },
-	{ .after = PH_PREBIND },
-	{ .after = PH_CONNECTED },
-	STEP_END,
+	{ step_socketpair, PH_PASTSOCKET }, { .after = PH_FD }, { .after = PH_PREBIND },
+	{ .after = PH_CONNECTED },          STEP_END,
 };
 
 static const struct addr_type types[] = {

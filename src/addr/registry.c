@@ -5,7 +5,7 @@
 #include "base/names.h"
 
 static const struct addr_family *const families[] = {
-	&stdio_family, &file_family, &pipe_family, &text_family,
+	&stdio_family, &file_family, &pipe_family,  &text_family,
 	&exec_family,  &udp_family,  &rawip_family, NULL,
 };
 

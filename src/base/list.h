@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct list {
 	struct list *prev, *next;
@@ -44,7 +44,8 @@ static inline void list_del(struct list *node)
 	list_init(node);
 }
 
-#define list_for_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each(pos, head)                                                                   \
+	for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 #define list_for_each_safe(pos, tmp, head)                                                         \
 	for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head);                     \
 	     pos = tmp, tmp = pos->next)

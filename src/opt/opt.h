@@ -301,7 +301,7 @@ const struct opt_row *opt_find(const char *name);
 /* Call @fn for every row; stops and returns early when @fn returns non-zero. */
 int opt_each(int (*fn)(const struct opt_row *row, void *arg), void *arg);
 
-/* The @i-th name (0: canonical) of @row copied into @buf (cut to @cap); NULL when there are fewer. */
+/* The @i-th name (0: canonical) of @row, copied into @buf (cut to @cap); NULL: there are fewer. */
 const char *opt_name(const struct opt_row *row, size_t i, char *buf, size_t cap);
 
 /* A known name near to @name, for "did you mean", or NULL; only names that fit @groups (0: any). */

@@ -151,7 +151,7 @@ static void do_recverr(const struct report *r, const char *name)
 	memcpy(&ee, r->data, sizeof(ee));
 	for (size_t i = 0; i < ARRAY_SIZE(label); i++) {
 		unsigned value[] = { ee.ee_errno, ee.ee_origin, ee.ee_type,
-				     ee.ee_code,  ee.ee_info,	ee.ee_data };
+				     ee.ee_code,  ee.ee_info,   ee.ee_data };
 
 		snprintf(text, sizeof(text), "%u", value[i]);
 		snprintf(upper, sizeof(upper), "RECVERR_%s", label[i]);

@@ -51,8 +51,8 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	sock->refs = 1;
 	sock->kind = kind;
 	sock->raw4 = kind.type == SOCK_RAW && kind.family == AF_INET;
-	sock->no_gso = relay->plan->set.plain || kind.type != SOCK_DGRAM ||
-		       kind.protocol != IPPROTO_UDP;
+	sock->no_gso =
+		relay->plan->set.plain || kind.type != SOCK_DGRAM || kind.protocol != IPPROTO_UDP;
 	if (admission_init(&sock->admission, conf, kind.family, target_port, err) == -1) {
 		free(sock);
 		return NULL;
@@ -98,9 +98,10 @@ static void count_drops(struct dgram_sock *sock, uint32_t total)
 	sock->drops_seen = total;
 	sock->count.kernel_drops += lost;
 	if (log_limit_pass(&sock->limit, 2, loop_now(sock->relay->loop), &hidden))
-		log_warn("%llu datagrams were lost in the receive queue of socket %d: it overflows; "
-			 "consider option rcvbuf and sysctl net.core.rmem_max",
-			 (unsigned long long)sock->count.kernel_drops, sock->fd);
+		log_warn(
+			"%llu datagrams were lost in the receive queue of socket %d: it overflows; "
+			"consider option rcvbuf and sysctl net.core.rmem_max",
+			(unsigned long long)sock->count.kernel_drops, sock->fd);
 }
 
 static void count_truncated(struct dgram_sock *sock, const struct message *m)

@@ -1,7 +1,7 @@
 /* dgram_open.c - from an opening to a datagram endpoint
  *
- * The makers of the datagram types, and the steps with which LISTEN and RECVFROM (without fork) wait
- * for their first datagram. What such an endpoint does is in dgram.c. */
+ * The makers of the datagram types, and the steps with which LISTEN and RECVFROM (without fork)
+ * wait for their first datagram. What such an endpoint does is in dgram.c. */
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
@@ -26,8 +26,8 @@ static struct dgram_sock *take_socket(struct opening *o, struct dgram_kind kind,
 }
 
 static struct endpoint *make_kind(struct opening *o, struct dgram_kind kind, unsigned target_port,
-				  enum dgram_accept accept, bool connected, enum shut_how half_close,
-				  struct err *err)
+				  enum dgram_accept accept, bool connected,
+				  enum shut_how half_close, struct err *err)
 {
 	static const struct netaddr nowhere;
 	const struct netaddr *to = o->remote.n ? &o->remote.addr[o->remote_i] : &nowhere;
@@ -103,8 +103,8 @@ struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err
 	struct dgram_kind kind = { AF_UNIX, type, 0 };
 	/* a seqpacket socket says end of file with an empty packet, a datagram one never does */
 	bool has_end = type == SOCK_SEQPACKET;
-	struct endpoint *ep = make_kind(o, kind, 0, ACCEPT_ANY, has_end,
-					has_end ? SHUT_DOWN : SHUT_NONE, err);
+	struct endpoint *ep =
+		make_kind(o, kind, 0, ACCEPT_ANY, has_end, has_end ? SHUT_DOWN : SHUT_NONE, err);
 
 	if (ep)
 		ep->caps |= EP_QUIET_PIPE;
@@ -159,8 +159,8 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 	while (r == STEP_AGAIN && batch_recv(b, f->sock->fd, 1, true, true) > 0) {
 		struct message *m = &b->msg[0];
 
-		log_notice(o->half->type->groups & G_LISTEN ? "accepting UDP connection from %s" :
-							       "receiving packet from %s",
+		log_notice(o->half->type->groups & G_LISTEN ? "accepting UDP connection from %s"
+							    : "receiving packet from %s",
 			   netaddr_text(&m->peer, text));
 		/* a merged message is a run of datagrams of one sender: all are kept */
 		if (!dgram_judge(f->sock, b, NULL)) {
@@ -170,8 +170,7 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 			continue;
 		}
 		if (o->half->type->groups & G_LISTEN)
-			log_info("permitting UDP connection from %s",
-				 netaddr_text(&m->peer, text));
+			log_info("permitting UDP connection from %s", netaddr_text(&m->peer, text));
 		f->ep = dgram_ep_new(f->sock, &m->peer);
 		for (size_t i = 0; i < b->n; i++) {
 			if (b->packet[i].len)

@@ -1,8 +1,8 @@
 /* dgram_send.c - sending datagrams: one at a time, many at a time, and segmented by the kernel
  *
  * A run of datagrams of equal size (the last may be shorter) goes down as one message that the
- * kernel cuts (UDP_SEGMENT, Linux 4.18): it passes the stack once. Where an interface or a size does
- * not take that, the same datagrams are sent one by one; nothing is lost. */
+ * kernel cuts (UDP_SEGMENT, Linux 4.18): it passes the stack once. Where an interface or a size
+ * does not take that, the same datagrams are sent one by one; nothing is lost. */
 #include "base/list.h"
 #include "base/log.h"
 #include "relay/dgram.h"
@@ -172,8 +172,8 @@ static int send_single(struct dgram_sock *sock, struct batch *b, const struct ne
 		at[n++] = i;
 	}
 	do
-		sent = n == 1 ? (int)sendmsg(sock->fd, &h[0].msg_hdr, MSG_DONTWAIT | MSG_NOSIGNAL) :
-				sendmmsg(sock->fd, h, (unsigned)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent = n == 1 ? (int)sendmsg(sock->fd, &h[0].msg_hdr, MSG_DONTWAIT | MSG_NOSIGNAL)
+			      : sendmmsg(sock->fd, h, (unsigned)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent == -1 && errno == EINTR);
 	if (sent == -1)
 		return -1;
@@ -211,8 +211,8 @@ int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *t
 			continue;
 		}
 		n = run_length(sock, b, b->next);
-		rc = n > 1 ? send_run(sock, b, n, target, from) :
-			     send_single(sock, b, target, from);
+		rc = n > 1 ? send_run(sock, b, n, target, from)
+			   : send_single(sock, b, target, from);
 		if (rc == 0) {
 			if (n > 1)
 				b->next += n;

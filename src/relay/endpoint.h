@@ -112,8 +112,8 @@ struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
 void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
 		   const struct conf *conf, int rfd, int wfd);
 
-/* For users of ep_fd_read and ep_fd_write: find out how the descriptors are read and written without
- * blocking, and whether they can be spliced. */
+/* For users of ep_fd_read and ep_fd_write: find out how the descriptors are read and written
+ * without blocking, and whether they can be spliced. */
 void endpoint_probe(struct endpoint *ep);
 
 /* A plain descriptor endpoint. */

@@ -1,7 +1,8 @@
 /* filter.h - what looks at or changes the bytes of a flow
  *
  * Escape character, line terminator conversion, dumps (-v, -x) and raw dump files (-r, -R), in this
- * order. A flow without any of them has no filters and may use the paths that never see the bytes. */
+ * order. A flow without any of them has no filters and may take a path that never sees the bytes.
+ */
 #ifndef RELAY_FILTER_H
 #define RELAY_FILTER_H
 

@@ -62,7 +62,8 @@ struct flow {
 	bool no_splice; /* the kernel refused it here */
 	/* datagram path */
 	struct batch *batch;
-	bool one_way; /* nobody waits for an answer: dense datagrams may be collected for a moment */
+	bool one_way; /* nobody waits for an answer: dense datagrams may be collected for a moment
+		       */
 	bool dense; /* they come so fast that waiting a moment brings many */
 	int64_t window_ns; /* since when, and how many, for measuring that */
 	size_t window_packets;

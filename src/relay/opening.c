@@ -265,8 +265,7 @@ static void failed(struct opening *o, struct err *err)
 		o->epilogue = false;
 		o->remote_i = o->remote_step = 0;
 		o->waiting = STEP_AGAIN;
-		opening_wait(o, -1, 0,
-			     loop_now(o->relay->loop) + o->half->conf.retry.interval_ns);
+		opening_wait(o, -1, 0, loop_now(o->relay->loop) + o->half->conf.retry.interval_ns);
 		return;
 	}
 	if (connects)

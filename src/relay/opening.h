@@ -29,10 +29,12 @@ struct step {
 	enum phase after; /* options applied when the step is done; PH_NONE: none */
 };
 
+/* clang-format off */
 #define STEP_END { NULL, PH_NONE }
+/* clang-format on */
 
 enum type_flag {
-	TYPE_CONNECTS = 1, /* tries address after address and words failures as connecting types do */
+	TYPE_CONNECTS = 1, /* tries address after address; words failures as connecting types do */
 	TYPE_PROGRAM = 2, /* late process options belong to the child */
 	TYPE_NO_USAGE = 4, /* parameter errors have no usage part (STDIO, FD) */
 	TYPE_PASSIVE = 8, /* resolves its own side: fixed IP version */
@@ -108,7 +110,7 @@ struct opening {
 };
 
 /* Begin to open @side; @done is called from within or later, then the opening is gone. @vars: what
- * is known so far (copied), or NULL. @number: 1 left, 2 right. @other: the left endpoint, or NULL. */
+ * is known so far (copied), or NULL. @number: 1 left, 2 right. @other: left endpoint, or NULL. */
 void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
 		   unsigned number, const struct vars *vars, struct endpoint *other,
 		   opening_done_fn *done, void *arg);

@@ -185,9 +185,9 @@ static long cut_stream(struct flow *f)
 	return (long)b->n;
 }
 
-/* From one direction into a file or pipe: when datagrams come fast, most of the work is waking up for
- * each few of them. Then the flow looks once a millisecond, provided that the receive queue holds
- * far more than comes in that time. A slow group is never delayed. Measured over 10 ms. */
+/* From one direction into a file or pipe: when datagrams come fast, most of the work is waking up
+ * for each few of them. Then the flow looks once a millisecond, provided that the receive queue
+ * holds far more than comes in that time. A slow group is never delayed. Measured over 10 ms. */
 #define WINDOW_NS (10 * 1000 * 1000)
 #define DENSE 5 /* datagrams per millisecond */
 #define QUEUED_SIZE 2304 /* bytes that the kernel reckons for a datagram of an Ethernet frame */

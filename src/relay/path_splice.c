@@ -19,7 +19,8 @@
 
 static bool fits(const struct flow *f)
 {
-	/* between two files the page cache is copied anyway, with less overhead by read and write */
+	/* between two files the page cache is copied anyway, with less overhead by read and write
+	 */
 	return !f->relay->plan->set.plain && !f->filters && !f->no_splice &&
 	       f->src->caps & EP_SPLICE_IN && f->dst->caps & EP_SPLICE_OUT &&
 	       !(fd_kind(f->src->rfd) == FD_FILE && fd_kind(f->dst->wfd) == FD_FILE) &&

@@ -102,8 +102,7 @@ static struct peer *find(const struct peers *t, const struct netaddr *addr,
 			 const struct netaddr *local, uint64_t hash)
 {
 	for (struct peer *p = t->bucket[hash & (t->nbuckets - 1)]; p; p = p->next) {
-		if (p->hash == hash && netaddr_same(&p->addr, addr) &&
-		    p->local.len == local->len &&
+		if (p->hash == hash && netaddr_same(&p->addr, addr) && p->local.len == local->len &&
 		    (!local->len || netaddr_same_host(&p->local, local)))
 			return p;
 	}
@@ -200,9 +199,8 @@ static void end_peer(struct peer *p, const char *why)
 
 static struct peer *oldest(const struct peers *t)
 {
-	return list_empty(&t->oldest_first) ?
-		       NULL :
-		       container_of(t->oldest_first.next, struct peer, age);
+	return list_empty(&t->oldest_first) ? NULL
+					    : container_of(t->oldest_first.next, struct peer, age);
 }
 
 static void arm_expiry(struct peers *t)

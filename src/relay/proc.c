@@ -92,8 +92,7 @@ int procs_pass_signal(struct relay *relay, int sig)
 {
 	int n = 0;
 
-	list_for_each(node, &relay->procs)
-	{
+	list_for_each (node, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
 		if (p->done || p->released)
@@ -109,8 +108,7 @@ int procs_pass_signal(struct relay *relay, int sig)
 
 void procs_forget(struct relay *relay)
 {
-	list_for_each_safe(node, tmp, &relay->procs)
-	{
+	list_for_each_safe (node, tmp, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
 		loop_watch(relay->loop, &p->watch, p->child.pidfd, 0);

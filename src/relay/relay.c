@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FDS_TO_SPARE 32 /* descriptors kept for opening a session: its ends, a program, a look-up */
+#define FDS_TO_SPARE 32 /* descriptors kept for opening a session: its ends, a program, a look-up  \
+			 */
 
 void relay_check_idle(struct relay *relay)
 {
@@ -43,7 +44,7 @@ void relay_statistics(struct relay *relay)
 		log_warn("transfer engine not yet started, statistics not available");
 		return;
 	}
-	list_for_each(node, &relay->sessions)
+	list_for_each (node, &relay->sessions)
 		session_add_stats(&sum, container_of(node, struct session, node));
 	log_threshold = LV_INFO;
 	log_put(LV_WARN, "statistics are experimental");
@@ -53,10 +54,9 @@ void relay_statistics(struct relay *relay)
 				wider(sum.packets), (unsigned long long)sum.packets[i],
 				wider(sum.bytes), (unsigned long long)sum.bytes[i]);
 	}
-	list_for_each(node, &relay->sessions)
+	list_for_each (node, &relay->sessions)
 		session_report(container_of(node, struct session, node));
-	list_for_each(node, &relay->sources)
-	{
+	list_for_each (node, &relay->sources) {
 		struct source *src = container_of(node, struct source, node);
 
 		if (src->ops->report)
@@ -108,8 +108,8 @@ void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan
 	list_init(&relay->procs);
 	relay->fd_limit = (int)fd_limit();
 	timer_init(&relay->drain, on_drain);
-	relay->left_transparent = plan->side[0].nhalves == 1 &&
-				  plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
+	relay->left_transparent =
+		plan->side[0].nhalves == 1 && plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
 	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
 		      relay);
 }
@@ -117,9 +117,9 @@ void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan
 static void stop_accepting(struct relay *relay)
 {
 	relay->stopping = true;
-	list_for_each_safe(node, tmp, &relay->openings)
+	list_for_each_safe (node, tmp, &relay->openings)
 		opening_cancel(container_of(node, struct opening, node));
-	list_for_each_safe(node, tmp, &relay->sources)
+	list_for_each_safe (node, tmp, &relay->sources)
 		source_close(container_of(node, struct source, node));
 }
 
@@ -130,8 +130,7 @@ void relay_end(struct relay *relay, int status)
 	while (!list_empty(&relay->sessions))
 		session_finish(container_of(relay->sessions.next, struct session, node));
 	/* session processes end with us */
-	list_for_each_safe(node, tmp, &relay->procs)
-	{
+	list_for_each_safe (node, tmp, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
 		if (p->session_process)
@@ -146,8 +145,7 @@ void relay_drain(struct relay *relay, int status)
 	stop_accepting(relay);
 	relay->status = status;
 	relay->many = true; /* the status is settled */
-	loop_timer(relay->loop, &relay->drain,
-		   loop_now(relay->loop) + relay->plan->set.drain_ns);
+	loop_timer(relay->loop, &relay->drain, loop_now(relay->loop) + relay->plan->set.drain_ns);
 	relay_check_idle(relay);
 }
 

@@ -101,8 +101,8 @@ static void on_silence(struct session *s)
 		if (pending(s)) { /* accepted bytes are not dropped because of a slow reader */
 			s->last_active_ns = now;
 			loop_timer(s->relay->loop, &s->timer,
-				   now + (set->linger_ns > NSEC_PER_MSEC ? set->linger_ns :
-									   NSEC_PER_MSEC));
+				   now + (set->linger_ns > NSEC_PER_MSEC ? set->linger_ns
+									 : NSEC_PER_MSEC));
 			return;
 		}
 		log_info("poll timed out (no data within %.6f seconds)",
@@ -413,15 +413,14 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 
 	s->left = left;
 	left->owner = s;
-	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, left,
-		      on_right, s);
+	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, left, on_right,
+		      s);
 	log_shutup(old);
 	return s;
 }
 
-struct session *session_new_pair(struct relay *relay, struct endpoint *left,
-				 struct endpoint *right, struct source *source,
-				 const struct vars *vars)
+struct session *session_new_pair(struct relay *relay, struct endpoint *left, struct endpoint *right,
+				 struct source *source, const struct vars *vars)
 {
 	struct session *s = session_new(relay, source, vars);
 
@@ -438,8 +437,7 @@ static int64_t program_time(const struct session *s, int i)
 	const struct settings *set = &s->relay->plan->set;
 	bool read_from = i ? set->right_to_left : set->left_to_right;
 
-	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close ||
-	    ep->caps & EP_SHARED)
+	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close || ep->caps & EP_SHARED)
 		return 0;
 	if (s->drained[i])
 		return PROGRAM_EXIT_NS;

@@ -88,9 +88,8 @@ void relay_check_idle(struct relay *relay);
 struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
 				 const struct vars *vars);
 /* A session with both ends. Takes them. */
-struct session *session_new_pair(struct relay *relay, struct endpoint *left,
-				 struct endpoint *right, struct source *source,
-				 const struct vars *vars);
+struct session *session_new_pair(struct relay *relay, struct endpoint *left, struct endpoint *right,
+				 struct source *source, const struct vars *vars);
 
 /* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
 void session_end(struct session *s, const char *why);

@@ -71,8 +71,7 @@ static void pause_if_full(struct source *src)
 /* What a forked session process keeps of its parent: its one session, nothing else. */
 static void forget_others(struct relay *relay)
 {
-	list_for_each_safe(node, tmp, &relay->sources)
-	{
+	list_for_each_safe (node, tmp, &relay->sources) {
 		struct source *src = container_of(node, struct source, node);
 
 		list_del(&src->node);
@@ -80,8 +79,7 @@ static void forget_others(struct relay *relay)
 		src->ops->close(src);
 	}
 	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
-	list_for_each_safe(node, tmp, &relay->sessions)
-	{
+	list_for_each_safe (node, tmp, &relay->sessions) {
 		struct session *s = container_of(node, struct session, node);
 		struct endpoint *ep[2] = { s->left, s->right };
 
@@ -98,7 +96,6 @@ static void forget_others(struct relay *relay)
 	list_init(&relay->procs);
 	list_init(&relay->openings);
 }
-
 
 static void on_session_process_end(struct proc *p, void *arg)
 {
@@ -186,16 +183,16 @@ struct session *source_yield(struct source *src, struct endpoint *ep, const stru
 		return session_new_left(relay, ep, src, vars);
 	s = NULL;
 	if (src && src->other) {
-		struct endpoint *left = src->other->ops->share ?
-						src->other->ops->share(src->other, &err) :
-						NULL;
+		struct endpoint *left =
+			src->other->ops->share ? src->other->ops->share(src->other, &err) : NULL;
 
 		if (left) {
 			s = session_new_pair(relay, left, ep, src, vars);
 		} else {
-			log_error("%s", src->other->ops->share ? err.text :
-							 "this address cannot serve several "
-							 "sessions");
+			log_error("%s", src->other->ops->share
+						? err.text
+						: "this address cannot serve several "
+						  "sessions");
 			endpoint_free(ep);
 			source_session_ended(src);
 		}

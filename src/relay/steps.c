@@ -74,8 +74,9 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 	}
 	log_warn("%s", text);
 	if (o->half->type->flags & TYPE_CONNECTS)
-		err_set(err, 0, "_xioopen_ipapp_prepare(node=\"%s\", service=\"%s\", pf=%d, ...): %s",
-			host, o->req.service ? o->req.service : "NULL", o->req.family, why);
+		err_set(err, 0,
+			"_xioopen_ipapp_prepare(node=\"%s\", service=\"%s\", pf=%d, ...): %s", host,
+			o->req.service ? o->req.service : "NULL", o->req.family, why);
 	else
 		err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, o->req.family,
 			why);

@@ -145,8 +145,8 @@ static int parse_item(struct dalan *d, char type, bool typed)
 {
 	const char *item = typed ? d->p - 1 : d->p;
 
-	if (!typed && (type == 'x' ? hex_value(*item) < 0 :
-				     !is_digit(*item) && *item != '-' && *item != '+'))
+	if (!typed &&
+	    (type == 'x' ? hex_value(*item) < 0 : !is_digit(*item) && *item != '-' && *item != '+'))
 		return syntax_error(d, item, "");
 	switch (type) {
 	case 'x':
@@ -155,8 +155,8 @@ static int parse_item(struct dalan *d, char type, bool typed)
 		/* An untyped item behind a text has no opening quote. */
 		return typed ? string(d, item) : syntax_error(d, item, "unterminated string");
 	case '\'':
-		return typed ? character(d, item) :
-			       syntax_error(d, item, "error in character termination");
+		return typed ? character(d, item)
+			     : syntax_error(d, item, "error in character termination");
 	}
 	return integer(d, type);
 }

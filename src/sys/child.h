@@ -36,7 +36,7 @@ struct child {
 
 /* Start the program. Signals are at their defaults in it, except SIGPIPE, which stays ignored.
  * Only the descriptors of @move and inherited ones without close-on-exec are open in it. Returns 0
- * and fills @out, or -1 with the exec error: 'execvp("nope", "nope"): No such file or directory'. */
+ * and fills @out, or -1 with the error: 'execvp("nope", "nope"): No such file or directory'. */
 int child_start(struct child *out, const struct child_setup *setup, struct err *err);
 
 /* Carry out the set-up in this process and replace it (option nofork). Returns only on failure. */

@@ -238,10 +238,14 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	{ S_IFIFO, "pipe", print_pipe },     { S_IFCHR, "chrdev", print_chr },
-	{ S_IFDIR, "dir", NULL },	     { S_IFBLK, "blkdev", NULL },
-	{ S_IFREG, "file", NULL },	     { S_IFLNK, "symlink", NULL },
-	{ S_IFSOCK, "socket", print_socket }, { 0, "undef", NULL },
+	{ S_IFIFO, "pipe", print_pipe },
+	{ S_IFCHR, "chrdev", print_chr },
+	{ S_IFDIR, "dir", NULL },
+	{ S_IFBLK, "blkdev", NULL },
+	{ S_IFREG, "file", NULL },
+	{ S_IFLNK, "symlink", NULL },
+	{ S_IFSOCK, "socket", print_socket },
+	{ 0, "undef", NULL },
 };
 
 static const struct kind *kind_of(const struct stat *st)
@@ -328,8 +332,10 @@ void fdinfo_print(FILE *out, const int *fds, size_t n)
 		if (fds[i] < 0 || fstat(fds[i], &st) == -1)
 			continue;
 		if (!header)
-			fputs("  FD  type\tdevice\tinode\tmode\tlinks\tuid\tgid\trdev\tsize\tblksize\t"
-			      "blocks\tatime\t\t\t\tmtime\t\t\t\tctime\t\t\t\tcloexec\tflags\tsigown\t"
+			fputs("  FD  "
+			      "type\tdevice\tinode\tmode\tlinks\tuid\tgid\trdev\tsize\tblksize\t"
+			      "blocks\tatime\t\t\t\tmtime\t\t\t\tctime\t\t\t\tcloexec\tflags\tsigow"
+			      "n\t"
 			      "sigio\n",
 			      out);
 		header = true;

@@ -22,8 +22,8 @@ static size_t unix_name_len(const struct netaddr *a)
 
 	if (len > sizeof(a->raw) - UNIX_NAME_OFFSET)
 		len = sizeof(a->raw) - UNIX_NAME_OFFSET;
-	return len && a->un.sun_path[0] ? strnlen((const char *)a->raw + UNIX_NAME_OFFSET, len) :
-					  len;
+	return len && a->un.sun_path[0] ? strnlen((const char *)a->raw + UNIX_NAME_OFFSET, len)
+					: len;
 }
 
 /* The name with unprintable bytes escaped, or "<anon>". */
@@ -217,7 +217,8 @@ static int range_host(const struct range *r, const char *host, size_t len, const
 		if (r->family == AF_INET6)
 			known = inet_pton(AF_INET6, name, &found.in6.sin6_addr) == 1;
 		else
-			known = !strpbrk(name, " \t\r\n\v\f") && inet_aton(name, &found.in.sin_addr);
+			known = !strpbrk(name, " \t\r\n\v\f") &&
+				inet_aton(name, &found.in.sin_addr);
 		if (!known && lookup)
 			known = lookup(name, r->family, &found, &why) == 0;
 	}

@@ -130,8 +130,8 @@ static int ask(const struct question *q, int extra, struct addr_list *out)
 		service = host ? NULL : "0";
 	}
 	code = getaddrinfo(host, service, &hints, &found);
-	if ((code == EAI_SOCKTYPE || code == EAI_SERVICE) && service && req->protocol != IPPROTO_TCP &&
-	    req->protocol != IPPROTO_UDP) {
+	if ((code == EAI_SOCKTYPE || code == EAI_SERVICE) && service &&
+	    req->protocol != IPPROTO_TCP && req->protocol != IPPROTO_UDP) {
 		hints.ai_protocol = 0;
 		code = getaddrinfo(host, service, &hints, &found);
 		if (code == EAI_SOCKTYPE || code == EAI_SERVICE) {

@@ -69,6 +69,7 @@ int resolve_host(const char *host, int family, struct netaddr *out, struct err *
 
 /* The classic rendering of a failed question for the warning record:
  * getaddrinfo("h", "80", {0x20,0,1,6}, {}): text. Returns @buf. */
-const char *resolve_req_text(const struct resolve_req *req, const char *text, char *buf, size_t cap);
+const char *resolve_req_text(const struct resolve_req *req, const char *text, char *buf,
+			     size_t cap);
 
 #endif

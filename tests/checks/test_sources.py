@@ -1,5 +1,6 @@
 """Rules for the source files that no compiler checks."""
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -150,3 +151,13 @@ def test_only_main_exits(sources):
     wrong = [f"{name}: {m[0]}" for name, text in sources.items() if name not in allowed
              for m in [re.search(r"(?<![\w_])exit\(\w+\)", re.sub(r"/\*.*?\*/", "", text, flags=re.S))] if m]
     assert not wrong
+
+
+def test_layout():
+    """make format has nothing to do (judged by the version the layout was made with)."""
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout if shutil.which("clang-format") else ""
+    if "version 14." not in version:
+        pytest.skip("needs clang-format 14")
+    names = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    r = subprocess.run(["clang-format", "-n", "-Werror", *names], cwd=ROOT, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr[:2000]

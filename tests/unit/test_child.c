@@ -21,8 +21,9 @@ static char *const env[] = { (char *)"PATH=/usr/bin:/bin", (char *)"GREETING=hel
 
 static struct child_setup setup_of(char *const *argv)
 {
-	return (struct child_setup){ .file = argv[0], .path = "/usr/bin:/bin", .argv = argv,
-				     .envp = env, .ctty = -1 };
+	return (struct child_setup){
+		.file = argv[0], .path = "/usr/bin:/bin", .argv = argv, .envp = env, .ctty = -1
+	};
 }
 
 static int wait_for(struct child *c)
@@ -214,10 +215,10 @@ static void test_clean(void **state)
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	assert_true(fd > 2);
-	assert_non_null(strstr(shell("grep SigBlk /proc/self/status", 1, NULL),
-			       "0000000000000000"));
-	assert_non_null(strstr(shell("grep SigIgn /proc/self/status", 1, NULL),
-			       "0000000000001000"));
+	assert_non_null(
+		strstr(shell("grep SigBlk /proc/self/status", 1, NULL), "0000000000000000"));
+	assert_non_null(
+		strstr(shell("grep SigIgn /proc/self/status", 1, NULL), "0000000000001000"));
 	assert_int_equal(dup3(fd, 9, O_CLOEXEC), 9);
 	assert_string_equal(shell("test -e /proc/self/fd/9 || echo closed", 1, NULL), "closed\n");
 	close(9);
@@ -228,9 +229,9 @@ static void test_clean(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_runs),	     cmocka_unit_test(test_status),
-		cmocka_unit_test(test_exec_errors),  cmocka_unit_test(test_permutations),
-		cmocka_unit_test(test_swapped),	     cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_runs),        cmocka_unit_test(test_status),
+		cmocka_unit_test(test_exec_errors), cmocka_unit_test(test_permutations),
+		cmocka_unit_test(test_swapped),     cmocka_unit_test(test_clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,12 @@ static int parse(const char *line)
 	return cli_parse(&cli, argc, argv, &err);
 }
 
-#define GOOD(line, what) do { if (parse(line) == -1) fail_msg("%s: %s", line, err.text); assert_true(what); } while (0)
+#define GOOD(line, what)                                                                           \
+	do {                                                                                       \
+		if (parse(line) == -1)                                                             \
+			fail_msg("%s: %s", line, err.text);                                        \
+		assert_true(what);                                                                 \
+	} while (0)
 
 static void test_defaults(void **state)
 {
@@ -87,10 +92,12 @@ static void test_levels(void **state)
 		const char *flags;
 		enum log_level level;
 	} rows[] = {
-		{ "-d0", LV_ERROR }, { "-d1", LV_WARN },     { "-d", LV_WARN },
-		{ "-d -d", LV_NOTICE }, { "-dd", LV_NOTICE }, { "-ddd", LV_INFO },
-		{ "-d3", LV_INFO },  { "-d4", LV_DEBUG },    { "-dddd", LV_DEBUG },
-		{ "-d -d -d -d -d", LV_DEBUG }, { "-d4 -d0", LV_ERROR },
+		{ "-d0", LV_ERROR },     { "-d1", LV_WARN },
+		{ "-d", LV_WARN },       { "-d -d", LV_NOTICE },
+		{ "-dd", LV_NOTICE },    { "-ddd", LV_INFO },
+		{ "-d3", LV_INFO },      { "-d4", LV_DEBUG },
+		{ "-dddd", LV_DEBUG },   { "-d -d -d -d -d", LV_DEBUG },
+		{ "-d4 -d0", LV_ERROR },
 	};
 	char line[64];
 	(void)state;
@@ -111,7 +118,8 @@ static void test_refusals(void **state)
 	} rows[] = {
 		{ "", "exactly 2 addresses required (there are 0); use option \"-h\" for help" },
 		{ "-", "exactly 2 addresses required (there are 1); use option \"-h\" for help" },
-		{ "- - -", "exactly 2 addresses required (there are 3); use option \"-h\" for help" },
+		{ "- - -",
+		  "exactly 2 addresses required (there are 3); use option \"-h\" for help" },
 		{ "-z - -", "unknown option \"-z\"; use option \"-h\" for help" },
 		{ "-lz - -", "unknown log option \"-lz\"; use option \"-h\" for help" },
 		{ "--nonsense - -", "unknown option \"--nonsense\"; use option \"-h\" for help" },
@@ -155,8 +163,8 @@ static void test_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_levels),	 cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_levels),      cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_environment),
 	};
 

@@ -72,8 +72,7 @@ static void errors(void **state)
 		{ "'", "syntax error in \"'\": unterminated character" },
 		{ "'a", "syntax error in \"'a\": error in character termination" },
 		{ "''", "syntax error in \"''\": error in character" },
-		{ "\"a\\\n\"",
-		  "syntax error in \"\"a\\\n\"\": continuation line not implemented" },
+		{ "\"a\\\n\"", "syntax error in \"\"a\\\n\"\": continuation line not implemented" },
 		{ "i1i2i3", "data too long: \"i1i2i3\"" },
 	};
 	(void)state;

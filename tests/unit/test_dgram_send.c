@@ -44,8 +44,7 @@ static void set_up(bool plain)
 	setsockopt(r.in, SOL_SOCKET, SO_RCVBUF, &big, sizeof(big));
 	setsockopt(r.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	r.to = a;
-	r.sock = dgram_sock_new(&r.relay, &r.conf, socket(AF_INET, SOCK_DGRAM, 0), udp,
-				0, &err);
+	r.sock = dgram_sock_new(&r.relay, &r.conf, socket(AF_INET, SOCK_DGRAM, 0), udp, 0, &err);
 	assert_non_null(r.sock);
 	r.b = batch_new();
 	for (size_t i = 0; i < sizeof(r.data); i++)

@@ -20,12 +20,9 @@ static const struct {
 	enum eol from, to;
 	const char *out;
 } eols[] = {
-	{ EOL_RAW, EOL_RAW, "a\nb\r\nc\rd\n" },
-	{ EOL_RAW, EOL_CRNL, "a\r\nb\r\r\nc\rd\r\n" },
-	{ EOL_CRNL, EOL_RAW, "a\nb\ncd\n" },
-	{ EOL_RAW, EOL_CR, "a\rb\r\rc\rd\r" },
-	{ EOL_CR, EOL_RAW, "a\nb\n\nc\nd\n" },
-	{ EOL_CR, EOL_CRNL, "a\nb\r\n\nc\r\nd\n" },
+	{ EOL_RAW, EOL_RAW, "a\nb\r\nc\rd\n" }, { EOL_RAW, EOL_CRNL, "a\r\nb\r\r\nc\rd\r\n" },
+	{ EOL_CRNL, EOL_RAW, "a\nb\ncd\n" },    { EOL_RAW, EOL_CR, "a\rb\r\rc\rd\r" },
+	{ EOL_CR, EOL_RAW, "a\nb\n\nc\nd\n" },  { EOL_CR, EOL_CRNL, "a\nb\r\n\nc\r\nd\n" },
 	{ EOL_CRNL, EOL_CR, "a\rb\rcd\r" },
 };
 
@@ -85,8 +82,7 @@ static void test_dump(void **state)
 	     " 30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 0a  0123456789abcde.\n"
 	     " 78                                               x\n"
 	     "--\n");
-	dump(true, false, "\0", 1, 5, '>',
-	     "> 2026/11/22 14:26:55.307613  length=1 from=5 to=5\n.");
+	dump(true, false, "\0", 1, 5, '>', "> 2026/11/22 14:26:55.307613  length=1 from=5 to=5\n.");
 }
 
 static void test_names(void **state)
@@ -133,7 +129,8 @@ static void test_chain(void **state)
 	struct settings set = { 0 };
 	struct conf src, dst;
 	struct filters *fs;
-	const uint8_t *data = (const uint8_t *)"ab\ncd\x1b" "ef";
+	const uint8_t *data = (const uint8_t *)"ab\ncd\x1b"
+					       "ef";
 	size_t len = 8;
 	struct err err;
 	int rc;

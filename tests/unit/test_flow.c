@@ -34,7 +34,7 @@ static size_t fill(struct dice *d, uint8_t *text)
 	size_t len = throw(d, most[throw(d, 4)] + 1);
 
 	for (size_t i = 0; i < len; i++)
-		text[i] = (uint8_t)"\r\nabcdefgh\0\377"[throw(d, 12)];
+		text[i] = (uint8_t) "\r\nabcdefgh\0\377"[throw(d, 12)];
 	return len;
 }
 
@@ -113,7 +113,7 @@ static void test_both_ways(void **state)
 		if (seed % 4 == 2)
 			r.conf[1].flow.eol = EOL_CR;
 		if (seed % 5 == 3)
-			r.conf[0].flow.readbytes = 1 + (int64_t)throw(&d, TEXT_MAX);
+			r.conf[0].flow.readbytes = 1 + (int64_t) throw(&d, TEXT_MAX);
 		play(&r);
 		check(&r, 0, seed);
 		check(&r, 1, seed);

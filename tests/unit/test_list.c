@@ -21,13 +21,13 @@ static void lists(void **state)
 	assert_true(list_empty(&head));
 	for (size_t i = 0; i < ARRAY_SIZE(node); i++)
 		list_add_tail(&head, &node[i]);
-	list_for_each(pos, &head)
+	list_for_each (pos, &head)
 		assert_ptr_equal(pos, &node[n++]);
 	list_del(&node[1]);
 	list_del(&node[1]);
 	assert_true(list_empty(&node[1]));
 	assert_ptr_equal(node[0].next, &node[2]);
-	list_for_each_safe(pos, tmp, &head)
+	list_for_each_safe (pos, tmp, &head)
 		list_del(pos);
 	assert_true(list_empty(&head));
 }

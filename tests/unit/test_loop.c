@@ -238,9 +238,9 @@ static void test_forked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_readiness),   cmocka_unit_test(test_ended_by_another),
+		cmocka_unit_test(test_readiness),    cmocka_unit_test(test_ended_by_another),
 		cmocka_unit_test(test_always_ready), cmocka_unit_test(test_not_open),
-		cmocka_unit_test(test_deferred),    cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_deferred),     cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_forked),
 	};
 

@@ -36,8 +36,11 @@ static void test_get(void **state)
 
 static const char *nearest(const char *name)
 {
-	static const char *const rows[] = { "reuseaddr so-reuseaddr", "broadcast so-broadcast",
-					    "ip-add-membership add-membership", "range", "fork",
+	static const char *const rows[] = { "reuseaddr so-reuseaddr",
+					    "broadcast so-broadcast",
+					    "ip-add-membership add-membership",
+					    "range",
+					    "fork",
 					    "retry" };
 	static char buf[40];
 	struct names_near n;

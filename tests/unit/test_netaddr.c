@@ -75,8 +75,9 @@ static void range_errors(void **state)
 		  "missing brackets for IPv6 range definition \"[::1/128]\"" },
 		{ AF_INET6, "[/1", "missing brackets for IPv6 range definition \"[/1\"" },
 		{ AF_INET6, "[::1]/129", "netmask \"[::1]/129\" is too large" },
-		{ AF_UNIX, "x", "syntax error in range \"x\" of unspecified address family: "
-				"use <addr>:<mask>" },
+		{ AF_UNIX, "x",
+		  "syntax error in range \"x\" of unspecified address family: "
+		  "use <addr>:<mask>" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {

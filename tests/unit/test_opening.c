@@ -101,8 +101,9 @@ static struct conf *set_up(const struct step *steps)
 	memset(&r, 0, sizeof(r));
 	r.memory.dice = last;
 	r.code = ECONNREFUSED;
-	r.type = (struct addr_type){ .names = "TEST", .reads = true, .writes = true,
-				     .steps = steps, .make = make };
+	r.type = (struct addr_type){
+		.names = "TEST", .reads = true, .writes = true, .steps = steps, .make = make
+	};
 	r.side.nhalves = 1;
 	r.side.half[0].type = &r.type;
 	r.side.half[0].keyword = "TEST";
@@ -127,10 +128,12 @@ static void play(const char *trace, const char *error)
 	loop_free(r.relay.loop);
 }
 
-static const struct step plain[] = { { step_a, PH_NONE }, { step_wait, PH_NONE },
-				     { step_last, PH_NONE }, STEP_END };
-static const struct step names[] = { { step_a, PH_NONE }, { step_addresses, PH_NONE },
-				     { step_last, PH_NONE }, STEP_END };
+static const struct step plain[] = {
+	{ step_a, PH_NONE }, { step_wait, PH_NONE }, { step_last, PH_NONE }, STEP_END
+};
+static const struct step names[] = {
+	{ step_a, PH_NONE }, { step_addresses, PH_NONE }, { step_last, PH_NONE }, STEP_END
+};
 
 static void test_order(void **state)
 {
@@ -215,8 +218,8 @@ static void test_dual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),  cmocka_unit_test(test_next_address),
-		cmocka_unit_test(test_retry),  cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_order), cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_retry), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_dual),
 	};
 

@@ -49,7 +49,8 @@ static void test_socketpair(void **state)
 	assert_int_equal(batch_recv(b, sv[1], BATCH_MAX, true, true), -1);
 	assert_int_equal(errno, EAGAIN);
 	/* longer than anything IP can carry: cut, and said so */
-	assert_int_equal(setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &(int){ 1 << 20 }, sizeof(int)), 0);
+	assert_int_equal(setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &(int){ 1 << 20 }, sizeof(int)),
+			 0);
 	if (send(sv[0], pattern, 80000, MSG_DONTWAIT) == 80000) {
 		assert_int_equal(batch_recv(b, sv[1], 1, false, false), 1);
 		assert_true(b->msg[0].truncated);
@@ -187,7 +188,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_socketpair), cmocka_unit_test(test_udp),
-		cmocka_unit_test(test_gro),	   cmocka_unit_test(test_put),
+		cmocka_unit_test(test_gro),        cmocka_unit_test(test_put),
 		cmocka_unit_test(test_ctl),
 	};
 

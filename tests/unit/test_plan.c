@@ -46,8 +46,8 @@ static void test_types(void **state)
 
 		if (make(rows[i].text, "-") == -1)
 			fail_msg("%s: %s", rows[i].text, err.text);
-		if (strncmp(h->type->names, rows[i].type, len) || (h->type->names[len] &&
-								   h->type->names[len] != ' '))
+		if (strncmp(h->type->names, rows[i].type, len) ||
+		    (h->type->names[len] && h->type->names[len] != ' '))
 			fail_msg("%s became %s", rows[i].text, h->type->names);
 		if (rows[i].param)
 			assert_string_equal(h->param[0], rows[i].param);

@@ -124,8 +124,9 @@ static void name_server(void **state)
 
 static void sentences(void **state)
 {
-	const struct resolve_req req = { .host = "h", .service = "80", .socktype = 1,
-					 .protocol = 6, .flags = 0x20 };
+	const struct resolve_req req = {
+		.host = "h", .service = "80", .socktype = 1, .protocol = 6, .flags = 0x20
+	};
 	char buf[256];
 	struct netaddr a;
 	struct err err;
@@ -134,7 +135,8 @@ static void sentences(void **state)
 	assert_string_equal(resolve_req_text(&req, "text", buf, sizeof(buf)),
 			    "getaddrinfo(\"h\", \"80\", {0x20,0,1,6}, {}): text");
 	assert_int_equal(resolve_host("", AF_INET, &a, &err), -1);
-	assert_string_equal(err.text, "xioresolve(node=\"\", pf=2, ...): Name or service not known");
+	assert_string_equal(err.text,
+			    "xioresolve(node=\"\", pf=2, ...): Name or service not known");
 	assert_int_equal(resolve_host("127.1", AF_INET, &a, &err), 0);
 }
 

@@ -39,8 +39,9 @@ static void numbers(void **state)
 		enum num_result rc;
 		int64_t n;
 	} row[] = {
-		{ "10", NUM_OK, 10 },	   { "0x10", NUM_OK, 16 }, { "010", NUM_OK, 8 },
-		{ "-1", NUM_OK, -1 },	   { "", NUM_MISSING, 0 }, { "abc", NUM_MISSING, 0 },
+		{ "10", NUM_OK, 10 },      { "0x10", NUM_OK, 16 },
+		{ "010", NUM_OK, 8 },      { "-1", NUM_OK, -1 },
+		{ "", NUM_MISSING, 0 },    { "abc", NUM_MISSING, 0 },
 		{ "1x", NUM_TRAILING, 1 }, { "99999999999999999999", NUM_RANGE, -1 },
 	};
 	int64_t n;

@@ -14,7 +14,7 @@
 
 struct sample {
 	enum value_type type;
-	const char *text;    /* NULL: no "=" */
+	const char *text; /* NULL: no "=" */
 	const char *printed; /* what value_format() makes of it, NULL: parsing fails */
 	const char *error;
 };
