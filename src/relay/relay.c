@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FDS_TO_SPARE 32 /* descriptors kept for opening a session: its ends, a program, a look-up  \
-			 */
+#define FDS_TO_SPARE                                                                               \
+	32 /* descriptors kept for opening a session: its ends, a program, a look-up               \
+	    */
 
 void relay_check_idle(struct relay *relay)
 {
