@@ -205,11 +205,12 @@ static void test_swapped(void **state)
 static void test_clean(void **state)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	unsigned long long ignored;
 	sigset_t set;
 	(void)state;
 
 	/* whoever runs the tests may ignore signals: that is inherited, and not our subject */
-	for (int sig = 1; sig < NSIG; sig++)
+	for (int sig = 1; sig < 32; sig++)
 		signal(sig, sig == SIGPIPE ? SIG_IGN : SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -217,8 +218,9 @@ static void test_clean(void **state)
 	assert_true(fd > 2);
 	assert_non_null(
 		strstr(shell("grep SigBlk /proc/self/status", 1, NULL), "0000000000000000"));
-	assert_non_null(
-		strstr(shell("grep SigIgn /proc/self/status", 1, NULL), "0000000000001000"));
+	ignored = strtoull(shell("sed -n s/SigIgn:.//p /proc/self/status", 1, NULL), NULL, 16);
+	/* signals 1 to 31: those above belong to the C library and to whoever runs the tests */
+	assert_int_equal(ignored & 0x7fffffff, 1 << (SIGPIPE - 1));
 	assert_int_equal(dup3(fd, 9, O_CLOEXEC), 9);
 	assert_string_equal(shell("test -e /proc/self/fd/9 || echo closed", 1, NULL), "closed\n");
 	close(9);
