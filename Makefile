@@ -49,8 +49,8 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 lint: all
-	clang-tidy -p $(BUILD) --quiet $$(git ls-files 'src/*.c')
-	cppcheck --enable=warning,portability --inline-suppr --quiet -Isrc src
+	clang-tidy -p $(BUILD) --quiet --warnings-as-errors='*' $$(git ls-files 'src/*.c')
+	cppcheck --enable=warning,portability --inline-suppr --quiet --error-exitcode=1 -Isrc src
 
 clean:
 	rm -rf build build-asan build-fuzz

@@ -202,14 +202,16 @@ static int parts_split(struct parts *p, const char *text, size_t least, size_t m
 			continue;
 		if (p->n == most) {
 			free(p->copy);
-			return err_set(err, 0, "syntax in option %s: trailing cruft", text);
+			err_set(err, 0, "syntax in option %s: trailing cruft", text);
+			return -1;
 		}
 		*c = '\0';
 		p->part[p->n++] = c + 1;
 	}
 	if (p->n < least) {
 		free(p->copy);
-		return err_set(err, 0, "syntax in option %s: missing ':'", text);
+		err_set(err, 0, "syntax in option %s: missing ':'", text);
+		return -1;
 	}
 	return 0;
 }

