@@ -382,6 +382,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	struct session *s = o->arg;
 	int old;
 
+	s->opening = NULL;
 	if (err) {
 		old = log_shutup(s->shutup);
 		relay_failed(s->relay, err);
@@ -392,6 +393,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	}
 	if (src) { /* the right address forks: this session's left end is shared by all of its */
 		src->other = s->left;
+		src->other->owner = NULL;
 		s->left = NULL;
 		vars_copy(&src->vars, &s->vars);
 		s->relay->many = true;
@@ -413,8 +415,8 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 
 	s->left = left;
 	left->owner = s;
-	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, left, on_right,
-		      s);
+	s->opening = opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars,
+				   left, on_right, s);
 	log_shutup(old);
 	return s;
 }
@@ -456,6 +458,14 @@ static void tell_pending(struct session *s)
 	}
 }
 
+/* A session that ends does not wait for its right address. */
+static void stop_opening(struct session *s)
+{
+	if (s->opening)
+		opening_cancel(s->opening);
+	s->opening = NULL;
+}
+
 void session_end(struct session *s, const char *why)
 {
 	int64_t wait = 0;
@@ -464,6 +474,7 @@ void session_end(struct session *s, const char *why)
 		return;
 	log_debug("session ends: %s", why);
 	s->state = SESSION_CLOSING;
+	stop_opening(s);
 	tell_pending(s);
 	for (int i = 0; i < 2; i++) {
 		flow_stop(&s->flow[i]);
@@ -495,6 +506,7 @@ void session_finish(struct session *s)
 	if (s->state != SESSION_CLOSING)
 		tell_pending(s);
 	s->state = SESSION_CLOSING;
+	stop_opening(s);
 	loop_timer_stop(relay->loop, &s->timer);
 	loop_timer_stop(relay->loop, &s->poll);
 	flow_stop(&s->flow[0]);
@@ -502,8 +514,6 @@ void session_finish(struct session *s)
 	session_add_stats(&relay->total, s);
 	if (s->failed && !relay->many && !relay->status)
 		relay->status = 1;
-	if (s->on_end)
-		s->on_end(s, s->on_end_arg);
 	list_del(&s->node);
 	if (highest_fd(s) < relay->newest_fd)
 		relay->newest_fd = highest_fd(s);

@@ -1,0 +1,54 @@
+"""The life of sessions that share a process: beginnings that take long, ends that take long, own processes."""
+import os
+import re
+import select
+import signal
+import time
+
+import pytest
+
+import lab
+
+
+def up(local, *args, **kw):
+    p = local.start("-d", "-d", *args, **kw)
+    p.wait_log(r"starting data transfer loop|listening on")
+    return p
+
+
+def peer(local):
+    return local.udp(("127.0.0.1", 0))
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(n) for n in f.read().split()]
+
+
+@pytest.fixture(name="fifo")
+def _fifo(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_session_may_expire_before_it_has_begun(local, fifo):
+    """The opening of its right address ends with it."""
+    port = lab.port()
+    p = up(local, "-u", f"UDP4-LISTEN:{port},fork,session-timeout=0.2", f"OPEN:{fifo}")
+    s = peer(local)
+    s.sendto(b"x", ("127.0.0.1", port))
+    p.wait_log(r"silent for session-timeout")
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    time.sleep(0.3)                     # several attempts of the opening, if there were one
+    assert "starting data transfer loop" not in p.log
+    s.sendto(b"y", ("127.0.0.1", port))
+    assert select.select([fd], [], [], 4)[0] and os.read(fd, 9) == b"y"
+    os.close(fd)
+    s.close()
