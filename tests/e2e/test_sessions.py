@@ -52,3 +52,17 @@ def test_a_session_may_expire_before_it_has_begun(local, fifo):
     assert select.select([fd], [], [], 4)[0] and os.read(fd, 9) == b"y"
     os.close(fd)
     s.close()
+
+
+def test_a_session_that_expires_slowly_expires_once(local):
+    """A program that is only written to has a second to end; its peer is out of the table at once."""
+    port = lab.port()
+    p = up(local, "-u", f"UDP4-LISTEN:{port},fork,session-timeout=0.2", "EXEC:cat")
+    s = peer(local)
+    s.sendto(b"x", ("127.0.0.1", port))
+    p.wait_log(r"silent for session-timeout")
+    s.sendto(b"y", ("127.0.0.1", port))
+    p.wait_log(r"silent for session-timeout", count=2)
+    assert len(re.findall("silent for session-timeout", p.log)) == 2
+    lab.wait_until(lambda: not children(p.pid), 4, "a program is left")
+    s.close()
