@@ -319,6 +319,13 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 	}
 }
 
+static bool ep_holds(const struct endpoint *ep)
+{
+	const struct dgram_ep *d = (const struct dgram_ep *)ep;
+
+	return d->in_len || d->icmp || d->one_shot || d->end;
+}
+
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
@@ -438,6 +445,7 @@ static const struct endpoint_ops ops = {
 	.send_batch = ep_send,
 	.shut_write = ep_shut,
 	.close = ep_close,
+	.holds = ep_holds,
 	.report = ep_report,
 	.share = ep_share,
 };

@@ -388,6 +388,13 @@ static void dual_close(struct endpoint *ep)
 	endpoint_free(d->out);
 }
 
+static bool dual_holds(const struct endpoint *ep)
+{
+	const struct endpoint *in = ((const struct dual *)ep)->in;
+
+	return in->ops->holds && in->ops->holds(in);
+}
+
 static void dual_report(struct endpoint *ep)
 {
 	struct dual *d = (struct dual *)ep;
@@ -405,6 +412,7 @@ static const struct endpoint_ops dual_ops = {
 	.send_batch = dual_send,
 	.shut_write = dual_shut,
 	.close = dual_close,
+	.holds = dual_holds,
 	.report = dual_report,
 };
 

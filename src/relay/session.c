@@ -163,6 +163,16 @@ static void direction_ended(struct session *s, int i, bool tell)
 	arm(s);
 }
 
+/* Run what waits for no descriptor after @delay_ns, or earlier where the other direction wants it.
+ */
+static void look_again(struct session *s, int64_t delay_ns)
+{
+	int64_t due = loop_now(s->relay->loop) + delay_ns;
+
+	if (!s->poll.index || due < s->poll.due_ns)
+		loop_timer(s->relay->loop, &s->poll, due);
+}
+
 static void direction_at_eof(struct session *s, int i)
 {
 	struct endpoint *src = end_of(s, i);
@@ -171,7 +181,7 @@ static void direction_at_eof(struct session *s, int i)
 	if (src->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
 	    src->read_left) {
 		log_debug("socket %d (fd %d) is at EOF, ignoring", i + 1, src->rfd);
-		loop_timer(s->relay->loop, &s->poll, loop_now(s->relay->loop) + IGNOREEOF_NS);
+		look_again(s, IGNOREEOF_NS);
 		return;
 	}
 	if (src->read_left == 0)
@@ -224,7 +234,10 @@ static void run_direction(struct session *s, int i)
 		direction_failed(s, i);
 		break;
 	case MOVE_NAP:
-		loop_timer(s->relay->loop, &s->poll, loop_now(s->relay->loop) + FLOW_NAP_NS);
+		look_again(s, FLOW_NAP_NS);
+		break;
+	case MOVE_AGAIN:
+		look_again(s, 1); /* in the next turn */
 		break;
 	default:
 		break;
@@ -253,11 +266,13 @@ void session_kick(struct endpoint *ep)
 static void on_poll(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, poll);
+	int old = log_shutup(s->shutup);
 
 	for (int i = 0; i < 2; i++) {
 		if (s->flow[i].active && !s->flow[i].waiting)
 			run_direction(s, i);
 	}
+	log_shutup(old);
 }
 
 /* A program behind an endpoint has ended. What it wrote is still transferred. */

@@ -66,3 +66,20 @@ def test_a_session_that_expires_slowly_expires_once(local):
     assert len(re.findall("silent for session-timeout", p.log)) == 2
     lab.wait_until(lambda: not children(p.pid), 4, "a program is left")
     s.close()
+
+
+def test_datagrams_that_wait_in_memory_are_all_delivered(local, fifo, fast):
+    """What has come while the right address was being opened is delivered without a further datagram."""
+    port = lab.port()
+    p = up(local, "-u", f"UDP4-LISTEN:{port},fork", f"OPEN:{fifo}")
+    s = peer(local)
+    for k in range(100):
+        s.sendto(b"%02d\n" % k, ("127.0.0.1", port))
+    p.wait_log(r"received packet", count=100)
+    fd, want, got = os.open(fifo, os.O_RDONLY), b"".join(b"%02d\n" % k for k in range(100)), b""
+    while len(got) < len(want):
+        assert select.select([fd], [], [], 4)[0], f"only {len(got)} of {len(want)} bytes came"
+        got += os.read(fd, 9999)
+    assert got == want
+    os.close(fd)
+    s.close()
