@@ -83,3 +83,9 @@ def test_datagrams_that_wait_in_memory_are_all_delivered(local, fifo, fast):
     assert got == want
     os.close(fd)
     s.close()
+
+
+def test_blocks_of_no_bytes(local):
+    """-b 0 into datagrams ends at once, as between streams."""
+    r = local.run("-b0", "-u", "-", "UDP4-SENDTO:127.0.0.1:9", input=b"x")
+    assert r.status == 0
