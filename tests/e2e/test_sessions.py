@@ -89,3 +89,12 @@ def test_blocks_of_no_bytes(local):
     """-b 0 into datagrams ends at once, as between streams."""
     r = local.run("-b0", "-u", "-", "UDP4-SENDTO:127.0.0.1:9", input=b"x")
     assert r.status == 0
+
+
+def test_a_terminal_that_sits_out_its_hangup_does_not_spin(local):
+    """sitout-eio looks now and then, not all the time."""
+    p = local.start("-d", "-d", "-u", "EXEC:true,pty,sitout-eio=5", "-")
+    p.wait_log(r"sitting out")
+    before = cpu_seconds(p.pid)
+    time.sleep(1)
+    assert cpu_seconds(p.pid) - before < 0.2
