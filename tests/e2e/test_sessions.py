@@ -98,3 +98,26 @@ def test_a_terminal_that_sits_out_its_hangup_does_not_spin(local):
     before = cpu_seconds(p.pid)
     time.sleep(1)
     assert cpu_seconds(p.pid) - before < 0.2
+
+
+def test_own_processes_when_the_right_address_forks(local):
+    """The process of a session has the left address as well."""
+    port = lab.port()
+    up(local, "PIPE", f"UDP4-LISTEN:{port},fork,isolate")
+    s = peer(local)
+    s.sendto(b"x", ("127.0.0.1", port))
+    assert s.recv(9) == b"x"
+    s.close()
+
+
+def test_own_processes_take_signals(local):
+    """SIGTERM ends the process of a session."""
+    port = lab.port()
+    p = up(local, f"UDP4-LISTEN:{port},fork,isolate", "PIPE")
+    s = peer(local)
+    s.sendto(b"x", ("127.0.0.1", port))
+    assert s.recv(9) == b"x"
+    (child,) = children(p.pid)
+    os.kill(child, signal.SIGTERM)
+    lab.wait_until(lambda: not children(p.pid), 4, "the session's process still runs")
+    s.close()
