@@ -121,3 +121,14 @@ def test_own_processes_take_signals(local):
     os.kill(child, signal.SIGTERM)
     lab.wait_until(lambda: not children(p.pid), 4, "the session's process still runs")
     s.close()
+
+
+def test_a_missing_reader_is_mentioned_once(local, fifo):
+    """Trying a FIFO again and again is not news."""
+    p = local.start("-d", "-d", "-u", "-", f"OPEN:{fifo}")
+    p.wait_log(r"opening named pipe")
+    lab.pump(0.4)
+    lab.pump(0)
+    time.sleep(0.3)
+    lab.pump(0)
+    assert len(re.findall("opening named pipe", p.log)) == 1
