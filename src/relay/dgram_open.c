@@ -160,7 +160,7 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 	for (int i = 0; i < BATCH_MAX && r == STEP_AGAIN; i++) {
 		struct message *m = &b->msg[0];
 
-		if (batch_recv(b, f->sock->fd, 1, true, true) <= 0)
+		if (dgram_recv(f->sock, b, 1) <= 0)
 			break;
 		log_notice(o->half->type->groups & G_LISTEN ? "accepting UDP connection from %s"
 							    : "receiving packet from %s",

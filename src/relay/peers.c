@@ -443,7 +443,7 @@ static void receive(struct peers *t)
 		t->batch = pool_batch(&t->src.relay->pool);
 	for (int i = 0; i < BATCHES_PER_TURN && hand_out(t); i++) {
 		if (t->src.closed || (t->src.paused && !t->per_peer) ||
-		    batch_recv(t->batch, t->sock->fd, max, true, true) <= 0)
+		    dgram_recv(t->sock, t->batch, max) <= 0)
 			break;
 		dgram_judge(t->sock, t->batch, NULL);
 	}

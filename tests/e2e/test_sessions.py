@@ -132,3 +132,14 @@ def test_a_missing_reader_is_mentioned_once(local, fifo):
     time.sleep(0.3)
     lab.pump(0)
     assert len(re.findall("opening named pipe", p.log)) == 1
+
+
+def test_queued_errors_do_not_spin(local):
+    """With ip-recverr errors are read from their queue, and told at info level."""
+    p = local.start("-ddd", "-", f"UDP4-DATAGRAM:127.0.0.1:{lab.port()},ip-recverr")
+    p.wait_log(r"starting data transfer loop")
+    p.send("x\n")
+    p.wait_log(r"IP_RECVERR: errno=111")
+    before = cpu_seconds(p.pid)
+    time.sleep(0.5)
+    assert cpu_seconds(p.pid) - before < 0.1
