@@ -29,7 +29,9 @@ static enum step_result step_open(struct opening *o, struct err *err)
 		err_set(err, errno, "stat(\"%s\")", path);
 		return STEP_FAIL;
 	}
-	log_notice("opening %s \"%s\" for %s", fd_type_word(path), path, mode_word(o->mode));
+	if (o->waiting != STEP_AGAIN)
+		log_notice("opening %s \"%s\" for %s", fd_type_word(path), path,
+			   mode_word(o->mode));
 	return open_path(o, 0, err);
 }
 
@@ -107,8 +109,11 @@ static enum step_result step_gopen(struct opening *o, struct err *err)
 	if (!missing && S_ISSOCK(st.st_mode))
 		return connect_socket(o, err);
 	regular = !missing && S_ISREG(st.st_mode);
-	log_info("\"%s\" is not a socket, open()'ing it", path);
-	log_notice("opening %s \"%s\" for %s", fd_type_word(path), path, mode_word(o->mode));
+	if (o->waiting != STEP_AGAIN)
+		log_info("\"%s\" is not a socket, open()'ing it", path);
+	if (o->waiting != STEP_AGAIN)
+		log_notice("opening %s \"%s\" for %s", fd_type_word(path), path,
+			   mode_word(o->mode));
 	if (missing && o->mode != MODE_READ)
 		flags = O_CREAT;
 	else if ((regular || S_ISDIR(st.st_mode)) && o->mode != MODE_READ)

@@ -9,6 +9,7 @@
 struct loop {
 	int epfd;
 	bool stop;
+	bool forked; /* in this turn: the events in hand are the parent's */
 	int64_t now_ns;
 	struct list ready; /* watches that are always ready */
 	struct timer **heap;
@@ -32,6 +33,7 @@ void timers_fire(struct loop *loop);
 int timers_wait_ms(const struct loop *loop);
 
 void signals_init(struct loop *loop);
+int signals_forked(struct loop *loop, struct err *err);
 void signals_done(struct loop *loop);
 
 #endif

@@ -36,7 +36,6 @@ static int start(struct loop *loop, struct err *err)
 	loop->deferred = NULL;
 	loop->deferred_end = &loop->deferred;
 	list_init(&loop->ready);
-	signals_init(loop);
 	loop_clock(loop);
 	return 0;
 }
@@ -49,6 +48,7 @@ struct loop *loop_new(struct err *err)
 		free(loop);
 		return NULL;
 	}
+	signals_init(loop);
 	return loop;
 }
 
@@ -67,9 +67,9 @@ int loop_forked(struct loop *loop, struct err *err)
 	/* timers and watches stay in their owners' memory: tell them they are idle */
 	for (size_t i = 0; i < loop->nheap; i++)
 		loop->heap[i]->index = 0;
-	signals_done(loop);
+	loop->forked = true;
 	close(loop->epfd);
-	return start(loop, err);
+	return start(loop, err) == -1 ? -1 : signals_forked(loop, err);
 }
 
 void loop_stop(struct loop *loop)
@@ -155,7 +155,7 @@ static void run_ready(struct loop *loop)
 	batch.next->prev = &batch;
 	batch.prev->next = &batch;
 	list_init(&loop->ready);
-	while (!list_empty(&batch)) {
+	while (!loop->forked && !list_empty(&batch)) {
 		struct watch *w = container_of(batch.next, struct watch, node);
 
 		list_del(&w->node);
@@ -171,7 +171,8 @@ static void turn(struct loop *loop)
 	int n = epoll_wait(loop->epfd, ev, EVENTS_PER_TURN, wait);
 
 	loop_clock(loop);
-	for (int i = 0; i < n; i++) {
+	loop->forked = false;
+	for (int i = 0; i < n && !loop->forked; i++) {
 		struct watch *w = ev[i].data.ptr;
 		uint32_t got = ev[i].events & (w->events | EPOLLERR | EPOLLHUP);
 

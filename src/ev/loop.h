@@ -47,8 +47,9 @@ typedef void loop_signal_fn(struct loop *loop, int sig, void *arg);
 struct loop *loop_new(struct err *err);
 void loop_free(struct loop *loop);
 
-/* After fork() in the child: drop every watch, timer, deferred call and signal of the parent
- * without touching what is shared with it, and start afresh (an epoll set is never shared). */
+/* After fork() in the child: drop every watch, timer and deferred call of the parent, and events
+ * that are already fetched, without touching what is shared with it, and start afresh (an epoll
+ * set is never shared). Signals go on being delivered to the same functions. */
 int loop_forked(struct loop *loop, struct err *err);
 
 /* Run until loop_stop(). */

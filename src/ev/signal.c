@@ -33,6 +33,22 @@ void signals_done(struct loop *loop)
 	loop->sig.watch.fd = -1;
 }
 
+/* The set stays blocked and keeps its functions; the descriptor is ours alone. */
+int signals_forked(struct loop *loop, struct err *err)
+{
+	int fd;
+
+	signals_done(loop);
+	watch_init(&loop->sig.watch, on_signal);
+	if (sigisemptyset(&loop->sig.set))
+		return 0;
+	fd = signalfd(-1, &loop->sig.set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd == -1)
+		return err_set(err, errno, "signalfd()");
+	loop_watch(loop, &loop->sig.watch, fd, EPOLLIN);
+	return 0;
+}
+
 int loop_signal(struct loop *loop, int sig, loop_signal_fn *fn, void *arg, struct err *err)
 {
 	int fd;

@@ -91,7 +91,7 @@ int timers_wait_ms(const struct loop *loop)
 	if (!loop->nheap)
 		return -1;
 	left = loop->heap[0]->due_ns - loop->now_ns;
-	if (left <= 0)
+	if (left < NSEC_PER_USEC) /* epoll_wait() alone takes that long: due in the next turn */
 		return 0;
 	left = (left - 1) / NSEC_PER_MSEC + 1; /* rounded up */
 	return left > INT_MAX ? INT_MAX : (int)left;

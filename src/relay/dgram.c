@@ -28,6 +28,14 @@ static void set_on(int fd, int level, int name)
 	(void)setsockopt(fd, level, name, &one, sizeof(one));
 }
 
+static bool is_on(int fd, int level, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) == 0 && value;
+}
+
 /* A queue that holds a burst: as large as the system allows, unless the user decides. */
 static void enlarge_queue(const struct conf *conf, int fd)
 {
@@ -57,6 +65,7 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		free(sock);
 		return NULL;
 	}
+	sock->errqueue = is_on(fd, SOL_IP, IP_RECVERR) || is_on(fd, SOL_IPV6, IPV6_RECVERR);
 	set_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
 	if (!relay->many) {
 		enlarge_queue(conf, fd);
@@ -85,6 +94,31 @@ void dgram_sock_unref(struct dgram_sock *sock)
 		return;
 	fd_close(&sock->fd);
 	free(sock);
+}
+
+static void empty_error_queue(struct dgram_sock *sock)
+{
+	for (int i = 0; i < BATCH_MAX; i++) {
+		struct message m;
+		struct msghdr h = { .msg_control = m.ctl, .msg_controllen = sizeof(m.ctl) };
+
+		if (recvmsg(sock->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
+			return;
+		m.ctl_len = h.msg_controllen;
+		ancillary_report(&m, sock->conf->sock.pktinfo_given, NULL);
+	}
+}
+
+long dgram_recv(struct dgram_sock *sock, struct batch *b, size_t max)
+{
+	long n = batch_recv(b, sock->fd, max, true, true);
+	int code = errno;
+
+	if (n <= 0 && sock->errqueue) {
+		empty_error_queue(sock);
+		errno = code;
+	}
+	return n;
 }
 
 /* The kernel's counter wraps at 32 bits; differences do not. */
@@ -301,7 +335,7 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 	if (ep->caps & EP_QUEUED)
 		return would_block();
 	for (;;) {
-		long n = batch_recv(b, d->sock->fd, max, true, true);
+		long n = dgram_recv(d->sock, b, max);
 
 		if (n < 0)
 			return recv_error(d, err);
@@ -317,6 +351,13 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 		if (max > 1)
 			return would_block(); /* bounded: the loop comes back if more is queued */
 	}
+}
+
+static bool ep_holds(const struct endpoint *ep)
+{
+	const struct dgram_ep *d = (const struct dgram_ep *)ep;
+
+	return d->in_len || d->icmp || d->one_shot || d->end;
 }
 
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
@@ -438,6 +479,7 @@ static const struct endpoint_ops ops = {
 	.send_batch = ep_send,
 	.shut_write = ep_shut,
 	.close = ep_close,
+	.holds = ep_holds,
 	.report = ep_report,
 	.share = ep_share,
 };

@@ -35,6 +35,7 @@ struct dgram_sock {
 	struct dgram_kind kind;
 	bool raw4; /* IPv4 raw: the kernel delivers the IP header */
 	bool connected; /* class C: empty datagram is end of file, ICMP errors are ours */
+	bool errqueue; /* errors are queued with details (option ip-recverr) */
 	bool no_gso;
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
 	struct admission admission;
@@ -56,6 +57,10 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 struct dgram_kind dgram_kind_of(const struct opening *o);
 void dgram_sock_ref(struct dgram_sock *sock);
 void dgram_sock_unref(struct dgram_sock *sock); /* the last one closes */
+
+/* batch_recv() from @sock, with senders and ancillary data. Where errors are queued, the queue is
+ * emptied into info records when there is no datagram: epoll reports it until it is empty. */
+long dgram_recv(struct dgram_sock *sock, struct batch *b, size_t max);
 
 /* Judge what is in @b: refused packets are marked, drops and cut datagrams counted and said, raw
  * headers removed. @peer: only its datagrams pass (NULL: all). Returns how many remain. */

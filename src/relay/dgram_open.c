@@ -156,9 +156,12 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 	if (!f)
 		return STEP_FAIL;
 	b = pool_batch(&o->relay->pool);
-	while (r == STEP_AGAIN && batch_recv(b, f->sock->fd, 1, true, true) > 0) {
+	/* a flood of refused datagrams must not keep us from everything else */
+	for (int i = 0; i < BATCH_MAX && r == STEP_AGAIN; i++) {
 		struct message *m = &b->msg[0];
 
+		if (dgram_recv(f->sock, b, 1) <= 0)
+			break;
 		log_notice(o->half->type->groups & G_LISTEN ? "accepting UDP connection from %s"
 							    : "receiving packet from %s",
 			   netaddr_text(&m->peer, text));
@@ -172,9 +175,9 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 		if (o->half->type->groups & G_LISTEN)
 			log_info("permitting UDP connection from %s", netaddr_text(&m->peer, text));
 		f->ep = dgram_ep_new(f->sock, &m->peer);
-		for (size_t i = 0; i < b->n; i++) {
-			if (b->packet[i].len)
-				dgram_ep_push(f->ep, b->packet[i].data, b->packet[i].len);
+		for (size_t k = 0; k < b->n; k++) {
+			if (b->packet[k].len)
+				dgram_ep_push(f->ep, b->packet[k].data, b->packet[k].len);
 		}
 		dgram_peer_vars(f->sock, &m->peer, &o->vars);
 		ancillary_report(m, o->half->conf.sock.pktinfo_given, &o->vars);

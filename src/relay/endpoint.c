@@ -35,6 +35,27 @@ void leftovers_remove(struct leftovers *l)
 	*l = (struct leftovers){ 0 };
 }
 
+/* Watch what somebody waits for, apart from a terminal that sits out its hang-up. */
+static void watch_wanted(struct endpoint *ep)
+{
+	struct loop *loop = ep->relay->loop;
+	uint32_t want = ep->sitout.index ? ep->want & ~(uint32_t)EPOLLIN : ep->want;
+
+	if (ep->caps & EP_QUEUED) {
+		if (ep->wfd != ep->rfd)
+			loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
+		return;
+	}
+	if (ep->rfd == ep->wfd) {
+		loop_watch(loop, &ep->rwatch, ep->rfd, want);
+		return;
+	}
+	if (ep->rfd >= 0)
+		loop_watch(loop, &ep->rwatch, ep->rfd, want & EPOLLIN);
+	if (ep->wfd >= 0)
+		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
+}
+
 /* A terminal whose other side was closed says EIO: that is its end of file, or, with sitout-eio,
  * a pause. Returns what the reader should see. */
 static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
@@ -49,8 +70,8 @@ static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
 		}
 		if (now - ep->eio_since_ns < sitout) {
 			/* level-triggered hang-up would spin: look again in a while */
-			endpoint_want(ep, 0, EPOLLIN);
 			loop_timer(ep->relay->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
+			watch_wanted(ep);
 			errno = EAGAIN;
 			return -1;
 		}
@@ -66,6 +87,7 @@ static void on_sitout(struct timer *t)
 {
 	struct endpoint *ep = container_of(t, struct endpoint, sitout);
 
+	watch_wanted(ep);
 	if (ep->on_event)
 		ep->on_event(ep, EPOLLIN);
 }
@@ -283,25 +305,12 @@ struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, i
 
 void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off)
 {
-	struct loop *loop = ep->relay->loop;
 	uint32_t want = (ep->want | on) & ~off;
 
 	if (want == ep->want)
 		return;
 	ep->want = want;
-	if (ep->caps & EP_QUEUED) {
-		if (ep->wfd != ep->rfd)
-			loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
-		return;
-	}
-	if (ep->rfd == ep->wfd) {
-		loop_watch(loop, &ep->rwatch, ep->rfd, want);
-		return;
-	}
-	if (ep->rfd >= 0)
-		loop_watch(loop, &ep->rwatch, ep->rfd, want & EPOLLIN);
-	if (ep->wfd >= 0)
-		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
+	watch_wanted(ep);
 }
 
 struct free_later {
@@ -388,6 +397,13 @@ static void dual_close(struct endpoint *ep)
 	endpoint_free(d->out);
 }
 
+static bool dual_holds(const struct endpoint *ep)
+{
+	const struct endpoint *in = ((const struct dual *)ep)->in;
+
+	return in->ops->holds && in->ops->holds(in);
+}
+
 static void dual_report(struct endpoint *ep)
 {
 	struct dual *d = (struct dual *)ep;
@@ -405,6 +421,7 @@ static const struct endpoint_ops dual_ops = {
 	.send_batch = dual_send,
 	.shut_write = dual_shut,
 	.close = dual_close,
+	.holds = dual_holds,
 	.report = dual_report,
 };
 

@@ -56,6 +56,9 @@ struct endpoint_ops {
 	void (*shut_write)(struct endpoint *ep);
 	/* Release everything but the memory; called once. */
 	void (*close)(struct endpoint *ep);
+	/* True if a read finds data or the end in our own memory, which no descriptor tells; or
+	 * NULL. */
+	bool (*holds)(const struct endpoint *ep);
 	/* Add lines about refused and lost data to the statistics, or NULL. */
 	void (*report)(struct endpoint *ep);
 	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when

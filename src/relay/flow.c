@@ -87,6 +87,8 @@ enum move_result flow_run(struct flow *f, bool *moved)
 	}
 	if (r == MOVE_SOME && f->drained)
 		r = f->dense ? MOVE_NAP : MOVE_WANT_READ;
+	if (r == MOVE_SOME && f->src->ops->holds && f->src->ops->holds(f->src))
+		r = MOVE_AGAIN;
 	switch (r) {
 	case MOVE_SOME:
 		wait_for(f, flow_pending(f) ? EPOLLOUT : EPOLLIN);
@@ -99,8 +101,7 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		wait_for(f, EPOLLOUT);
 		break;
 	case MOVE_NAP:
-		wait_for(f, 0);
-		break;
+	case MOVE_AGAIN:
 	case MOVE_END:
 	case MOVE_QUIET:
 	case MOVE_FAIL:

@@ -23,6 +23,7 @@ enum move_result {
 	MOVE_WANT_READ, /* nothing to read now */
 	MOVE_WANT_WRITE, /* the destination cannot take more now */
 	MOVE_NAP, /* nothing now; more will have come in FLOW_NAP_NS */
+	MOVE_AGAIN, /* the quota is used up, and no descriptor tells that there is more */
 	MOVE_END, /* end of file, everything delivered */
 	MOVE_QUIET, /* the destination does not want it: a program that does not read */
 	MOVE_FAIL, /* flow->err has the sentence */
@@ -76,8 +77,8 @@ void flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct
 	       bool from_left);
 
 /* Move until there is nothing to do, or the quota of this turn is used up (then the result is
- * MOVE_SOME and the flow stays ready). Adjusts what the endpoints wait for. @moved tells whether
- * anything was transferred. */
+ * MOVE_SOME and the flow stays ready, or MOVE_AGAIN). Adjusts what the endpoints wait for. @moved
+ * tells whether anything was transferred. */
 enum move_result flow_run(struct flow *f, bool *moved);
 
 /* Bytes read but not yet written. */

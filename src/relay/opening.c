@@ -75,6 +75,7 @@ static void free_now(struct deferred *d)
 
 static void dispose(struct opening *o)
 {
+	o->over = true;
 	list_del(&o->node);
 	drop_attempt(o);
 	leftovers_remove(&o->left);
@@ -386,9 +387,9 @@ static void open_second_half(struct opening *o, struct endpoint *in)
 	run(o);
 }
 
-void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-		   unsigned number, const struct vars *vars, struct endpoint *other,
-		   opening_done_fn *done, void *arg)
+struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
+			      unsigned number, const struct vars *vars, struct endpoint *other,
+			      opening_done_fn *done, void *arg)
 {
 	struct opening *o = xcalloc(1, sizeof(*o));
 	const struct half *half = &side->half[0];
@@ -416,4 +417,5 @@ void opening_start(struct relay *relay, const struct side *side, enum open_mode 
 	}
 	begin_half(o, half, mode);
 	run(o);
+	return o->over ? NULL : o; /* its memory lasts until the end of the turn */
 }

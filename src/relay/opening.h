@@ -100,6 +100,7 @@ struct opening {
 	struct deferred deferred;
 	enum step_result waiting;
 	bool epilogue; /* the type's steps are done */
+	bool over; /* @done has been called, or never will be */
 	int64_t retries_left; /* -1: for ever */
 	struct err first_err;
 	opening_done_fn *done;
@@ -110,10 +111,12 @@ struct opening {
 };
 
 /* Begin to open @side; @done is called from within or later, then the opening is gone. @vars: what
- * is known so far (copied), or NULL. @number: 1 left, 2 right. @other: left endpoint, or NULL. */
-void opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-		   unsigned number, const struct vars *vars, struct endpoint *other,
-		   opening_done_fn *done, void *arg);
+ * is known so far (copied), or NULL. @number: 1 left, 2 right. @other: left endpoint, or NULL.
+ * Returns the opening while it goes on, for opening_cancel(), or NULL when @done has been called.
+ */
+struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
+			      unsigned number, const struct vars *vars, struct endpoint *other,
+			      opening_done_fn *done, void *arg);
 
 /* Give up; @done is not called. */
 void opening_cancel(struct opening *o);

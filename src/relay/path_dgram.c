@@ -163,12 +163,15 @@ static long cut_stream(struct flow *f)
 	size_t block = f->relay->plan->set.block, cap;
 	uint8_t *space = batch_space(f->batch, &cap);
 	struct batch *b = f->batch;
-	size_t want = block > cap ? cap : cap / block * block;
+	size_t want;
 	ssize_t n;
 
+	if (!block) /* -b 0: nothing is ever read, as between streams */
+		return 0;
+	want = block > cap ? cap : cap / block * block;
 	if (want > f->src->read_left)
 		want = (size_t)f->src->read_left;
-	if (want > BATCH_PACKETS * block)
+	if (want / block > BATCH_PACKETS)
 		want = BATCH_PACKETS * block;
 	if (f->relay->plan->set.plain && want > block)
 		want = block;

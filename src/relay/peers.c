@@ -183,18 +183,22 @@ static struct peer *add(struct peers *t, const struct netaddr *addr, const struc
 	return p;
 }
 
+/* The peer leaves the table at once, though a program behind its session may take a while to end.
+ */
 static void end_peer(struct peer *p, const char *why)
 {
 	char text[NETADDR_TEXT_LEN];
-	struct session *s = p->ep ? p->ep->ep.owner : NULL;
+	struct dgram_ep *ep = p->ep;
+	struct session *s = ep ? ep->ep.owner : NULL;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
+	if (ep)
+		ep->on_close = NULL;
+	forget(p); /* another process reads end of file */
 	if (s)
 		session_end(s, why);
-	else if (p->ep)
-		endpoint_free(&p->ep->ep);
-	else
-		forget(p); /* the other process reads end of file */
+	else if (ep)
+		endpoint_free(&ep->ep);
 }
 
 static struct peer *oldest(const struct peers *t)
@@ -233,8 +237,6 @@ static void on_expiry(struct timer *timer)
 		list_add_tail(&t->oldest_first, &p->age);
 		if (p->last_ns + timeout <= now)
 			end_peer(p, "silent for session-timeout");
-		else if (t->npeers == 1)
-			break;
 	}
 	arm_expiry(t);
 }
@@ -441,7 +443,7 @@ static void receive(struct peers *t)
 		t->batch = pool_batch(&t->src.relay->pool);
 	for (int i = 0; i < BATCHES_PER_TURN && hand_out(t); i++) {
 		if (t->src.closed || (t->src.paused && !t->per_peer) ||
-		    batch_recv(t->batch, t->sock->fd, max, true, true) <= 0)
+		    dgram_recv(t->sock, t->batch, max) <= 0)
 			break;
 		dgram_judge(t->sock, t->batch, NULL);
 	}

@@ -118,10 +118,17 @@ void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan
 static void stop_accepting(struct relay *relay)
 {
 	relay->stopping = true;
-	list_for_each_safe (node, tmp, &relay->openings)
-		opening_cancel(container_of(node, struct opening, node));
 	list_for_each_safe (node, tmp, &relay->sources)
 		source_close(container_of(node, struct source, node));
+	/* sessions that have not begun will not; this ends their openings as well */
+	list_for_each_safe (node, tmp, &relay->sessions) {
+		struct session *s = container_of(node, struct session, node);
+
+		if (s->state == SESSION_OPENING)
+			session_finish(s);
+	}
+	list_for_each_safe (node, tmp, &relay->openings)
+		opening_cancel(container_of(node, struct opening, node));
 }
 
 void relay_end(struct relay *relay, int status)

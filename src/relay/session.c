@@ -163,6 +163,16 @@ static void direction_ended(struct session *s, int i, bool tell)
 	arm(s);
 }
 
+/* Run what waits for no descriptor after @delay_ns, or earlier where the other direction wants it.
+ */
+static void look_again(struct session *s, int64_t delay_ns)
+{
+	int64_t due = loop_now(s->relay->loop) + delay_ns;
+
+	if (!s->poll.index || due < s->poll.due_ns)
+		loop_timer(s->relay->loop, &s->poll, due);
+}
+
 static void direction_at_eof(struct session *s, int i)
 {
 	struct endpoint *src = end_of(s, i);
@@ -171,7 +181,7 @@ static void direction_at_eof(struct session *s, int i)
 	if (src->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
 	    src->read_left) {
 		log_debug("socket %d (fd %d) is at EOF, ignoring", i + 1, src->rfd);
-		loop_timer(s->relay->loop, &s->poll, loop_now(s->relay->loop) + IGNOREEOF_NS);
+		look_again(s, IGNOREEOF_NS);
 		return;
 	}
 	if (src->read_left == 0)
@@ -224,7 +234,10 @@ static void run_direction(struct session *s, int i)
 		direction_failed(s, i);
 		break;
 	case MOVE_NAP:
-		loop_timer(s->relay->loop, &s->poll, loop_now(s->relay->loop) + FLOW_NAP_NS);
+		look_again(s, FLOW_NAP_NS);
+		break;
+	case MOVE_AGAIN:
+		look_again(s, 1); /* in the next turn */
 		break;
 	default:
 		break;
@@ -253,11 +266,13 @@ void session_kick(struct endpoint *ep)
 static void on_poll(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, poll);
+	int old = log_shutup(s->shutup);
 
 	for (int i = 0; i < 2; i++) {
 		if (s->flow[i].active && !s->flow[i].waiting)
 			run_direction(s, i);
 	}
+	log_shutup(old);
 }
 
 /* A program behind an endpoint has ended. What it wrote is still transferred. */
@@ -382,6 +397,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	struct session *s = o->arg;
 	int old;
 
+	s->opening = NULL;
 	if (err) {
 		old = log_shutup(s->shutup);
 		relay_failed(s->relay, err);
@@ -392,6 +408,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	}
 	if (src) { /* the right address forks: this session's left end is shared by all of its */
 		src->other = s->left;
+		src->other->owner = NULL;
 		s->left = NULL;
 		vars_copy(&src->vars, &s->vars);
 		s->relay->many = true;
@@ -413,8 +430,8 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 
 	s->left = left;
 	left->owner = s;
-	opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars, left, on_right,
-		      s);
+	s->opening = opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars,
+				   left, on_right, s);
 	log_shutup(old);
 	return s;
 }
@@ -456,6 +473,14 @@ static void tell_pending(struct session *s)
 	}
 }
 
+/* A session that ends does not wait for its right address. */
+static void stop_opening(struct session *s)
+{
+	if (s->opening)
+		opening_cancel(s->opening);
+	s->opening = NULL;
+}
+
 void session_end(struct session *s, const char *why)
 {
 	int64_t wait = 0;
@@ -464,6 +489,7 @@ void session_end(struct session *s, const char *why)
 		return;
 	log_debug("session ends: %s", why);
 	s->state = SESSION_CLOSING;
+	stop_opening(s);
 	tell_pending(s);
 	for (int i = 0; i < 2; i++) {
 		flow_stop(&s->flow[i]);
@@ -495,6 +521,7 @@ void session_finish(struct session *s)
 	if (s->state != SESSION_CLOSING)
 		tell_pending(s);
 	s->state = SESSION_CLOSING;
+	stop_opening(s);
 	loop_timer_stop(relay->loop, &s->timer);
 	loop_timer_stop(relay->loop, &s->poll);
 	flow_stop(&s->flow[0]);
@@ -502,8 +529,6 @@ void session_finish(struct session *s)
 	session_add_stats(&relay->total, s);
 	if (s->failed && !relay->many && !relay->status)
 		relay->status = 1;
-	if (s->on_end)
-		s->on_end(s, s->on_end_arg);
 	list_del(&s->node);
 	if (highest_fd(s) < relay->newest_fd)
 		relay->newest_fd = highest_fd(s);

@@ -42,9 +42,10 @@ struct session {
 	struct list node;
 	enum session_state state;
 	struct endpoint *left, *right;
+	struct opening *opening; /* of the right address, while it goes on */
 	struct flow flow[2]; /* 0: left to right */
 	struct timer timer; /* -t, -T, or a program's time to end */
-	struct timer poll; /* look again: ignoreeof, dense datagrams */
+	struct timer poll; /* look again: ignoreeof, dense datagrams, inbox */
 	int64_t last_active_ns;
 	bool eof_seen; /* one direction has ended: -t counts */
 	bool eof_said[2];
@@ -54,9 +55,6 @@ struct session {
 	struct source *source[2]; /* where left and right came from, or NULL */
 	struct vars vars;
 	struct deferred free;
-	/* told when the session ends, before its endpoints are freed; or NULL */
-	void (*on_end)(struct session *s, void *arg);
-	void *on_end_arg;
 };
 
 /* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped

@@ -129,6 +129,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		relay->total = (struct stats){ 0 };
 		ep->want = 0;
 		forget_others(relay);
+		src->nsessions = 1; /* this one */
 		log_info("just born: child process %d", (int)getpid());
 		if (relay->plan->set.fork_wait_s)
 			sleep(relay->plan->set.fork_wait_s);
@@ -174,7 +175,6 @@ struct session *source_yield(struct source *src, struct endpoint *ep, const stru
 			relay_check_idle(relay);
 			return NULL;
 		}
-		src = NULL; /* we are the session process */
 	} else {
 		src->nsessions++;
 		pause_if_full(src);
@@ -182,7 +182,7 @@ struct session *source_yield(struct source *src, struct endpoint *ep, const stru
 	if (ep->number == 1)
 		return session_new_left(relay, ep, src, vars);
 	s = NULL;
-	if (src && src->other) {
+	if (src->other) {
 		struct endpoint *left =
 			src->other->ops->share ? src->other->ops->share(src->other, &err) : NULL;
 

@@ -7,7 +7,6 @@
 
 #include <stddef.h>
 
-struct ident;
 struct conf;
 
 /* NAME=VALUE texts without the prefix. Zero-initialise; owned by the session. */

@@ -187,8 +187,13 @@ int child_start(struct child *out, const struct child_setup *setup, struct err *
 	}
 	out->pid = pid;
 	out->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (out->pidfd == -1)
-		return err_set(err, errno, "pidfd_open(%d)", (int)pid);
+	if (out->pidfd == -1) { /* nobody could wait for it */
+		code = errno;
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			;
+		return err_set(err, code, "pidfd_open(%d)", (int)pid);
+	}
 	return 0;
 }
 

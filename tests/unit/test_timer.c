@@ -86,6 +86,8 @@ static void test_wait(void **state)
 	assert_int_equal(timers_wait_ms(loop), -1);
 	loop->now_ns = 1000;
 	loop_timer(loop, &t, 1001);
+	assert_int_equal(timers_wait_ms(loop), 0); /* the next turn is later than that */
+	loop_timer(loop, &t, 1000 + NSEC_PER_USEC);
 	assert_int_equal(timers_wait_ms(loop), 1); /* rounded up: never too early */
 	loop_timer(loop, &t, 1000 + 5 * NSEC_PER_MSEC);
 	assert_int_equal(timers_wait_ms(loop), 5);
