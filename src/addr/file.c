@@ -40,13 +40,18 @@ static enum step_result step_create(struct opening *o, struct err *err)
 	const struct conf *c = &o->half->conf;
 	const char *path = o->target.path;
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
+	struct stat st;
 
 	if (o->mode == MODE_READ) {
 		err_set(err, 0, "%s:\"%s\": read-only mode, refusing to truncate or create file",
 			o->half->keyword, path);
 		return STEP_FAIL;
 	}
-	log_notice("creating regular file \"%s\" for %s", path, mode_word(o->mode));
+	if (o->waiting != STEP_AGAIN)
+		log_notice("creating regular file \"%s\" for %s", path, mode_word(o->mode));
+	/* a FIFO waits for its reader in the loop, not in open(2) */
+	if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+		return open_path(o, O_TRUNC, err);
 	if (unlink_first(o, err) == -1)
 		return STEP_FAIL;
 	o->target.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, perm);

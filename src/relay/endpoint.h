@@ -36,6 +36,7 @@ enum ep_caps {
 	EP_HUP_IS_EOF = 256, /* a terminal's EIO means that the other side was closed */
 	EP_OWN_READ = 512, /* rfd (wfd) is a description of our own of somebody else's terminal */
 	EP_OWN_WRITE = 1024,
+	EP_LENT = 4096, /* a source shares it among its sessions and frees it */
 	EP_QUEUED = 2048, /* fed by a source that watches the descriptor itself */
 };
 

@@ -197,7 +197,7 @@ static void end_peer(struct peer *p, const char *why)
 	forget(p); /* another process reads end of file */
 	if (s)
 		session_end(s, why);
-	else if (ep)
+	else if (ep && !(ep->ep.caps & EP_LENT))
 		endpoint_free(&ep->ep);
 }
 
@@ -511,13 +511,14 @@ static void peers_close(struct source *src)
 			forget(p);
 			continue;
 		}
-		if (!p->ep->ep.owner) { /* still waiting for its session */
+		/* still waiting for its session */
+		if (!p->ep->ep.owner && !(p->ep->ep.caps & EP_LENT)) {
 			endpoint_free(&p->ep->ep);
 			continue;
 		}
 		p->ep->on_close = NULL;
-		list_del(
-			&p->age); /* the list forgets it: no use after free, whatever lint thinks */
+		/* the list forgets it: no use after free, whatever lint thinks */
+		list_del(&p->age);
 		free(p);
 	}
 	free(t->bucket);

@@ -409,6 +409,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	if (src) { /* the right address forks: this session's left end is shared by all of its */
 		src->other = s->left;
 		src->other->owner = NULL;
+		src->other->caps |= EP_LENT;
 		s->left = NULL;
 		vars_copy(&src->vars, &s->vars);
 		s->relay->many = true;

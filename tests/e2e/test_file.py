@@ -3,6 +3,7 @@ PIPE SOCKETPAIR TEXT STALL."""
 import fcntl
 import os
 import re
+import signal
 import socket
 
 import pytest
@@ -54,6 +55,20 @@ def test_busy_pipes_are_widened(local, tmp_path, address, size):
     assert fcntl.fcntl(wr, 1032) == size                # F_GETPIPE_SZ
     os.close(wr)
     assert p.wait().status == 0 and os.path.getsize(tmp_path / "f") == 4 << 20
+
+
+def test_create_on_a_fifo_waits_in_the_loop(local, tmp_path):
+    """Without a reader CREATE waits, and a signal ends it at once."""
+    os.mkfifo(tmp_path / "f")
+    p = local.start("-d", "-d", "-u", "TEXT:abc", f"CREATE:{tmp_path}/f")
+    p.wait_log("creating regular file")
+    rd = os.open(tmp_path / "f", os.O_RDONLY)
+    assert p.wait().status == 0 and os.read(rd, 9) == b"abc"
+    os.close(rd)
+    p = local.start("-d", "-d", "-u", "TEXT:abc", f"CREATE:{tmp_path}/f")
+    p.wait_log("creating regular file")
+    p.kill(signal.SIGTERM)
+    assert p.wait().status == 143
 
 
 @pytest.mark.parametrize("args,text", [
