@@ -37,11 +37,6 @@ static enum step_result step_protocol(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-static enum step_result step_first(struct opening *o, struct err *err)
-{
-	return o->half->conf.listen.fork ? STEP_DONE : step_first_packet(o, err);
-}
-
 /* clang-format off */
 static const struct step target_steps[] = {
 	{ .run = step_protocol },
@@ -55,26 +50,23 @@ static const struct step target_steps[] = {
 	STEP_END,
 };
 
+#define LOCAL \
+	{ .run = step_protocol }, \
+	{ .run = step_resolve_local }, \
+	{ .run = step_resolved_local }, \
+	{ .run = step_socket, .after = PH_PASTSOCKET }, \
+	{ .after = PH_FD }, \
+	{ .after = PH_PREBIND }, \
+	{ .run = step_bind, .after = PH_CONNECTED }
+
 static const struct step recv_steps[] = {
-	{ .run = step_protocol },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
-	{ .run = step_socket, .after = PH_PASTSOCKET },
-	{ .after = PH_FD },
-	{ .after = PH_PREBIND },
-	{ .run = step_bind, .after = PH_CONNECTED },
+	LOCAL,
 	STEP_END,
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_protocol },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
-	{ .run = step_socket, .after = PH_PASTSOCKET },
-	{ .after = PH_FD },
-	{ .after = PH_PREBIND },
-	{ .run = step_bind, .after = PH_CONNECTED },
-	{ .run = step_first },
+	LOCAL,
+	{ .run = step_first_packet },
 	STEP_END,
 };
 

@@ -100,17 +100,6 @@ static enum step_result step_max_children(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* without fork the opening itself waits for the peer */
-static enum step_result step_first(struct opening *o, struct err *err)
-{
-	return o->half->conf.listen.fork ? STEP_DONE : step_first_packet(o, err);
-}
-
-static enum step_result step_connect_peer(struct opening *o, struct err *err)
-{
-	return o->half->conf.listen.fork ? STEP_DONE : step_connect_first(o, err);
-}
-
 /* clang-format off */
 #define TARGET \
 	{ .run = step_resolve_target }, \
@@ -157,7 +146,7 @@ static const struct step recvfrom_steps[] = {
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,
-	{ .run = step_first },
+	{ .run = step_first_packet },
 	STEP_END,
 };
 
@@ -167,8 +156,8 @@ static const struct step listen_steps[] = {
 	LOCAL,
 	{ .run = step_reuseaddr, .after = PH_PREBIND },
 	BOUND,
-	{ .run = step_first },
-	{ .run = step_connect_peer },
+	{ .run = step_first_packet },
+	{ .run = step_connect_first },
 	STEP_END,
 };
 

@@ -102,9 +102,9 @@ bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);
 /* ---- shared steps and makers ---- */
 
 /* Wait for the first datagram that is permitted, keep it in o->impl, set the variables of its
- * sender: LISTEN and RECVFROM without fork. */
+ * sender: LISTEN and RECVFROM. With fork nothing happens here. */
 enum step_result step_first_packet(struct opening *o, struct err *err);
-/* connect(2) to its sender: LISTEN. */
+/* connect(2) to its sender: LISTEN. With fork nothing happens here. */
 enum step_result step_connect_first(struct opening *o, struct err *err);
 
 struct endpoint *dgram_make_connect(struct opening *o, struct err *err);

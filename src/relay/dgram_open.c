@@ -148,11 +148,14 @@ static struct first *begin_waiting(struct opening *o, struct err *err)
 
 enum step_result step_first_packet(struct opening *o, struct err *err)
 {
-	struct first *f = o->impl ? o->impl : begin_waiting(o, err);
-	char text[NETADDR_TEXT_LEN];
 	enum step_result r = STEP_AGAIN;
+	char text[NETADDR_TEXT_LEN];
 	struct batch *b;
+	struct first *f;
 
+	if (o->half->conf.listen.fork)
+		return STEP_DONE; /* a source will wait */
+	f = o->impl ? o->impl : begin_waiting(o, err);
 	if (!f)
 		return STEP_FAIL;
 	b = pool_batch(&o->relay->pool);
@@ -201,6 +204,8 @@ enum step_result step_connect_first(struct opening *o, struct err *err)
 	struct first *f = o->impl;
 	char text[NETADDR_TEXT_LEN];
 
+	if (o->half->conf.listen.fork)
+		return STEP_DONE;
 	/* the kernel then reports ICMP errors; what others have queued is refused by dgram_judge */
 	if (connect(f->sock->fd, &f->ep->to.any, f->ep->to.len) == -1) {
 		err_set(err, errno, "connect(%d, {%s}, %u)", f->sock->fd,
