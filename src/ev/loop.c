@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -164,11 +165,28 @@ static void run_ready(struct loop *loop)
 	}
 }
 
+/* Deadlines below a millisecond need epoll_pwait2() (Linux 5.11); an older kernel rounds them up.
+ */
+static int wait_for_events(struct loop *loop, struct epoll_event *ev)
+{
+	int64_t due = loop->nheap ? loop->heap[0]->due_ns - loop->now_ns : 0;
+	int wait = list_empty(&loop->ready) ? timers_wait_ms(loop) : 0;
+
+	if (wait > 0 && due < NSEC_PER_MSEC) {
+		struct timespec ts = { .tv_nsec = due };
+		int n = (int)syscall(SYS_epoll_pwait2, loop->epfd, ev, EVENTS_PER_TURN, &ts, NULL,
+				     (size_t)0);
+
+		if (n != -1 || errno != ENOSYS)
+			return n;
+	}
+	return epoll_wait(loop->epfd, ev, EVENTS_PER_TURN, wait);
+}
+
 static void turn(struct loop *loop)
 {
 	struct epoll_event ev[EVENTS_PER_TURN];
-	int wait = list_empty(&loop->ready) ? timers_wait_ms(loop) : 0;
-	int n = epoll_wait(loop->epfd, ev, EVENTS_PER_TURN, wait);
+	int n = wait_for_events(loop, ev);
 
 	loop_clock(loop);
 	loop->forked = false;

@@ -22,7 +22,7 @@ enum move_result {
 	MOVE_SOME, /* something was transferred */
 	MOVE_WANT_READ, /* nothing to read now */
 	MOVE_WANT_WRITE, /* the destination cannot take more now */
-	MOVE_NAP, /* nothing now; more will have come in FLOW_NAP_NS */
+	MOVE_NAP, /* nothing now; more will have come in nap_ns */
 	MOVE_AGAIN, /* the quota is used up, and no descriptor tells that there is more */
 	MOVE_END, /* end of file, everything delivered */
 	MOVE_QUIET, /* the destination does not want it: a program that does not read */
@@ -65,9 +65,10 @@ struct flow {
 	struct batch *batch;
 	bool one_way; /* nobody waits for an answer: dense datagrams may be collected for a moment
 		       */
-	bool dense; /* they come so fast that waiting a moment brings many */
+	bool dense; /* so much comes that waiting a moment brings a lot */
+	int64_t nap_ns; /* the moment */
 	int64_t window_ns; /* since when, and how many, for measuring that */
-	size_t window_packets;
+	size_t window_amount; /* datagrams or bytes */
 	size_t queue_room; /* datagrams the receive queue holds for sure */
 	size_t part; /* bytes of the first waiting packet already written (streams) */
 	struct err err;
@@ -93,8 +94,10 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes);
 /* Note a failed write: quiet for programs, else MOVE_FAIL. */
 enum move_result flow_write_failed(struct flow *f);
 
-/* A recording of dense datagrams is woken this often instead of for every few of them. */
-#define FLOW_NAP_NS (1000 * 1000)
+/* A recording of dense datagrams, or of a busy pipe, is woken this often instead of for every few
+ * of them, or for every page. */
+#define FLOW_NAP_DGRAM_NS (1000 * 1000)
+#define FLOW_NAP_PIPE_NS (100 * 1000)
 
 #define FLOW_QUOTA 16 /* moves per turn */
 

@@ -201,7 +201,7 @@ static void measure_density(struct flow *f)
 
 	if (!f->one_way || f->dst->caps & EP_DGRAM_OUT || f->relay->plan->set.plain)
 		return;
-	f->window_packets += f->batch->n;
+	f->window_amount += f->batch->n;
 	if (now - f->window_ns < WINDOW_NS)
 		return;
 	if (!f->queue_room) {
@@ -212,10 +212,11 @@ static void measure_density(struct flow *f)
 		f->queue_room = (size_t)bytes / QUEUED_SIZE;
 	}
 	/* a window that began long ago says nothing about now */
-	f->dense = ms < 50 && f->window_packets >= DENSE * (size_t)ms &&
-		   f->window_packets / (size_t)ms * 8 < f->queue_room;
+	f->nap_ns = FLOW_NAP_DGRAM_NS;
+	f->dense = ms < 50 && f->window_amount >= DENSE * (size_t)ms &&
+		   f->window_amount / (size_t)ms * 8 < f->queue_room;
 	f->window_ns = now;
-	f->window_packets = 0;
+	f->window_amount = 0;
 }
 
 static enum move_result move(struct flow *f)

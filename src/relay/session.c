@@ -234,7 +234,7 @@ static void run_direction(struct session *s, int i)
 		direction_failed(s, i);
 		break;
 	case MOVE_NAP:
-		look_again(s, FLOW_NAP_NS);
+		look_again(s, s->flow[i].nap_ns);
 		break;
 	case MOVE_AGAIN:
 		look_again(s, 1); /* in the next turn */
