@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 #include <ctype.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ struct scan {
 	struct cli *cli;
 	const char *word; /* the current argument */
 	const char *arg; /* its argument, for flags that take one */
+	size_t offset; /* its member of struct settings, for do_switch() */
 	int level; /* -d counter */
 	struct err *err;
 };
@@ -70,9 +72,10 @@ static int usage_error(void)
 	return -1;
 }
 
-static int number(struct scan *s, const char *flag, int64_t *out)
+/* The sentence of a number that could not be read. */
+static int bad_number(struct scan *s, const char *flag, enum num_result how)
 {
-	switch (num_parse(s->arg, out, NULL)) {
+	switch (how) {
 	case NUM_MISSING:
 		return err_set(s->err, 0, "parseopts(): missing numerical value of option \"%s\"",
 			       flag);
@@ -81,25 +84,30 @@ static int number(struct scan *s, const char *flag, int64_t *out)
 			       "parseopts(): trailing garbage in numerical arg of option \"%s\"",
 			       flag);
 	default:
-		return 0;
+		return err_set(s->err, 0, "option %s: %s is out of range", flag, s->arg);
 	}
+}
+
+static int number(struct scan *s, const char *flag, int64_t *out)
+{
+	enum num_result how = num_parse(s->arg, out, NULL);
+
+	/* what exceeds the range is clamped: each flag knows its own limit */
+	return how == NUM_OK || how == NUM_RANGE ? 0 : bad_number(s, flag, how);
 }
 
 static int seconds(struct scan *s, const char *flag, int64_t *out_ns)
 {
-	switch (seconds_parse(s->arg, out_ns)) {
-	case NUM_MISSING:
-		return err_set(s->err, 0, "parseopts(): missing numerical value of option \"%s\"",
-			       flag);
-	case NUM_TRAILING:
-		return err_set(s->err, 0,
-			       "parseopts(): trailing garbage in numerical arg of option \"%s\"",
-			       flag);
-	case NUM_RANGE:
-		return err_set(s->err, 0, "option %s: %s seconds are out of range", flag, s->arg);
-	default:
-		return 0;
-	}
+	enum num_result how = seconds_parse(s->arg, out_ns);
+
+	return how == NUM_OK ? 0 : bad_number(s, flag, how);
+}
+
+/* Flags that only switch something on: their row says what. */
+static int do_switch(struct scan *s)
+{
+	*(bool *)((char *)&s->cli->set + s->offset) = true;
+	return 0;
 }
 
 static int do_version(struct scan *s)
@@ -184,24 +192,6 @@ static int do_log_host(struct scan *s)
 	return 0;
 }
 
-static int do_analyse(struct scan *s)
-{
-	s->cli->set.analyse = true;
-	return 0;
-}
-
-static int do_text(struct scan *s)
-{
-	s->cli->set.dump_text = true;
-	return 0;
-}
-
-static int do_hex(struct scan *s)
-{
-	s->cli->set.dump_hex = true;
-	return 0;
-}
-
 static int do_sniff(struct scan *s)
 {
 	s->cli->set.sniff[s->word[1] == 'R'] = s->arg;
@@ -218,12 +208,6 @@ static int do_block(struct scan *s)
 		return err_set(s->err, 0, "buffer size option (-b) to big - %llu (max is %lld)",
 			       (unsigned long long)n, (long long)INT64_MAX);
 	s->cli->set.block = (size_t)n;
-	return 0;
-}
-
-static int do_sloppy(struct scan *s)
-{
-	s->cli->set.sloppy = true;
 	return 0;
 }
 
@@ -269,12 +253,6 @@ static int do_one_way(struct scan *s)
 	return 0;
 }
 
-static int do_any_group(struct scan *s)
-{
-	s->cli->set.any_group = true;
-	return 0;
-}
-
 static int do_lock(struct scan *s)
 {
 	if (s->cli->lockfile || s->cli->waitlock)
@@ -286,18 +264,6 @@ static int do_lock(struct scan *s)
 static int do_ip(struct scan *s)
 {
 	s->cli->set.listen_ip = s->cli->set.resolve_ip = s->word[1] - '0';
-	return 0;
-}
-
-static int do_experimental(struct scan *s)
-{
-	s->cli->set.experimental = true;
-	return 0;
-}
-
-static int do_statistics(struct scan *s)
-{
-	s->cli->set.statistics = true;
 	return 0;
 }
 
@@ -313,39 +279,40 @@ static const struct {
 	const char *word;
 	enum shape shape;
 	int (*fn)(struct scan *s);
+	size_t offset; /* do_switch: bool in struct settings */
 } flags[] = {
-	{ "--experimental", EXACT, do_experimental },
-	{ "--statistics", EXACT, do_statistics },
-	{ "--drain=", ARGUMENT, do_drain },
-	{ "-V", PREFIX, do_version },
-	{ "-h", PREFIX, do_help },
-	{ "-?", PREFIX, do_help },
-	{ "-d", PREFIX, do_debug },
-	{ "-D", LETTER, do_analyse },
-	{ "-ly", PREFIX, do_log_syslog },
-	{ "-lm", PREFIX, do_log_syslog },
-	{ "-lf", ARGUMENT, do_log_file },
-	{ "-ls", EXACT, do_log_stderr },
-	{ "-lp", ARGUMENT, do_log_name },
-	{ "-lu", EXACT, do_log_micros },
-	{ "-lh", EXACT, do_log_host },
-	{ "-v", LETTER, do_text },
-	{ "-x", LETTER, do_hex },
-	{ "-r", ARGUMENT, do_sniff },
-	{ "-R", ARGUMENT, do_sniff },
-	{ "-b", ARGUMENT, do_block },
-	{ "-s", LETTER, do_sloppy },
-	{ "-S", ARGUMENT, do_signals },
-	{ "-t", ARGUMENT, do_linger },
-	{ "-T", ARGUMENT, do_idle },
-	{ "-u", LETTER, do_one_way },
-	{ "-U", LETTER, do_one_way },
-	{ "-g", LETTER, do_any_group },
-	{ "-L", ARGUMENT, do_lock },
-	{ "-W", ARGUMENT, do_lock },
-	{ "-0", LETTER, do_ip },
-	{ "-4", LETTER, do_ip },
-	{ "-6", LETTER, do_ip },
+	{ "--experimental", EXACT, do_switch, offsetof(struct settings, experimental) },
+	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
+	{ "--drain=", ARGUMENT, do_drain, 0 },
+	{ "-V", PREFIX, do_version, 0 },
+	{ "-h", PREFIX, do_help, 0 },
+	{ "-?", PREFIX, do_help, 0 },
+	{ "-d", PREFIX, do_debug, 0 },
+	{ "-D", LETTER, do_switch, offsetof(struct settings, analyse) },
+	{ "-ly", PREFIX, do_log_syslog, 0 },
+	{ "-lm", PREFIX, do_log_syslog, 0 },
+	{ "-lf", ARGUMENT, do_log_file, 0 },
+	{ "-ls", EXACT, do_log_stderr, 0 },
+	{ "-lp", ARGUMENT, do_log_name, 0 },
+	{ "-lu", EXACT, do_log_micros, 0 },
+	{ "-lh", EXACT, do_log_host, 0 },
+	{ "-v", LETTER, do_switch, offsetof(struct settings, dump_text) },
+	{ "-x", LETTER, do_switch, offsetof(struct settings, dump_hex) },
+	{ "-r", ARGUMENT, do_sniff, 0 },
+	{ "-R", ARGUMENT, do_sniff, 0 },
+	{ "-b", ARGUMENT, do_block, 0 },
+	{ "-s", LETTER, do_switch, offsetof(struct settings, sloppy) },
+	{ "-S", ARGUMENT, do_signals, 0 },
+	{ "-t", ARGUMENT, do_linger, 0 },
+	{ "-T", ARGUMENT, do_idle, 0 },
+	{ "-u", LETTER, do_one_way, 0 },
+	{ "-U", LETTER, do_one_way, 0 },
+	{ "-g", LETTER, do_switch, offsetof(struct settings, any_group) },
+	{ "-L", ARGUMENT, do_lock, 0 },
+	{ "-W", ARGUMENT, do_lock, 0 },
+	{ "-0", LETTER, do_ip, 0 },
+	{ "-4", LETTER, do_ip, 0 },
+	{ "-6", LETTER, do_ip, 0 },
 };
 
 static int unknown(struct scan *s)
@@ -385,6 +352,7 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 			s->arg = argv[*i];
 		}
 		++*i;
+		s->offset = flags[k].offset;
 		return flags[k].fn(s);
 	}
 	return unknown(s);

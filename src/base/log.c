@@ -1,6 +1,7 @@
 /* log.c - records in the classic format, see log.h */
 #include "base/log.h"
 
+#include "base/io.h"
 #include "base/list.h"
 #include "base/str.h"
 
@@ -138,13 +139,6 @@ void log_switch(const char *why, bool always)
 	state.sinks = SINK_SYSLOG;
 }
 
-int log_fd(void)
-{
-	if (state.sinks & SINK_FILE)
-		return state.fd;
-	return state.sinks & SINK_STDERR ? 2 : -1;
-}
-
 int log_shutup(int steps)
 {
 	int old = state.shutup;
@@ -169,20 +163,6 @@ static int prefix(char *buf, size_t cap)
 			state.host[0] ? " " : "", state.name, (int)getpid());
 }
 
-static void write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return; /* nowhere left to complain */
-		data += n;
-		len -= (size_t)n;
-	}
-}
-
 static void put_text(enum log_level level, const char *text)
 {
 	char line[RECORD_MAX + 2];
@@ -203,9 +183,9 @@ static void put_text(enum log_level level, const char *text)
 		n = RECORD_MAX;
 	line[n++] = '\n';
 	if (state.sinks & SINK_STDERR)
-		write_all(2, line, (size_t)n);
+		io_write_all(2, line, (size_t)n);
 	if (state.sinks & SINK_FILE)
-		write_all(state.fd, line, (size_t)n);
+		io_write_all(state.fd, line, (size_t)n);
 	state.busy = nested;
 }
 

@@ -57,10 +57,6 @@ int log_set_sink(enum log_sink sink, const char *arg, struct err *err);
  * except that @why is written without the ", switching to syslog" part if @always. */
 void log_switch(const char *why, bool always);
 
-/* Descriptor that records are written to, or -1 (syslog). A program that redirects its standard
- * error moves the log away first. */
-int log_fd(void);
-
 /* Limits identical records: the first is written, repetitions within a minute are only counted
  * and the count is told with the next one. Zero-initialise. */
 #define LOG_LIMIT_SLOTS 8

@@ -1,6 +1,7 @@
 /* filter.c - what looks at or changes the bytes of a flow, see filter.h */
 #include "relay/filter.h"
 
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -201,20 +202,6 @@ void filters_free(struct filters *fs)
 	free(fs);
 }
 
-static void write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		data += n;
-		len -= (size_t)n;
-	}
-}
-
 void filters_apply(struct filters *fs, const uint8_t **data, size_t *len)
 {
 	struct str dump = { 0 };
@@ -240,7 +227,7 @@ void filters_apply(struct filters *fs, const uint8_t **data, size_t *len)
 	if (fs->dump_text || fs->dump_hex) {
 		dump_format(&dump, fs->mark, fs->dump_text, fs->dump_hex, *data, *len, fs->offset,
 			    wall_us());
-		write_all(2, dump.data, dump.len);
+		io_write_all(2, dump.data, dump.len);
 		str_done(&dump);
 	}
 	fs->offset += *len;

@@ -127,6 +127,21 @@ void flow_stop(struct flow *f)
 	f->filters = NULL;
 }
 
+#define WINDOW_NS (10 * 1000 * 1000)
+
+bool flow_measure(struct flow *f, size_t amount)
+{
+	int64_t now = loop_now(f->relay->loop), length = now - f->window_ns;
+
+	f->window_amount += amount;
+	if (length < WINDOW_NS)
+		return false;
+	f->per_ms = length < 5 * WINDOW_NS ? f->window_amount / (size_t)(length / 1000000) : 0;
+	f->window_ns = now;
+	f->window_amount = 0;
+	return true;
+}
+
 void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 {
 	f->packets += packets;

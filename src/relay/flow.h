@@ -69,6 +69,7 @@ struct flow {
 	int64_t nap_ns; /* the moment */
 	int64_t window_ns; /* since when, and how many, for measuring that */
 	size_t window_amount; /* datagrams or bytes */
+	size_t per_ms; /* of the last window */
 	size_t queue_room; /* datagrams the receive queue holds for sure */
 	size_t part; /* bytes of the first waiting packet already written (streams) */
 	struct err err;
@@ -98,6 +99,10 @@ enum move_result flow_write_failed(struct flow *f);
  * of them, or for every page. */
 #define FLOW_NAP_DGRAM_NS (1000 * 1000)
 #define FLOW_NAP_PIPE_NS (100 * 1000)
+
+/* Count @amount of what has come (datagrams, bytes). True once in 10 ms, then f->per_ms is how much
+ * came per millisecond; 0 if the window was long, because that says nothing about now. */
+bool flow_measure(struct flow *f, size_t amount);
 
 #define FLOW_QUOTA 16 /* moves per turn */
 

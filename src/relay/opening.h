@@ -102,7 +102,6 @@ struct opening {
 	bool epilogue; /* the type's steps are done */
 	bool over; /* @done has been called, or never will be */
 	int64_t retries_left; /* -1: for ever */
-	struct err first_err;
 	opening_done_fn *done;
 	void *arg;
 	/* dual addresses */

@@ -191,18 +191,13 @@ static long cut_stream(struct flow *f)
 /* From one direction into a file or pipe: when datagrams come fast, most of the work is waking up
  * for each few of them. Then the flow looks once a millisecond, provided that the receive queue
  * holds far more than comes in that time. A slow group is never delayed. Measured over 10 ms. */
-#define WINDOW_NS (10 * 1000 * 1000)
 #define DENSE 5 /* datagrams per millisecond */
 #define QUEUED_SIZE 2304 /* bytes that the kernel reckons for a datagram of an Ethernet frame */
 
 static void measure_density(struct flow *f)
 {
-	int64_t now = loop_now(f->relay->loop), ms = (now - f->window_ns) / 1000000;
-
-	if (!f->one_way || f->dst->caps & EP_DGRAM_OUT || f->relay->plan->set.plain)
-		return;
-	f->window_amount += f->batch->n;
-	if (now - f->window_ns < WINDOW_NS)
+	if (!f->one_way || f->dst->caps & EP_DGRAM_OUT || f->relay->plan->set.plain ||
+	    !flow_measure(f, f->batch->n))
 		return;
 	if (!f->queue_room) {
 		int bytes = 0;
@@ -211,12 +206,8 @@ static void measure_density(struct flow *f)
 		getsockopt(f->src->rfd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
 		f->queue_room = (size_t)bytes / QUEUED_SIZE;
 	}
-	/* a window that began long ago says nothing about now */
 	f->nap_ns = FLOW_NAP_DGRAM_NS;
-	f->dense = ms < 50 && f->window_amount >= DENSE * (size_t)ms &&
-		   f->window_amount / (size_t)ms * 8 < f->queue_room;
-	f->window_ns = now;
-	f->window_amount = 0;
+	f->dense = f->per_ms >= DENSE && f->per_ms * 8 < f->queue_room;
 }
 
 static enum move_result move(struct flow *f)

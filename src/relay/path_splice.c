@@ -104,22 +104,16 @@ static void widen(struct flow *f)
 /* Who reads a pipe faster than it is filled is woken for every page, and slows the writer down, who
  * has to do the waking. Into a file, at more than 100 MB/s, the flow gives the pipe a moment to
  * fill when it brought little; the rate is measured over 10 ms. */
-#define WINDOW_NS (10 * 1000 * 1000)
 #define DENSE (100 * 1000) /* bytes per millisecond */
 #define LITTLE (64 << 10) /* bytes */
 
 static void measure_density(struct flow *f, size_t n)
 {
-	int64_t now = loop_now(f->relay->loop), ms = (now - f->window_ns) / 1000000;
-
 	if (!f->one_way || is_pipe(f->dst->wfd))
 		return;
-	f->window_amount += n;
-	if (now - f->window_ns >= WINDOW_NS) {
+	if (flow_measure(f, n)) {
 		f->nap_ns = FLOW_NAP_PIPE_NS;
-		f->dense = ms < 50 && f->window_amount >= DENSE * (size_t)ms;
-		f->window_ns = now;
-		f->window_amount = 0;
+		f->dense = f->per_ms >= DENSE;
 	}
 	f->drained = f->dense && n < LITTLE;
 }

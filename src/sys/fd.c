@@ -155,13 +155,6 @@ ssize_t fd_read(int fd, enum fd_how how, void *buf, size_t len)
 	return fd_readv(fd, how, &iov, 1);
 }
 
-ssize_t fd_write(int fd, enum fd_how how, const void *buf, size_t len)
-{
-	struct iovec iov = { (void *)buf, len };
-
-	return fd_writev(fd, how, &iov, 1);
-}
-
 void fd_nonblock(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

@@ -38,7 +38,6 @@ enum fd_how fd_how(int fd);
 ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov);
 ssize_t fd_writev(int fd, enum fd_how how, const struct iovec *iov, int niov);
 ssize_t fd_read(int fd, enum fd_how how, void *buf, size_t len);
-ssize_t fd_write(int fd, enum fd_how how, const void *buf, size_t len);
 
 /* Add flags to a descriptor of our own; errors cannot happen on an open one and are ignored. */
 void fd_nonblock(int fd);
