@@ -38,18 +38,6 @@ int admission_init(struct admission *a, const struct conf *conf, int family, uns
 	return conf->wrap.on ? wrap_load(err) : 0;
 }
 
-/* What makes two refusals "the same": the host and the reason. */
-static uint64_t same_key(const struct netaddr *peer, enum refusal why)
-{
-	char text[NETADDR_TEXT_LEN];
-	uint64_t h = 14695981039346656037ULL + (uint64_t)why;
-
-	netaddr_host_text(peer, text);
-	for (const char *p = text; *p; p++)
-		h = (h ^ (uint8_t)*p) * 1099511628211ULL;
-	return h;
-}
-
 static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
 		   int64_t now_ns)
 {
@@ -57,7 +45,9 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 	unsigned hidden;
 
 	a->refused[why]++;
-	if (!log_limit_pass(&a->limit, same_key(peer, why), now_ns, &hidden))
+	/* the same: the host and the reason */
+	if (!log_limit_pass(&a->limit, netaddr_hash(peer, false, (uint64_t)why + 1), now_ns,
+			    &hidden))
 		return false;
 	if (hidden)
 		snprintf(more, sizeof(more), " (%u more of this host since)", hidden);

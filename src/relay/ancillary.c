@@ -22,16 +22,19 @@ struct report {
 	size_t len;
 	const char *kind; /* "IP_PKTINFO" */
 	const char *var; /* "IP_", "IPV6_" or "": prefix of the variable */
-	struct vars *vars; /* or NULL */
+	struct vars *vars; /* or NULL: records */
 };
 
-/* One piece: an info record, and the variable PREFIX_NAME where wanted. */
+/* One piece: an info record, or the variable PREFIX_NAME. */
 static void piece(const struct report *r, const char *label, const char *var, const char *value)
 {
 	char name[64];
 
-	log_info("ancillary message: %s: %s=%s", r->kind, label, value);
-	if (!r->vars || !var)
+	if (!r->vars) {
+		log_info("ancillary message: %s: %s=%s", r->kind, label, value);
+		return;
+	}
+	if (!var)
 		return;
 	snprintf(name, sizeof(name), "%s%s", r->var, var);
 	vars_set(r->vars, name, "%s", value);
@@ -72,7 +75,9 @@ static void do_pktinfo(const struct report *r, const char *name)
 	if_name((unsigned)info.ipi_ifindex, dev);
 	inet_ntop(AF_INET, &info.ipi_spec_dst, local, sizeof(local));
 	inet_ntop(AF_INET, &info.ipi_addr, dst, sizeof(dst));
-	log_notice("Ancillary message: interface \"%s\", locaddr=%s, dstaddr=%s", dev, local, dst);
+	if (!r->vars)
+		log_notice("Ancillary message: interface \"%s\", locaddr=%s, dstaddr=%s", dev,
+			   local, dst);
 	piece(r, "if", "IF", dev);
 	piece(r, "locaddr", "LOCADDR", local);
 	piece(r, "dstaddr", "DSTADDR", dst);
@@ -114,7 +119,7 @@ static void do_number(const struct report *r, const char *name)
 
 	lower(label, name);
 	snprintf(text, sizeof(text), "%d", (int)number(r));
-	if (r->var[2] == '_') /* IPv4 only, as classic */
+	if (!r->vars && r->var[2] == '_') /* IPv4 only, as classic */
 		log_notice("Ancillary message: %s=%s", label, text);
 	piece(r, label, name, text);
 }
@@ -203,8 +208,10 @@ void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars)
 
 		if (is_ours(c) || (is_pktinfo(c) && !pktinfo))
 			continue;
-		log_info("ancillary message in xiodopacketinfo(): len=%zu, level=%d, type=%d",
-			 (size_t)c->cmsg_len, c->cmsg_level, c->cmsg_type);
+		if (!vars)
+			log_info("ancillary message in xiodopacketinfo(): len=%zu, level=%d, "
+				 "type=%d",
+				 (size_t)c->cmsg_len, c->cmsg_level, c->cmsg_type);
 		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 			if (kinds[i].level != c->cmsg_level || kinds[i].type != c->cmsg_type)
 				continue;

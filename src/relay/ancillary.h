@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 
-/* Log the ancillary data of @m (classic's records) and, if @vars is not NULL, set the variables
- * (IP_DSTADDR, IP_IF, TIMESTAMP, ...). Packet information is reported only if @pktinfo: we may have
- * asked for it on our own behalf. */
+/* Report the ancillary data of @m: with @vars NULL as classic's records, else as variables
+ * (IP_DSTADDR, IP_IF, TIMESTAMP, ...), silently. Packet information is reported only if @pktinfo:
+ * we may have asked for it on our own behalf. */
 void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars);
 
 /* Destination address of the datagram, from its packet information, as an address without port;

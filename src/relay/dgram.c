@@ -188,7 +188,7 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 		log_info("recvfrom(): wrong peer address, ignoring packet");
 		return false;
 	}
-	if (m->ctl_len)
+	if (m->ctl_len && log_threshold <= LV_NOTICE) /* records only: formatted for readers */
 		ancillary_report(m, sock->conf->sock.pktinfo_given, NULL);
 	if (!admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
 		return false;

@@ -67,35 +67,11 @@ void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
 
 /* ---- the table ---- */
 
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	while (len--)
-		h = (h ^ *p++) * 1099511628211ULL;
-	return h;
-}
-
-static uint64_t hash_addr(uint64_t h, const struct netaddr *a)
-{
-	switch (a->any.sa_family) {
-	case AF_INET:
-		h = hash_bytes(h, &a->in.sin_addr, sizeof(a->in.sin_addr));
-		return hash_bytes(h, &a->in.sin_port, sizeof(a->in.sin_port));
-	case AF_INET6:
-		h = hash_bytes(h, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr));
-		h = hash_bytes(h, &a->in6.sin6_scope_id, sizeof(a->in6.sin6_scope_id));
-		return hash_bytes(h, &a->in6.sin6_port, sizeof(a->in6.sin6_port));
-	default:
-		return hash_bytes(h, a->raw, a->len);
-	}
-}
-
 static uint64_t hash_pair(const struct netaddr *addr, const struct netaddr *local)
 {
-	uint64_t h = hash_addr(14695981039346656037ULL, addr);
+	uint64_t h = netaddr_hash(addr, true, 0);
 
-	return local->len ? hash_addr(h, local) : h;
+	return local->len ? netaddr_hash(local, true, h) : h;
 }
 
 static struct peer *find(const struct peers *t, const struct netaddr *addr,
@@ -246,13 +222,9 @@ static void on_expiry(struct timer *timer)
 static struct vars vars_of(struct peers *t, const struct message *m)
 {
 	struct vars vars = { 0 };
-	enum log_level threshold = log_threshold;
 
 	dgram_peer_vars(t->sock, &m->peer, &vars);
-	/* the records were written when the datagram was judged */
-	log_threshold = LV_FATAL;
 	ancillary_report(m, t->sock->conf->sock.pktinfo_given, &vars);
-	log_threshold = threshold;
 	return vars;
 }
 

@@ -39,7 +39,6 @@ void relay_statistics(struct relay *relay)
 	const struct settings *set = &relay->plan->set;
 	bool show[2] = { set->left_to_right, set->right_to_left };
 	struct stats sum = relay->total;
-	enum log_level threshold = log_threshold;
 
 	if (!relay->engine_started) {
 		log_warn("transfer engine not yet started, statistics not available");
@@ -47,7 +46,6 @@ void relay_statistics(struct relay *relay)
 	}
 	list_for_each (node, &relay->sessions)
 		session_add_stats(&sum, container_of(node, struct session, node));
-	log_threshold = LV_INFO;
 	log_put(LV_WARN, "statistics are experimental");
 	for (int i = 0; i < 2; i++) {
 		if (show[i])
@@ -63,7 +61,6 @@ void relay_statistics(struct relay *relay)
 		if (src->ops->report)
 			src->ops->report(src);
 	}
-	log_threshold = threshold;
 }
 
 void relay_failed(struct relay *relay, const struct err *err)

@@ -350,3 +350,32 @@ bool range_match(const struct range *r, const struct netaddr *a)
 			return false;
 	return true;
 }
+
+/* FNV-1a */
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * 1099511628211ULL;
+	return h;
+}
+
+uint64_t netaddr_hash(const struct netaddr *a, bool port, uint64_t seed)
+{
+	uint64_t h = 14695981039346656037ULL ^ seed;
+	unsigned number = port ? netaddr_port(a) : 0;
+
+	switch (a->any.sa_family) {
+	case AF_INET:
+		h = hash_bytes(h, &a->in.sin_addr, sizeof(a->in.sin_addr));
+		break;
+	case AF_INET6:
+		h = hash_bytes(h, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr));
+		h = hash_bytes(h, &a->in6.sin6_scope_id, sizeof(a->in6.sin6_scope_id));
+		break;
+	default:
+		return hash_bytes(h, a->raw, a->len);
+	}
+	return hash_bytes(h, &number, sizeof(number));
+}

@@ -53,6 +53,10 @@ bool netaddr_same_host(const struct netaddr *a, const struct netaddr *b);
 /* Same host and same port. */
 bool netaddr_same(const struct netaddr *a, const struct netaddr *b);
 
+/* Hash over what netaddr_same() compares, or with @port false over the host alone; @seed chains.
+ * The scope of an IPv6 address counts. */
+uint64_t netaddr_hash(const struct netaddr *a, bool port, uint64_t seed);
+
 /* What an IP address is when packets are sent to it. 255.255.255.255 is the only broadcast that
  * can be told without knowing the interfaces. */
 bool netaddr_is_multicast(const struct netaddr *a);
