@@ -47,7 +47,8 @@ static bool writable(struct flow *f)
 
 	if (f->dst->caps & EP_NEVER_WRITABLE)
 		return false;
-	if (f->checked_writable || f->dst->wfd < 0 || f->dst->caps & EP_DGRAM_OUT)
+	if (f->checked_writable || f->dst->wfd < 0 || f->dst->wkind == FD_SOCKET ||
+	    f->dst->caps & EP_DGRAM_OUT)
 		return true;
 	if (poll(&p, 1, 0) == 0)
 		return false;

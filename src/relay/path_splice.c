@@ -23,13 +23,8 @@ static bool fits(const struct flow *f)
 	 */
 	return !f->relay->plan->set.plain && !f->filters && !f->no_splice &&
 	       f->src->caps & EP_SPLICE_IN && f->dst->caps & EP_SPLICE_OUT &&
-	       !(fd_kind(f->src->rfd) == FD_FILE && fd_kind(f->dst->wfd) == FD_FILE) &&
+	       !(f->src->rkind == FD_FILE && f->dst->wkind == FD_FILE) &&
 	       f->src->ops->read == ep_fd_read && f->dst->ops->write == ep_fd_write;
-}
-
-static bool is_pipe(int fd)
-{
-	return fcntl(fd, F_GETPIPE_SZ) > 0;
 }
 
 static ssize_t do_splice(int from, int to, size_t len)
@@ -109,7 +104,7 @@ static void widen(struct flow *f)
 
 static void measure_density(struct flow *f, size_t n)
 {
-	if (!f->one_way || is_pipe(f->dst->wfd))
+	if (!f->one_way || f->dst->wkind == FD_PIPE)
 		return;
 	if (flow_measure(f, n)) {
 		f->nap_ns = FLOW_NAP_PIPE_NS;
@@ -183,9 +178,9 @@ static enum move_result move_through_pipe(struct flow *f)
 
 static enum move_result move(struct flow *f)
 {
-	if (f->in_pipe || !(is_pipe(f->src->rfd) || is_pipe(f->dst->wfd)))
-		return move_through_pipe(f);
-	return move_direct(f);
+	bool direct = f->src->rkind == FD_PIPE || f->dst->wkind == FD_PIPE;
+
+	return direct && !f->in_pipe ? move_direct(f) : move_through_pipe(f);
 }
 
 static void idle(struct flow *f)
