@@ -320,8 +320,7 @@ struct endpoint *endpoint_socket_new(struct relay *relay, const struct conf *con
 	endpoint_init(ep, &ep_fd_ops, relay, conf, fd, fd);
 	ep->rkind = ep->wkind = FD_SOCKET;
 	ep->caps = EP_SPLICE_IN | EP_SPLICE_OUT;
-	ep->half_close = SHUT_DOWN;
-	ep->final = FINAL_SHUTDOWN;
+	ep->half_close = SHUT_DOWN; /* and close(2) at the end: nobody else has this socket */
 	return ep;
 }
 

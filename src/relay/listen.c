@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define ACCEPTS_PER_TURN 64
+#define ACCEPTS_PER_TURN 16
 #define SHORT_OF_NS (100 * NSEC_PER_MSEC) /* pause when the system is short of something */
 
 struct listener {

@@ -45,7 +45,7 @@ static enum move_result source_says(struct flow *f, ssize_t n)
 		return MOVE_SOME;
 	}
 	if (n == -1)
-		n = ep_fd_read_failed(f->src, f, SPLICE_LEN, &f->err);
+		n = ep_fd_read_failed(f->src, f, SPLICE_LEN, f->err);
 	if (n == 0)
 		return MOVE_END;
 	return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
@@ -55,7 +55,7 @@ static enum move_result destination_says(struct flow *f, size_t len)
 {
 	if (errno == EAGAIN)
 		return MOVE_WANT_WRITE;
-	err_set(&f->err, errno, "write(%d, %p, %zu)", f->dst->wfd, (void *)f, len);
+	err_set(f->err, errno, "write(%d, %p, %zu)", f->dst->wfd, (void *)f, len);
 	return flow_write_failed(f);
 }
 
@@ -107,8 +107,8 @@ static void measure_density(struct flow *f, size_t n)
 	if (!f->one_way || f->dst->wkind == FD_PIPE)
 		return;
 	if (flow_measure(f, n)) {
-		f->nap_ns = FLOW_NAP_PIPE_NS;
-		f->dense = f->per_ms >= DENSE;
+		f->meter->nap_ns = FLOW_NAP_PIPE_NS;
+		f->dense = f->meter->per_ms >= DENSE;
 	}
 	f->drained = f->dense && n < LITTLE;
 }
@@ -143,12 +143,12 @@ static enum move_result move_direct(struct flow *f)
 
 static enum move_result drain_pipe(struct flow *f)
 {
-	while (f->in_pipe) {
-		ssize_t n = do_splice(f->pipe[0], f->dst->wfd, f->in_pipe);
+	while (f->splice.in_pipe) {
+		ssize_t n = do_splice(f->splice.pipe[0], f->dst->wfd, f->splice.in_pipe);
 
 		if (n == -1)
-			return destination_says(f, f->in_pipe);
-		f->in_pipe -= (size_t)n;
+			return destination_says(f, f->splice.in_pipe);
+		f->splice.in_pipe -= (size_t)n;
 		flow_count(f, 1, (uint64_t)n);
 	}
 	return MOVE_SOME;
@@ -163,14 +163,17 @@ static enum move_result move_through_pipe(struct flow *f)
 		return r;
 	if (f->end_seen)
 		return MOVE_END;
-	if (f->pipe[0] == -1 && pool_pipe(&f->relay->pool, f->pipe) == -1) {
+	if (!f->splice.open && pool_pipe(&f->relay->pool, f->splice.pipe) == -1) {
 		f->no_splice = true; /* out of descriptors: copying needs none */
 		return MOVE_SOME;
 	}
-	n = do_splice(f->src->rfd, f->pipe[1], allowed(f));
+	f->splice.open = true;
+	n = do_splice(f->src->rfd, f->splice.pipe[1], allowed(f));
 	if (n <= 0)
 		return source_says(f, n);
-	f->in_pipe = (size_t)n;
+	f->splice.in_pipe = (size_t)n;
+	/* so little empties a socket; if not, its readiness tells (FLOW_SHORT) */
+	f->drained = n < FLOW_SHORT;
 	took(f, n);
 	r = drain_pipe(f);
 	return r == MOVE_SOME && f->end_seen ? MOVE_END : r;
@@ -180,26 +183,26 @@ static enum move_result move(struct flow *f)
 {
 	bool direct = f->src->rkind == FD_PIPE || f->dst->wkind == FD_PIPE;
 
-	return direct && !f->in_pipe ? move_direct(f) : move_through_pipe(f);
+	return direct && !f->splice.in_pipe ? move_direct(f) : move_through_pipe(f);
 }
 
 static void idle(struct flow *f)
 {
-	if (f->pipe[0] == -1)
+	if (!f->splice.open)
 		return;
-	if (f->in_pipe) {
-		close(f->pipe[0]);
-		close(f->pipe[1]);
-		f->pipe[0] = f->pipe[1] = -1;
+	if (f->splice.in_pipe) {
+		close(f->splice.pipe[0]);
+		close(f->splice.pipe[1]);
 	} else {
-		pool_pipe_back(&f->relay->pool, f->pipe);
+		pool_pipe_back(&f->relay->pool, f->splice.pipe);
 	}
-	f->in_pipe = 0;
+	f->splice.open = false;
+	f->splice.in_pipe = 0;
 }
 
 static size_t pending(const struct flow *f)
 {
-	return f->in_pipe;
+	return f->splice.in_pipe;
 }
 
 const struct path path_splice = { "splicing", fits, move, idle, pending };
