@@ -126,19 +126,20 @@ static enum move_result move_direct(struct flow *f)
 		took(f, n);
 		return f->end_seen ? MOVE_END : MOVE_SOME;
 	}
+	if (n == 0 || errno == EINVAL || errno == EBADF)
+		return source_says(f, n);
+	/* EAGAIN stands for an empty source and for a full destination alike */
+	if (errno == EAGAIN)
+		return readable(f->src->rfd) ? MOVE_WANT_WRITE : source_says(f, n);
 	/* a pipe that nobody reads is met before the source is looked at: it is the business of the
 	 * write that will fail when there is something to write */
-	if (n == -1 && errno == EPIPE) {
+	if (errno == EPIPE) {
 		f->no_splice = true;
 		return MOVE_SOME;
 	}
-	/* EAGAIN stands for an empty source and for a full destination alike */
-	if (n == 0 || !readable(f->src->rfd))
-		return source_says(f, n);
-	if (errno == EAGAIN)
-		return MOVE_WANT_WRITE;
-	f->no_splice = true; /* copying works, or knows which end failed and with what */
-	return MOVE_SOME;
+	/* the end that is no pipe has failed, and says so only once */
+	return f->src->rkind == FD_PIPE ? destination_says(f, SPLICE_LEN)
+					: source_says(f, n);
 }
 
 static enum move_result drain_pipe(struct flow *f)
