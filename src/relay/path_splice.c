@@ -138,8 +138,7 @@ static enum move_result move_direct(struct flow *f)
 		return MOVE_SOME;
 	}
 	/* the end that is no pipe has failed, and says so only once */
-	return f->src->rkind == FD_PIPE ? destination_says(f, SPLICE_LEN)
-					: source_says(f, n);
+	return f->src->rkind == FD_PIPE ? destination_says(f, SPLICE_LEN) : source_says(f, n);
 }
 
 static enum move_result drain_pipe(struct flow *f)
