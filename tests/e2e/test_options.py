@@ -43,6 +43,7 @@ def take_socket(p):
 
 S, I4, I6 = socket.SOL_SOCKET, socket.SOL_IP, socket.IPPROTO_IPV6
 U4, U6, RAW4 = "UDP4-DATAGRAM:127.0.0.1:9", "UDP6-DATAGRAM:[::1]:9", "IP4-DATAGRAM:127.0.0.1:200"
+T4 = "TCP4-LISTEN:0"
 LITE = "UDPLITE4-SENDTO:127.0.0.1:9"
 TIME = struct.pack("@ll", 2, 500000)
 
@@ -83,6 +84,25 @@ def test_socket(local, addr, opt, value, level, name, want):
         assert got == want, p
 
 
+# The same for connections: option, value, name (level TCP), what getsockopt gives.
+TCP_SOCKETS = [
+    ("tcp-cork", "1", 3, 1), ("tcp-defer-accept", "7", 9, 7), ("tcp-keepcnt", "5", 6, 5), ("tcp-keepidle", "77", 4, 77),
+    ("tcp-keepintvl", "33", 5, 33), ("tcp-linger2", "20", 8, 20), ("tcp-maxseg", "600", 2, lambda n: n <= 600),
+    ("tcp-nodelay", "1", 1, 1), ("tcp-syncnt", "3", 7, 3),
+    ("tcp-window-clamp", "20000", 10, 20000),
+]
+
+
+@pytest.mark.parametrize("opt,value,name,want", TCP_SOCKETS, ids=lambda v: v if isinstance(v, str) else "")
+def test_tcp_socket(local, opt, value, name, want):
+    with local.socket(kind=socket.SOCK_STREAM, bind=("127.0.0.1", 0)) as server:
+        server.listen()
+        p = local.start("-d", "-d", f"TCP4:127.0.0.1:{server.getsockname()[1]},{opt}={value}", "STALL")
+        with take_socket(p) as s:
+            got = s.getsockopt(6, name)
+            assert (want(got) if callable(want) else got == want), p
+
+
 # Options that Linux refuses or that cannot be set: the sentence is the effect.
 REFUSED = [
     (U4, "so-acceptconn", "1", "Protocol not available"), (U4, "so-error", "1", "Protocol not available"),
@@ -94,6 +114,7 @@ REFUSED = [
     (U6, "ipv6-authhdr", "1", "Protocol not available"), (U6, "ipv6-dstopts", "1", "Invalid argument"),
     (U6, "ipv6-hopopts", "1", "Invalid argument"), (U6, "ipv6-rthdr", "1", "Invalid argument"),
     (U6, "ipv6-pktinfo", "1", "Invalid argument"),
+    (T4, "tcp-info", "1", "Protocol not available|Invalid"), (T4, "tcp-md5sig", "1", "Invalid argument|Protocol not available"),
     (U4, "so-protocol", "99", "Protocol not supported"), (U4, "ip-add-membership", "1.2.3.4:lo", "Invalid argument"),
 ]
 
@@ -302,6 +323,7 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
+             "by test_tcp.py": "backlog connect-timeout retry forever interval",
              "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
     shut-none shut-null""",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
@@ -309,14 +331,15 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}
 REASON = {"not shown yet": """openpty ptmx setpgid netns unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
-    o-wronly retry forever interval children-shutup""",
+    o-wronly children-shutup""",
           "needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
           "needs a name server that watches": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
     res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
-          "no address type of this build uses it": """backlog connect-timeout unix-bind-tempname unix-tightsocklen symbolic-link
+          "no address type of this build uses it": """unix-bind-tempname unix-tightsocklen symbolic-link
     pty-wait-slave pty-interval sitout-eio""",
-          "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit"}
+          "needs a kernel with DCCP": "dccp-set-ccid",
+          "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit tcp-maxseg-late tcp-quickack"}
 
 
 def test_every_option_has_a_row_or_a_reason():
@@ -324,7 +347,7 @@ def test_every_option_has_a_row_or_a_reason():
     names = set(re.findall(r"^      (\S+)\s+groups=\S+\s+phase=", text, re.M))
     with open(__file__, encoding="utf-8") as f:
         source = f.read()
-    rows = {row[1] for row in SOCKETS + REFUSED} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
+    rows = {row[1] for row in SOCKETS + REFUSED} | {row[0] for row in TCP_SOCKETS} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
     rows |= {"b" + s for s in SPEEDS} | {"ispeed", "ospeed", "tiocswinsz"}
     rows |= {"f-setpipe-sz", "chroot", "chroot-early"}
     rows |= {n for quoted in re.findall(r'\("([a-z0-9-]+[a-z0-9=,-]*)", ', source) for n in re.findall(r"[a-z][a-z0-9-]+", quoted)}
