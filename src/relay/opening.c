@@ -260,13 +260,15 @@ static void final_connect_error(const struct opening *o, struct err *err)
 
 static void failed(struct opening *o, struct err *err)
 {
-	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code;
+	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code; /* not for options */
 	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
 	drop_attempt(o);
 	if (connects) /* without the hint, which belongs to the final error */
 		log_at(next || retry ? LV_NOTICE : LV_WARN, "%s", err->text);
+	else if (next)
+		log_err(LV_NOTICE, err);
 	if (next) {
 		o->remote_i++;
 		o->step = o->half->type->steps + o->remote_step;
@@ -292,34 +294,38 @@ static void failed(struct opening *o, struct err *err)
 
 /* ---- running ---- */
 
+/* The options of a phase. One that is refused will be refused again: no retry for that. */
+static int apply_options(struct opening *o, int fd, enum phase phase, struct err *err)
+{
+	struct target target = o->target;
+	struct tty_edit edit = { 0 };
+
+	target.fd = fd;
+	target.tty = &edit;
+	if (opts_apply(&o->half->opts, phase, &target, err) == 0)
+		return 0;
+	err->code = 0;
+	return -1;
+}
+
 /* One step and the options of its phase, inside the ambient state of the address. */
 static enum step_result run_step(struct opening *o, struct err *err)
 {
-	const struct conf *conf = &o->half->conf;
-	struct ident_saved saved;
+	enum phase phase = o->step->after;
 	enum step_result r = STEP_DONE;
+	struct ident_saved saved;
 
-	if (ident_enter(&conf->ident, &saved, err) == -1)
+	if (ident_enter(&o->half->conf.ident, &saved, err) == -1)
 		return STEP_FAIL;
 	if (o->step->run)
 		r = o->step->run(o, err);
-	if ((r == STEP_DONE || r == STEP_WAIT) && o->step->after != PH_NONE) {
-		struct tty_edit edit = { 0 };
-
-		o->target.tty = &edit;
-		if (opts_apply(&o->half->opts, o->step->after, &o->target, err) == -1)
+	if ((r == STEP_DONE || r == STEP_WAIT) && phase != PH_NONE) {
+		if (apply_options(o, o->target.fd, phase, err) == -1)
 			r = STEP_FAIL;
 		/* bidirectional stdio: the write side is a descriptor of its own */
-		if (r != STEP_FAIL && o->fd2 >= 0 && o->fd2 != o->target.fd) {
-			struct target second = o->target;
-			struct tty_edit edit2 = { 0 };
-
-			second.fd = o->fd2;
-			second.tty = &edit2;
-			if (opts_apply(&o->half->opts, o->step->after, &second, err) == -1)
-				r = STEP_FAIL;
-		}
-		o->target.tty = NULL;
+		else if (o->fd2 >= 0 && o->fd2 != o->target.fd &&
+			 apply_options(o, o->fd2, phase, err) == -1)
+			r = STEP_FAIL;
 	}
 	ident_leave(&saved);
 	return r;
