@@ -14,8 +14,7 @@
 
 #define SPLICE_LEN ((size_t)1 << 20) /* bytes asked for at once; the pipe's capacity limits it */
 
-#define PIPE_PROVEN (1 << 20) /* bytes after which a pipe counts as busy */
-#define PIPE_WIDE (256 << 10) /* bytes it is then given room for */
+#define PIPE_PROVEN (1 << 20) /* bytes after which a pipe counts as busy, and a flow as bulk */
 
 static bool fits(const struct flow *f)
 {
@@ -141,6 +140,20 @@ static enum move_result move_direct(struct flow *f)
 	return f->src->rkind == FD_PIPE ? destination_says(f, SPLICE_LEN) : source_says(f, n);
 }
 
+static void idle(struct flow *f)
+{
+	if (!f->splice.open)
+		return;
+	if (f->splice.in_pipe) {
+		close(f->splice.pipe[0]);
+		close(f->splice.pipe[1]);
+	} else {
+		pool_pipe_back(&f->relay->pool, f->splice.pipe, f->wide);
+	}
+	f->splice.open = false;
+	f->splice.in_pipe = 0;
+}
+
 static enum move_result drain_pipe(struct flow *f)
 {
 	while (f->splice.in_pipe) {
@@ -163,7 +176,11 @@ static enum move_result move_through_pipe(struct flow *f)
 		return r;
 	if (f->end_seen)
 		return MOVE_END;
-	if (!f->splice.open && pool_pipe(&f->relay->pool, f->splice.pipe) == -1) {
+	if (!f->wide && f->bytes > PIPE_PROVEN) {
+		idle(f);
+		f->wide = true;
+	}
+	if (!f->splice.open && pool_pipe(&f->relay->pool, f->splice.pipe, f->wide) == -1) {
 		f->no_splice = true; /* out of descriptors: copying needs none */
 		return MOVE_SOME;
 	}
@@ -184,20 +201,6 @@ static enum move_result move(struct flow *f)
 	bool direct = f->src->rkind == FD_PIPE || f->dst->wkind == FD_PIPE;
 
 	return direct && !f->splice.in_pipe ? move_direct(f) : move_through_pipe(f);
-}
-
-static void idle(struct flow *f)
-{
-	if (!f->splice.open)
-		return;
-	if (f->splice.in_pipe) {
-		close(f->splice.pipe[0]);
-		close(f->splice.pipe[1]);
-	} else {
-		pool_pipe_back(&f->relay->pool, f->splice.pipe);
-	}
-	f->splice.open = false;
-	f->splice.in_pipe = 0;
 }
 
 static size_t pending(const struct flow *f)
