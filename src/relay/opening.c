@@ -260,7 +260,8 @@ static void final_connect_error(const struct opening *o, struct err *err)
 
 static void failed(struct opening *o, struct err *err)
 {
-	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code; /* not for options */
+	/* options and look-ups have a sentence of their own */
+	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
 	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 

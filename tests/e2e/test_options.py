@@ -4,6 +4,7 @@ A row is (option, value, …) of a shape: socket options are read from a duplica
 program's socket, terminal flags from the terminal, the others by what they do. REASON
 holds the options that this matrix cannot show, and why. The last test demands that
 every option of the program has a row or a reason."""
+import array
 import ctypes
 import fcntl
 import os
@@ -316,6 +317,95 @@ def test_root(local, tmp_path, opt):
     assert os.readlink(f"/proc/{p.pid}/root") == str(tmp_path)
 
 
+def test_process_group(local):
+    """setpgid: a group of its own for the program."""
+    p = local.start("-d", "-d", "-", "EXEC:sleep 9,setpgid=0")
+    child = int(p.wait_log(r"forked off child process (\d+)")[1])
+    lab.wait_until(lambda: os.getpgid(child) == child, 2, "no group of its own")
+    assert os.getpgid(p.pid) != child
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
+def test_network_namespace(local):
+    """netns: the socket is made in the other name space, the program goes on in its own."""
+    subprocess.run(["ip", "netns", "add", "socasttest"], check=True)
+    try:
+        p = local.start("--experimental", "-d", "-d", "TCP4-LISTEN:0,netns=socasttest", "PIPE")
+        port = p.wait_log(r"listening on AF=2 0\.0\.0\.0:(\d+)")[1]
+        seen = subprocess.run(["ip", "netns", "exec", "socasttest", "cat", "/proc/net/tcp"], capture_output=True, text=True, check=True).stdout
+        assert f":{int(port):04X} " in seen
+        with open(f"/proc/{p.pid}/net/tcp", encoding="ascii") as f:
+            assert f":{int(port):04X} " not in f.read()
+    finally:
+        lab.stop_all()
+        subprocess.run(["ip", "netns", "del", "socasttest"], check=True)
+
+
+# ---------------------------------------------------------------- others
+
+def test_write_only(local, tmp_path):
+    """o-wronly: what cannot be read says so."""
+    (tmp_path / "f").write_bytes(b"x")
+    r = local.run("-u", f"OPEN:{tmp_path}/f,o-wronly", "-")
+    assert r.status == 1 and "Bad file descriptor" in r.log, r
+
+
+def test_direct(local):
+    """o-direct: the flag is set, where the file system takes it."""
+    path = os.path.join(os.path.dirname(lab.SOCAST), "direct.tmp")
+    with open(path, "wb") as f:
+        f.write(bytes(8192))
+    try:
+        p = local.start("-d", "-d", f"OPEN:{path},ignoreeof,o-direct", "PIPE")
+        lab.wait_until(lambda: "starting data" in p.log or p.ended(), 3, "nothing happens")
+        if "Invalid argument" in p.log:
+            pytest.skip("this file system has no direct access")
+        assert flags(p) & os.O_DIRECT
+    finally:
+        lab.stop_all()
+        os.unlink(path)
+
+
+def test_unlink_late(local, tmp_path):
+    """unlink-late: the entry goes when the file is open, the data stay."""
+    (tmp_path / "f").write_bytes(b"data")
+    r = local.run("-u", f"OPEN:{tmp_path}/f,unlink-late", "-")
+    assert r.out == b"data" and not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("opt,bit", [("ioctl-intp=0x5452:1", os.O_ASYNC), ("ioctl-intp=0x5421:1", os.O_NONBLOCK), ("ioctl-bin=0x5421:i1", os.O_NONBLOCK)])
+def test_ioctl_with_a_pointer(local, tmp_path, opt, bit):
+    """ioctl-intp, ioctl-bin: the kernel reads the number behind the pointer."""
+    p = local.start("-d", "-d", f"{U4},{opt}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    assert flags(p) & bit, p
+
+
+@pytest.mark.parametrize("opt", ["ioctl-void=0x540c", "ioctl-int=0x540c:0", "ioctl-string=0x540c:x"])
+def test_ioctl_on_a_terminal(local, opt):
+    """TIOCEXCL takes no argument; whatever is passed, the terminal is exclusive then."""
+    master, slave = pty.openpty()
+    p = local.start("-d", "-d", f"STDIO,{opt}", "PIPE", stdin=slave, stdout=slave)
+    p.wait_log("starting data transfer loop")
+    out = array.array("i", [0])
+    fcntl.ioctl(slave, 0x80045440, out)         # TIOCGEXCL
+    os.close(master)
+    assert out[0] == 1
+
+
+def test_children_shutup(local):
+    """children-shutup: the records of sessions are so many levels lower."""
+    for value, level in (("", "W"), ("=2", "N")):
+        port = lab.port()
+        p = local.start("-d", "-d", f"TCP4-LISTEN:{port},fork,children-shutup{value}", "TCP4:127.0.0.1:1")
+        p.wait_log("listening on")
+        with local.socket(kind=socket.SOCK_STREAM) as s:
+            s.connect(("127.0.0.1", port))
+            assert s.recv(9) == b""
+        p.wait_log(rf"{level} TCP4:127\.0\.0\.1:1: Connection refused")
+        p.stop()
+
+
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
@@ -323,6 +413,9 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
+             "above": "setpgid netns o-wronly o-direct unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string children-shutup",
+             "by test_resolver.py": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
+    res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
              "by test_tcp.py": "backlog connect-timeout retry forever interval",
              "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
     shut-none shut-null""",
@@ -330,12 +423,9 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     tiocsctty chdir umask""",
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}
-REASON = {"not shown yet": """openpty ptmx setpgid netns unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
-    o-wronly children-shutup""",
+REASON = {"not shown yet": "openpty ptmx",
           "needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
-          "needs a name server that watches": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
-    res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
           "no address type of this build uses it": """unix-bind-tempname unix-tightsocklen symbolic-link
     pty-wait-slave pty-interval sitout-eio""",
           "needs a kernel with DCCP": "dccp-set-ccid",
