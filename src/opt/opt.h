@@ -234,6 +234,18 @@ struct conf {
 		int64_t interval_ns;
 		int64_t sitout_eio_ns;
 	} pty;
+	struct {
+		const char *cert, *key, *cafile, *capath; /* paths, or NULL */
+		bool verify;
+		const char *commonname; /* NULL: the target's; "": none */
+		const char *snihost; /* or NULL */
+		bool no_sni;
+		const char *ciphers, *min_version, *max_version, *dhparam, *compress, *alpn;
+		int64_t maxfraglen, maxsendfrag; /* or -1 */
+		const char *egd;
+		bool pseudo;
+		int64_t handshake_timeout_ns; /* 0: none */
+	} tls;
 	struct ident ident;
 };
 

@@ -6,6 +6,7 @@
 
 extern const struct opt_table table_sock;
 extern const struct opt_table table_tcp;
+extern const struct opt_table table_tls;
 extern const struct opt_table table_file;
 extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;

@@ -47,7 +47,7 @@ static void watch_wanted(struct endpoint *ep)
 		return;
 	}
 	if (ep->rfd == ep->wfd) {
-		loop_watch(loop, &ep->rwatch, ep->rfd, want);
+		loop_watch(loop, &ep->rwatch, ep->rfd, ep->ops->wants ? ep->ops->wants(ep) : want);
 		return;
 	}
 	if (ep->rfd >= 0)
@@ -235,6 +235,8 @@ static void on_read_watch(struct watch *w, uint32_t events)
 {
 	struct endpoint *ep = container_of(w, struct endpoint, rwatch);
 
+	if (ep->ops->wants) /* it knows what stands for what: both directions look */
+		events |= ep->want;
 	if (ep->on_event)
 		ep->on_event(ep, events);
 }
@@ -331,6 +333,11 @@ void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off)
 	if (want == ep->want)
 		return;
 	ep->want = want;
+	watch_wanted(ep);
+}
+
+void endpoint_rewatch(struct endpoint *ep)
+{
 	watch_wanted(ep);
 }
 

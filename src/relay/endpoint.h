@@ -60,6 +60,9 @@ struct endpoint_ops {
 	/* True if a read finds data or the end in our own memory, which no descriptor tells; or
 	 * NULL. */
 	bool (*holds)(const struct endpoint *ep);
+	/* What to wait for, given ep->want; NULL: just that. Events are passed on as what is
+	 * wanted. */
+	uint32_t (*wants)(const struct endpoint *ep);
 	/* Add lines about refused and lost data to the statistics, or NULL. */
 	void (*report)(struct endpoint *ep);
 	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
@@ -133,6 +136,9 @@ struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);
 
 /* Change what is waited for: bits of EPOLLIN and EPOLLOUT to switch on and off. */
 void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);
+
+/* The answer of ops->wants may have changed. */
+void endpoint_rewatch(struct endpoint *ep);
 
 /* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
 void endpoint_free(struct endpoint *ep);

@@ -1,10 +1,12 @@
 /* relay.c - what all sessions of a process share: start, end, counters; see session.h */
 #include "base/log.h"
+#include "base/mem.h"
 #include "relay/proc.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FDS_TO_SPARE                                                                               \
@@ -155,8 +157,31 @@ void relay_drain(struct relay *relay, int status)
 	relay_check_idle(relay);
 }
 
+struct relay_share *relay_share_of(struct relay *relay, const struct half *half)
+{
+	struct relay_share *s;
+
+	for (s = relay->shares; s; s = s->next) {
+		if (s->half == half)
+			return s;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->half = half;
+	s->next = relay->shares;
+	relay->shares = s;
+	return s;
+}
+
 void relay_done(struct relay *relay)
 {
+	while (relay->shares) {
+		struct relay_share *s = relay->shares;
+
+		relay->shares = s->next;
+		if (s->data)
+			s->free(s->data);
+		free(s);
+	}
 	procs_forget(relay);
 	pool_done(&relay->pool);
 }

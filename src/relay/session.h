@@ -34,6 +34,7 @@ struct relay {
 	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
+	struct relay_share *shares; /* see relay_share() */
 };
 
 enum session_state { SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
@@ -70,6 +71,17 @@ void relay_drain(struct relay *relay, int status);
 
 /* Free what the relay itself holds; after the loop has stopped. */
 void relay_done(struct relay *relay);
+
+/* What all connections of one address share, such as certificates that have been read. */
+struct relay_share {
+	struct relay_share *next;
+	const struct half *half;
+	void *data; /* NULL until somebody sets it */
+	void (*free)(void *data); /* called by relay_done() */
+};
+
+/* The share of @half; made when it is asked for first. */
+struct relay_share *relay_share_of(struct relay *relay, const struct half *half);
 
 /* Print the counters (--statistics, SIGUSR1). */
 void relay_statistics(struct relay *relay);
