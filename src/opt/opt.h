@@ -234,6 +234,18 @@ struct conf {
 		int64_t interval_ns;
 		int64_t sitout_eio_ns;
 	} pty;
+	struct {
+		int set, clear; /* IFF_* flags asked for, and asked not to have */
+		int64_t mtu; /* or -1 */
+		bool retrieve_vlan;
+		bool no_pi; /* TUN: packets without their four bytes of information */
+		const char *tun_device, *tun_name, *tun_type; /* or NULL */
+	} netif;
+	struct {
+		int64_t priority;
+		int64_t maxmsg, msgsize; /* or -1: the system's default */
+		bool flush;
+	} mq; /* POSIX message queues */
 	struct ident ident;
 };
 
@@ -242,6 +254,7 @@ struct target {
 	struct conf *conf; /* only while planning, else NULL */
 	int fd; /* -1 where there is none */
 	const char *path; /* of the file-system entry, or NULL */
+	const char *queue; /* name of the POSIX message queue, or NULL */
 	int family; /* of the socket */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
 };

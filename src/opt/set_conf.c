@@ -105,6 +105,15 @@ int conf_open_flag(struct target *t, const struct opt *o, struct err *err)
 	return 0;
 }
 
+int conf_iff(struct target *t, const struct opt *o, struct err *err)
+{
+	const int flag = (int)o->row->arg.n.a;
+
+	(void)err;
+	WISH(t->conf->netif.set, t->conf->netif.clear, flag, o->val.n[0]);
+	return 0;
+}
+
 /* "rdonly=0" takes back an earlier "rdonly" and otherwise means nothing. */
 int conf_open_access(struct target *t, const struct opt *o, struct err *err)
 {

@@ -8,5 +8,7 @@ extern const struct opt_table table_sock;
 extern const struct opt_table table_file;
 extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;
+extern const struct opt_table table_if;
+extern const struct opt_table table_mq;
 
 #endif

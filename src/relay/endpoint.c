@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,10 +29,13 @@ void leftovers_remove(struct leftovers *l)
 			log_warn("unlink(\"%s\"): %m", l->link_path);
 		if (l->lock_path && unlink(l->lock_path) == -1)
 			log_warn("unlink(\"%s\"): %m", l->lock_path);
+		if (l->queue && mq_unlink(l->queue) == -1 && errno != ENOENT)
+			log_warn("mq_unlink(\"%s\"): %m", l->queue);
 	}
 	free(l->unlink_path);
 	free(l->link_path);
 	free(l->lock_path);
+	free(l->queue);
 	*l = (struct leftovers){ 0 };
 }
 

@@ -67,12 +67,13 @@ struct endpoint_ops {
 	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
 };
 
-/* What has to be undone in the file system when an address is closed. Owned by the process that
+/* What has to be removed again when an address is closed. Owned by the process that
  * made it: forked copies never remove anything. */
 struct leftovers {
 	char *unlink_path; /* entry to remove, or NULL */
 	char *link_path; /* symbolic link to remove (pty), or NULL */
 	char *lock_path; /* lock file to remove, or NULL */
+	char *queue; /* POSIX message queue to remove, or NULL */
 	pid_t owner;
 };
 

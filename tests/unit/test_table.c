@@ -75,6 +75,7 @@ static const struct fit fits[] = {
 	{ conf_wrap, T_TEXT | T(V_STRING_NULL), sizeof(char *) },
 	{ conf_open_flag, T(V_BOOL), 0 },
 	{ conf_open_access, T(V_BOOL), 0 },
+	{ conf_iff, T(V_BOOL), 0 },
 	{ conf_pf, T(V_STRING), 0 },
 	{ conf_ai_flag, T(V_BOOL), 0 },
 	{ conf_res_flag, T(V_BOOL), 0 },
