@@ -35,6 +35,8 @@ struct dgram_sock {
 	struct dgram_kind kind;
 	bool raw4; /* IPv4 raw: the kernel delivers the IP header */
 	bool connected; /* class C: empty datagram is end of file, ICMP errors are ours */
+	bool frames; /* of an interface: what it refuses is lost, and it may be down for a while */
+	bool down; /* it is */
 	bool errqueue; /* errors are queued with details (option ip-recverr) */
 	bool no_gso;
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */

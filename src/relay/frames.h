@@ -1,0 +1,21 @@
+/* frames.h - what is particular to packet sockets, for relay/dgram.c
+ *
+ * They carry the frames of a network interface. An interface loses what it cannot send, may be down
+ * for a while, and takes VLAN tags out of what it receives. */
+#ifndef RELAY_FRAMES_H
+#define RELAY_FRAMES_H
+
+#include "relay/dgram.h"
+
+/* Put the VLAN tag back that was taken out of packet @i of @b, if any. */
+void frames_restore_vlan(struct dgram_sock *sock, struct batch *b, size_t i);
+
+/* Sending a frame has failed (errno, @err): true if that one is lost and no more than that; then it
+ * is counted, and said once a minute. */
+bool frames_lose(struct dgram_sock *sock, const struct err *err);
+
+/* Receiving has failed with @code because the interface is or was down. -1 with EAGAIN, and the
+ * session is woken in a second to look again; or with ENODEV and @err when it has been removed. */
+long frames_down(struct dgram_ep *d, int code, struct err *err);
+
+#endif
