@@ -372,7 +372,7 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	int rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 
 	while (rc == -1 && d->sock->frames && frames_lose(d->sock, err)) {
-		b->next++;
+		b->packet[b->next++].drop = true; /* not counted as transferred */
 		rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 	}
 	/* a socket many sessions share is watched elsewhere: wait on a copy of the descriptor */

@@ -295,6 +295,65 @@ def test_root(local, tmp_path, opt):
     assert os.readlink(f"/proc/{p.pid}/root") == str(tmp_path)
 
 
+# ---------------------------------------------------------------- interfaces
+
+# option, bit of the flags, whether Linux lets it be changed (net/core/dev.c, dev_change_flags)
+IFF = [
+    ("iff-up", 0x1, True), ("iff-broadcast", 0x2, False), ("iff-debug", 0x4, True), ("iff-loopback", 0x8, False),
+    ("iff-pointopoint", 0x10, False), ("iff-notrailers", 0x20, True), ("iff-running", 0x40, False), ("iff-noarp", 0x80, True),
+    ("iff-promisc", 0x100, True), ("iff-allmulti", 0x200, True), ("iff-master", 0x400, False), ("iff-slave", 0x800, False),
+    ("iff-multicast", 0x1000, True), ("iff-portsel", 0x2000, True), ("iff-automedia", 0x4000, True),
+]
+
+
+def ifreq(local, request, name):
+    """The 16 bytes behind the name that an ioctl on an interface gives."""
+    with local.socket() as s:
+        return fcntl.ioctl(s, request, struct.pack("16s24x", name.encode()))[16:]
+
+
+def started_tun(local, opts):
+    p = local.start("-d", "-d", f"TUN,tun-name=matrix0,{opts}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    return p
+
+
+@pytest.mark.parametrize("opt,bit,free", IFF)
+def test_interface_flag(local, opt, bit, free):
+    seen = []
+    for value in (0, 1):
+        p = started_tun(local, f"{opt}={value}")
+        seen.append(struct.unpack("H", ifreq(local, 0x8913, "matrix0")[:2])[0] & bit)
+        p.stop()
+    assert seen == [0, bit] if free else seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("opt,request_,want", [
+    ("interface-mtu=1234", 0x8921, struct.pack("i", 1234)), ("tun-name=other0", 0x8933, None),
+    ("tun-type=tap", 0x8927, struct.pack("H", 1)), ("tun-type=tun", 0x8927, struct.pack("H", 0xfffe))])
+def test_interface(local, opt, request_, want):
+    p = started_tun(local, opt)
+    got = ifreq(local, request_, "other0" if want is None else "matrix0")
+    assert want is None or got.startswith(want), p
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="makes a device")
+@pytest.mark.parametrize("opt,name", [("tun-device", "dev")])
+def test_tun_device(local, tmp_path, opt, name):
+    os.mknod(tmp_path / name, 0o600 | stat.S_IFCHR, os.makedev(10, 200))
+    p = started_tun(local, f"{opt}={tmp_path}/{name}")
+    fds = [os.readlink(f"/proc/{p.pid}/fd/{n}") for n in lab.descriptors(p.pid)]
+    assert str(tmp_path / name) in fds
+
+
+@pytest.mark.parametrize("opt,want", [("retrieve-vlan", 1), ("so-priority=3", 0)])
+def test_auxiliary_data(local, opt, want):
+    """What the option asks the kernel for; test_tun.py shows what becomes of it."""
+    p = local.start("-d", "-d", f"IF:lo,{opt}", "PIPE")
+    with take_socket(p) as s:
+        assert s.getsockopt(263, 8) == want     # SOL_PACKET, PACKET_AUXDATA
+
+
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
@@ -306,6 +365,8 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     shut-none shut-null""",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
     tiocsctty chdir umask""",
+             "by test_tun.py": "iff-no-pi",
+             "by test_posixmq.py": "posixmq-flush posixmq-maxmsg posixmq-msgsize posixmq-priority",
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}
 REASON = {"not shown yet": """openpty ptmx setpgid netns unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
