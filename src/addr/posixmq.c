@@ -516,8 +516,11 @@ static void on_readable(struct watch *w, uint32_t events)
 		unsigned prio;
 		ssize_t n = receive(q->fd, q->buf, q->msgsize, &prio);
 
-		if (n == -1 && errno != EAGAIN)
+		if (n == -1 && errno != EAGAIN) {
 			log_error("mq_receive(mqd=%d): %m", q->fd);
+			q->src.relay->status = 1;
+			source_close(&q->src);
+		}
 		if (n == -1)
 			break;
 		begin_session(q, (size_t)n, prio);

@@ -213,9 +213,12 @@ static int open_device(struct opening *o, struct err *err)
 	int flags = (access | c->open.set) & ~c->open.clear;
 
 	o->target.fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0666);
-	if (o->target.fd == -1)
-		return err_set(err, errno, "open(\"%s\", 0%o, 0666)", path, (unsigned)flags);
-	return 0;
+	if (o->target.fd != -1)
+		return 0;
+	err_set(err, errno, "open(\"%s\", 0%o, 0666)", path, (unsigned)flags);
+	if (!c->netif.tun_device && (err->code == ENOENT || err->code == ENODEV))
+		err_hint(err, "this kernel has no tun device; try: modprobe tun");
+	return -1;
 }
 
 static enum step_result step_tun(struct opening *o, struct err *err)

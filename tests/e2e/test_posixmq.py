@@ -335,6 +335,13 @@ def test_send_from_many_sessions(local, fast, queue):
     s.close()
 
 
+def test_source_that_cannot_be_read(local, queue):
+    """An error ends it; it does not turn round and round."""
+    queue.put(b"unread")
+    r = local.run("-u", f"POSIXMQ-RECEIVE:{queue.name},fork,o-wronly", "-", input=None)
+    assert r.status == 1 and re.search(r"E mq_receive\(mqd=\d+\): Bad file descriptor", r.log) and r.log.count(" E ") == 1, r
+
+
 def test_end_by_signal_while_waiting(local, name):
     for opts in ("", ",fork"):
         p = local.start("-d", "-d", "-d", "-u", f"POSIXMQ-RECEIVE:{name},unlink-close{opts}", "-")
