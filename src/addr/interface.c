@@ -95,8 +95,7 @@ static enum step_result step_packet_socket(struct opening *o, struct err *err)
 			o->target.fd);
 		return STEP_FAIL;
 	}
-	if (o->half->conf.netif.retrieve_vlan &&
-	    setsockopt(o->target.fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) == -1) {
+	if (setsockopt(o->target.fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) == -1) {
 		err_set(err, errno, "setsockopt(%d, SOL_PACKET, PACKET_AUXDATA, {1}, 4)",
 			o->target.fd);
 		return STEP_FAIL;

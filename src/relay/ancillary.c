@@ -261,25 +261,35 @@ bool ancillary_drops(const struct message *m, uint32_t *total)
 	return false;
 }
 
-/* packet(7); what TPID means without TP_STATUS_VLAN_TPID_VALID was the only one there is then. */
-bool ancillary_vlan(const struct message *m, uint8_t tag[4])
+/* packet(7) */
+static bool auxdata(const struct message *m, struct tpacket_auxdata *aux)
 {
 	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
-		struct tpacket_auxdata aux;
-		uint16_t tpid = ETH_P_8021Q;
-
-		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA ||
-		    !message_ctl_get(c, &aux, sizeof(aux)))
-			continue;
-		if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
-			return false;
-		if (aux.tp_status & TP_STATUS_VLAN_TPID_VALID)
-			tpid = aux.tp_vlan_tpid;
-		tag[0] = (uint8_t)(tpid >> 8);
-		tag[1] = (uint8_t)tpid;
-		tag[2] = (uint8_t)(aux.tp_vlan_tci >> 8);
-		tag[3] = (uint8_t)aux.tp_vlan_tci;
-		return true;
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA &&
+		    message_ctl_get(c, aux, sizeof(*aux)))
+			return true;
 	}
 	return false;
+}
+
+bool ancillary_vlan(const struct message *m, uint8_t tag[4])
+{
+	struct tpacket_auxdata aux;
+	uint16_t tpid;
+
+	if (!auxdata(m, &aux) || !(aux.tp_status & TP_STATUS_VLAN_VALID))
+		return false;
+	tpid = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETH_P_8021Q;
+	tag[0] = (uint8_t)(tpid >> 8);
+	tag[1] = (uint8_t)tpid;
+	tag[2] = (uint8_t)(aux.tp_vlan_tci >> 8);
+	tag[3] = (uint8_t)aux.tp_vlan_tci;
+	return true;
+}
+
+bool ancillary_checksum_due(const struct message *m)
+{
+	struct tpacket_auxdata aux;
+
+	return auxdata(m, &aux) && aux.tp_status & TP_STATUS_CSUMNOTREADY;
 }

@@ -24,4 +24,7 @@ bool ancillary_drops(const struct message *m, uint32_t *total);
  * its two addresses; false when there was none. */
 bool ancillary_vlan(const struct message *m, uint8_t tag[4]);
 
+/* The frame's checksum was left to hardware that it has not passed (PACKET_AUXDATA). */
+bool ancillary_checksum_due(const struct message *m);
+
 #endif

@@ -215,8 +215,8 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 		p->drop = !ok;
 		if (!ok)
 			continue;
-		if (sock->frames && sock->conf->netif.retrieve_vlan)
-			frames_restore_vlan(sock, b, i);
+		if (sock->frames)
+			frames_complete(sock, b, i);
 		log_notice("received packet with %u bytes from %s", (unsigned)p->len,
 			   netaddr_text(&b->msg[p->msg].peer, text));
 		if (sock->raw4)

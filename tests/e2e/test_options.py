@@ -346,14 +346,6 @@ def test_tun_device(local, tmp_path, opt, name):
     assert str(tmp_path / name) in fds
 
 
-@pytest.mark.parametrize("opt,want", [("retrieve-vlan", 1), ("so-priority=3", 0)])
-def test_auxiliary_data(local, opt, want):
-    """What the option asks the kernel for; test_tun.py shows what becomes of it."""
-    p = local.start("-d", "-d", f"IF:lo,{opt}", "PIPE")
-    with take_socket(p) as s:
-        assert s.getsockopt(263, 8) == want     # SOL_PACKET, PACKET_AUXDATA
-
-
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
@@ -365,7 +357,7 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     shut-none shut-null""",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
     tiocsctty chdir umask""",
-             "by test_tun.py": "iff-no-pi",
+             "by test_tun.py": "iff-no-pi retrieve-vlan",
              "by test_posixmq.py": "posixmq-flush posixmq-maxmsg posixmq-msgsize posixmq-priority",
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}

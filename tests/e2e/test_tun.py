@@ -450,11 +450,25 @@ def test_switch_of_two_interfaces(fast):
     try:
         for h, name in ((left, "eth0"), (right, "eth1")):
             mid.ip(f"link add {name} type veth peer name eth0 netns {h.pid}", f"link set {name} up")
-        left.ip("addr add 10.6.0.1/24 dev eth0", "link set eth0 up")
-        right.ip("addr add 10.6.0.2/24 dev eth0", "link set eth0 up")
+        for n, h in ((1, left), (2, right)):
+            h.sysctl("net/ipv6/conf/eth0/accept_dad", 0)
+            h.ip(f"addr add 10.6.0.{n}/24 dev eth0", "link set eth0 up", f"addr add fd06::{n}/64 dev eth0 nodad")
         p = mid.start("-d", "-d", "IF:eth0,promisc", "IF:eth1,promisc")
         p.wait_log("starting data transfer loop")
         assert ping(left, "10.6.0.2") and ping(right, "10.6.0.1"), p
+        # virtual hosts leave checksums to hardware, which there is none of
+        rx, tx = right.udp(("10.6.0.2", 7)), left.udp(("10.6.0.1", 0))
+        for size in (0, 1, 2, 1001, 1472):
+            data = os.urandom(size)
+            tx.sendto(data, ("10.6.0.2", 7))
+            assert rx.recv(9999) == data
+        rx.close()
+        tx.close()
+        rx, tx = right.udp(("fd06::2", 7)), left.udp(("fd06::1", 0))
+        tx.sendto(b"six", ("fd06::2", 7))
+        assert rx.recv(9999) == b"six"
+        rx.close()
+        tx.close()
     finally:
         lab.stop_all()
         for h in hosts:

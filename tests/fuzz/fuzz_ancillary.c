@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		ancillary_drops(m, &drops);
 		ancillary_vlan(m, tag);
+		ancillary_checksum_due(m);
 	}
 	vars_done(&vars);
 	free(m);
