@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(not os.access(lab.SOCAT_REF, os.X_OK), reason=f"
 
 PROGRAMS = [lab.SOCAST, lab.SOCAT_REF]
 KINDS = ["tun-type=tun", "tun-type=tun,iff-no-pi", "tun-type=tap,iff-noarp", "tun-type=tap,iff-noarp,iff-no-pi"]
+needs_tun = pytest.mark.skipif(lab.tun_missing() is not None, reason=str(lab.tun_missing()))
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def read_packet(host, prog, kind):
     return got
 
 
+@needs_tun
 @pytest.mark.parametrize("kind", KINDS)
 def test_packet_from_tun(wire, kind):
     """The same bytes, apart from addresses of hardware, id and checksums."""
@@ -61,6 +63,7 @@ def test_packet_from_tun(wire, kind):
     assert shape(ours) == shape(theirs)
 
 
+@needs_tun
 @pytest.mark.parametrize("pi", [True, False])
 def test_packet_to_tun(wire, pi):
     """A packet written arrives as a datagram."""

@@ -313,6 +313,8 @@ def ifreq(local, request, name):
 
 
 def started_tun(local, opts):
+    if lab.tun_missing():
+        pytest.skip(lab.tun_missing())
     p = local.start("-d", "-d", f"TUN,tun-name=matrix0,{opts}", "PIPE")
     p.wait_log("starting data transfer loop")
     return p
