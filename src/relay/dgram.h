@@ -89,7 +89,7 @@ struct dgram_ep {
 	size_t in_off, in_len, in_cap;
 	int icmp; /* error of an earlier packet that a send has met, for the reader */
 	uint64_t overflow; /* datagrams dropped because the inbox was full */
-	void (*on_close)(struct dgram_ep *d, void *arg); /* peer table: forget me */
+	void (*on_close)(struct dgram_ep *d, void *arg); /* before the socket goes, or NULL */
 	void *arg;
 };
 
