@@ -180,16 +180,15 @@ def test_long_messages(local, fast, name, tmp_path):
             f.write("300000")
     except OSError as e:
         pytest.skip(f"long messages need rights ({e})")
-    q = Queue(name, maxmsg=2, msgsize=300000)
-    data = [os.urandom(n) for n in (300000, 200000)]
+    q = Queue(name, maxmsg=1, msgsize=300000)
+    data = [os.urandom(n) for n in (300000, 1, 200000)]
+    p = local.start("-d", "-d", "-b", "100", "-u", f"POSIXMQ-READ:{name}", f"CREATE:{tmp_path}/out")
     for d in data:
         q.put(d)
-    p = local.start("-d", "-d", "-b", "100", "-u", f"POSIXMQ-READ:{name}", f"CREATE:{tmp_path}/out")
     lab.wait_until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_bytes() == b"".join(data), 5, lambda: repr(p))
     p.stop()
     for d in data:
         q.put(d)
-    for d in data:
         r = local.run("-u", f"POSIXMQ-RECEIVE:{name}", "-")
         assert r.status == 0 and r.out == d
     q.close()

@@ -31,7 +31,8 @@ def interface(host, name):
     """What `ip` knows about an interface, or None when there is none of this name."""
     with host.inside():
         r = subprocess.run(["ip", "-j", "-d", "addr", "show", "dev", name], capture_output=True, text=True, check=False)
-    return json.loads(r.stdout)[0] if r.returncode == 0 else None
+    found = json.loads(r.stdout) if r.returncode == 0 else []
+    return found[0] if found and found[0] else None     # nothing when it goes just now
 
 
 def flags(host, name):
