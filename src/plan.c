@@ -186,6 +186,13 @@ int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 			if (make_half(&side->half[k], &plan->spec[i].single[k],
 				      &plan->shorthand[i][k], &plan->set, err) == -1)
 				return -1;
+			if (side->half[k].type->flags & TYPE_PROGRAM)
+				plan->programs = true;
+			if (side->nhalves == 2 && side->half[k].conf.listen.fork)
+				return err_set(err, 0,
+					       "%s: option fork is not possible in a dual "
+					       "address",
+					       side->half[k].keyword);
 		}
 	}
 	decide_isolation(plan);

@@ -33,7 +33,7 @@ static enum step_result step_protocol(struct opening *o, struct err *err)
 			(long long)number);
 		return STEP_FAIL;
 	}
-	o->ip_protocol = (int)number;
+	o->protocol = (int)number;
 	return STEP_DONE;
 }
 
@@ -65,6 +65,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
+	{ .run = step_max_children },
 	LOCAL,
 	{ .run = step_first_packet },
 	STEP_END,

@@ -55,19 +55,9 @@ static enum step_result step_listen_port(struct opening *o, struct err *err)
 
 /* UDP-LISTEN,fork: classic's sockets share the port; here there is one, but scripts rely on being
  * able to start a second listener. */
-static enum step_result step_reuseaddr(struct opening *o, struct err *err)
+static enum step_result step_share_port(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
-	int one = 1;
-
-	if (!c->listen.fork || c->sock.reuseaddr_given)
-		return STEP_DONE;
-	if (setsockopt(o->target.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1) {
-		err_set(err, errno, "setsockopt(%d, %d, %d, {1}, 4)", o->target.fd, SOL_SOCKET,
-			SO_REUSEADDR);
-		return STEP_FAIL;
-	}
-	return STEP_DONE;
+	return o->half->conf.listen.fork ? step_reuseaddr(o, err) : STEP_DONE;
 }
 
 /* A unicast address hears no group on Linux: the kernel compares the destination with it. */
@@ -89,17 +79,6 @@ static enum step_result step_warn_bound(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-static enum step_result step_max_children(struct opening *o, struct err *err)
-{
-	const struct conf *c = &o->half->conf;
-
-	if (c->listen.max_children > 0 && !c->listen.fork) {
-		err_set(err, 0, "option max-children not allowed without option fork");
-		return STEP_FAIL;
-	}
-	return STEP_DONE;
-}
-
 /* clang-format off */
 #define TARGET \
 	{ .run = step_resolve_target }, \
@@ -108,14 +87,6 @@ static enum step_result step_max_children(struct opening *o, struct err *err)
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }
-
-static const struct step connect_steps[] = {
-	TARGET,
-	{ .run = step_bind_client },
-	{ .run = step_connect },
-	{ .run = step_connected, .after = PH_CONNECTED },
-	STEP_END,
-};
 
 static const struct step target_steps[] = {
 	TARGET,
@@ -154,7 +125,7 @@ static const struct step listen_steps[] = {
 	{ .run = step_max_children },
 	{ .run = step_listen_port },
 	LOCAL,
-	{ .run = step_reuseaddr, .after = PH_PREBIND },
+	{ .run = step_share_port, .after = PH_PREBIND },
 	BOUND,
 	{ .run = step_first_packet },
 	{ .run = step_connect_first },

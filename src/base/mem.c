@@ -9,7 +9,7 @@
 
 static void *or_die(void *p)
 {
-	static const char text[] = "out of memory\n";
+	static const char text[] = "socast: out of memory; see ulimit -v and option -b\n";
 
 	if (p)
 		return p;

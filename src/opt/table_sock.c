@@ -368,7 +368,7 @@ static const struct opt_row rows[] = {
 	  .help = "seconds to wait for a connection, 0: no limit" },
 	{ "backlog", V_INT, G_LISTEN, PH_LISTEN, conf_num, NULL,
 	  .arg.field = { offsetof(struct conf, listen.backlog), 0 },
-	  .help = "connections that may queue up, default 5" },
+	  .help = "connections that may queue up, default as many as the system allows" },
 	{ "fork", V_BOOL, G_CHILD, PH_PASTACCEPT, conf_bool, NULL,
 	  .arg.field = { offsetof(struct conf, listen.fork), 0 },
 	  .help = "serve many peers, each in a session of its own" },

@@ -5,6 +5,7 @@
 #include "opt/opt.h"
 
 extern const struct opt_table table_sock;
+extern const struct opt_table table_tcp;
 extern const struct opt_table table_file;
 extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;

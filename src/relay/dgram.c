@@ -79,10 +79,7 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 
 struct dgram_kind dgram_kind_of(const struct opening *o)
 {
-	const struct addr_type *t = o->half->type;
-
-	return (struct dgram_kind){ o->target.family, t->net.type,
-				    t->net.type == SOCK_RAW ? o->ip_protocol : t->net.protocol };
+	return (struct dgram_kind){ o->target.family, o->socktype, o->protocol };
 }
 
 void dgram_sock_ref(struct dgram_sock *sock)

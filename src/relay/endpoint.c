@@ -219,6 +219,8 @@ struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err)
 	twin = endpoint_fd_new(ep->relay, ep->conf, rfd, wfd);
 	twin->rhow = ep->rhow;
 	twin->whow = ep->whow;
+	twin->rkind = ep->rkind;
+	twin->wkind = ep->wkind;
 	twin->caps = (ep->caps & ~(unsigned)EP_KEEP_OPEN) | EP_SHARED;
 	twin->half_close = SHUT_NONE;
 	twin->number = ep->number;
@@ -250,9 +252,9 @@ static void on_write_watch(struct watch *w, uint32_t events)
 }
 
 /* Sockets and pipes can be spliced; so can files, but for a terminal it makes no sense. */
-static bool can_splice(int fd)
+static bool can_splice(int fd, enum fd_kind kind)
 {
-	switch (fd_kind(fd)) {
+	switch (kind) {
 	case FD_FILE:
 	case FD_PIPE:
 		return true;
@@ -277,6 +279,8 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
 		.rfd = rfd,
 		.wfd = wfd,
 		.half_close = SHUT_NONE,
+		.rkind = FD_OTHER,
+		.wkind = FD_OTHER,
 		.read_left = conf->flow.readbytes > 0 ? (uint64_t)conf->flow.readbytes : UINT64_MAX,
 		.tty = { { .fd = -1 }, { .fd = -1 } },
 	};
@@ -287,14 +291,20 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
 
 void endpoint_probe(struct endpoint *ep)
 {
-	if (ep->rfd >= 0)
+	bool same = ep->wfd == ep->rfd;
+
+	if (ep->rfd >= 0) {
 		ep->rhow = fd_how(ep->rfd);
-	if (ep->wfd >= 0)
-		ep->whow = ep->wfd == ep->rfd ? ep->rhow : fd_how(ep->wfd);
-	if (ep->rfd >= 0 && can_splice(ep->rfd))
+		ep->rkind = fd_kind(ep->rfd);
+	}
+	if (ep->wfd >= 0) {
+		ep->whow = same ? ep->rhow : fd_how(ep->wfd);
+		ep->wkind = same ? ep->rkind : fd_kind(ep->wfd);
+	}
+	if (ep->rfd >= 0 && can_splice(ep->rfd, ep->rkind))
 		ep->caps |= EP_SPLICE_IN;
 	/* splice refuses files in append mode */
-	if (ep->wfd >= 0 && can_splice(ep->wfd) && !(fcntl(ep->wfd, F_GETFL) & O_APPEND))
+	if (ep->wfd >= 0 && can_splice(ep->wfd, ep->wkind) && !(fcntl(ep->wfd, F_GETFL) & O_APPEND))
 		ep->caps |= EP_SPLICE_OUT;
 }
 
@@ -304,6 +314,17 @@ struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, i
 
 	endpoint_init(ep, &ep_fd_ops, relay, conf, rfd, wfd);
 	endpoint_probe(ep);
+	return ep;
+}
+
+struct endpoint *endpoint_socket_new(struct relay *relay, const struct conf *conf, int fd)
+{
+	struct endpoint *ep = xmalloc(sizeof(*ep));
+
+	endpoint_init(ep, &ep_fd_ops, relay, conf, fd, fd);
+	ep->rkind = ep->wkind = FD_SOCKET;
+	ep->caps = EP_SPLICE_IN | EP_SPLICE_OUT;
+	ep->half_close = SHUT_DOWN; /* and close(2) at the end: nobody else has this socket */
 	return ep;
 }
 
@@ -440,6 +461,8 @@ struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)
 	d->out = out;
 	d->ep.rhow = in->rhow;
 	d->ep.whow = out->whow;
+	d->ep.rkind = in->rkind;
+	d->ep.wkind = out->wkind;
 	d->ep.caps = (in->caps & in_caps) | (out->caps & out_caps) |
 		     ((in->caps | out->caps) & EP_QUIET_PIPE);
 	d->ep.read_left = in->read_left;

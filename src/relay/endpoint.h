@@ -89,6 +89,7 @@ struct endpoint {
 	void *owner; /* the session */
 	int rfd, wfd; /* -1: not open in this direction */
 	enum fd_how rhow, whow;
+	enum fd_kind rkind, wkind; /* FD_OTHER where nobody has looked */
 	unsigned caps; /* enum ep_caps */
 	enum shut_how half_close; /* what shut_write does */
 	enum ep_final final;
@@ -123,6 +124,10 @@ void endpoint_probe(struct endpoint *ep);
 
 /* A plain descriptor endpoint. */
 struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd);
+
+/* A connected stream socket that we have made: non-blocking, half-closed by shutdown(2). Costs no
+ * system call. */
+struct endpoint *endpoint_socket_new(struct relay *relay, const struct conf *conf, int fd);
 
 /* Read from @in, write to @out: a dual address. Takes both. */
 struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);

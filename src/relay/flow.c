@@ -3,14 +3,17 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "relay/filter.h"
 #include "relay/session.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The ways to move, best first. */
-static const struct path *const paths[] = { &path_dgram, &path_splice, &path_copy };
+static const struct path *const paths[] = { &path_dgram, &path_sendfile, &path_splice, &path_copy };
 
 static void choose(struct flow *f)
 {
@@ -19,24 +22,26 @@ static void choose(struct flow *f)
 			continue;
 		if (f->path)
 			f->path->idle(f);
+		memset(&f->copy, 0, sizeof(f->copy)); /* the largest: all are zero then */
 		f->path = paths[i];
 		log_info("moving from %d to %d by %s", f->src->rfd, f->dst->wfd, f->path->name);
 		return;
 	}
 }
 
-void flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
-	       bool from_left)
+int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
+	      bool from_left)
 {
 	const struct settings *set = &relay->plan->set;
 	int rc;
 
-	*f = (struct flow){ .relay = relay, .src = src, .dst = dst, .pipe = { -1, -1 } };
-	f->filters = filters_new(set, src->conf, dst->conf, from_left, &rc, &f->err);
+	*f = (struct flow){ .relay = relay, .src = src, .dst = dst, .err = &relay->err };
+	f->filters = filters_new(set, src->conf, dst->conf, from_left, &rc, f->err);
 	if (rc == -1)
-		f->write_failed = true;
+		return -1;
 	f->active = true;
 	choose(f);
+	return 0;
 }
 
 /* Before the first byte is taken from the source, the destination must be able to take it: what is
@@ -47,7 +52,8 @@ static bool writable(struct flow *f)
 
 	if (f->dst->caps & EP_NEVER_WRITABLE)
 		return false;
-	if (f->checked_writable || f->dst->wfd < 0 || f->dst->caps & EP_DGRAM_OUT)
+	if (f->checked_writable || f->dst->wfd < 0 || f->dst->wkind == FD_SOCKET ||
+	    f->dst->caps & EP_DGRAM_OUT)
 		return true;
 	if (poll(&p, 1, 0) == 0)
 		return false;
@@ -80,7 +86,7 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		r = f->path->move(f);
 		if (r == MOVE_SOME)
 			*moved = true;
-		if (f->no_splice && f->path == &path_splice) {
+		if (!f->path->fits(f)) { /* the kernel has refused it */
 			choose(f);
 			r = MOVE_SOME;
 		}
@@ -125,20 +131,26 @@ void flow_stop(struct flow *f)
 		f->path->idle(f);
 	filters_free(f->filters);
 	f->filters = NULL;
+	free(f->meter);
+	f->meter = NULL;
 }
 
 #define WINDOW_NS (10 * 1000 * 1000)
 
 bool flow_measure(struct flow *f, size_t amount)
 {
-	int64_t now = loop_now(f->relay->loop), length = now - f->window_ns;
+	int64_t now = loop_now(f->relay->loop), length;
+	struct flow_meter *m = f->meter;
 
-	f->window_amount += amount;
+	if (!m)
+		m = f->meter = xcalloc(1, sizeof(*m));
+	length = now - m->since_ns;
+	m->amount += amount;
 	if (length < WINDOW_NS)
 		return false;
-	f->per_ms = length < 5 * WINDOW_NS ? f->window_amount / (size_t)(length / 1000000) : 0;
-	f->window_ns = now;
-	f->window_amount = 0;
+	m->per_ms = length < 5 * WINDOW_NS ? m->amount / (size_t)(length / 1000000) : 0;
+	m->since_ns = now;
+	m->amount = 0;
 	return true;
 }
 
@@ -152,10 +164,10 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 
 enum move_result flow_write_failed(struct flow *f)
 {
-	int code = f->err.code;
+	int code = f->err->code;
 
 	if ((code == EPIPE || code == ECONNRESET) && f->dst->caps & EP_QUIET_PIPE) {
-		log_info("%s (the program does not read its input)", f->err.text);
+		log_info("%s (the program does not read its input)", f->err->text);
 		return MOVE_QUIET;
 	}
 	f->write_failed = true;

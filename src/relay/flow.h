@@ -22,7 +22,7 @@ enum move_result {
 	MOVE_SOME, /* something was transferred */
 	MOVE_WANT_READ, /* nothing to read now */
 	MOVE_WANT_WRITE, /* the destination cannot take more now */
-	MOVE_NAP, /* nothing now; more will have come in nap_ns */
+	MOVE_NAP, /* nothing now; more will have come in meter->nap_ns */
 	MOVE_AGAIN, /* the quota is used up, and no descriptor tells that there is more */
 	MOVE_END, /* end of file, everything delivered */
 	MOVE_QUIET, /* the destination does not want it: a program that does not read */
@@ -39,7 +39,15 @@ struct path {
 	size_t (*pending)(const struct flow *f); /* bytes read but not yet written */
 };
 
-extern const struct path path_splice, path_dgram, path_copy;
+extern const struct path path_sendfile, path_splice, path_dgram, path_copy;
+
+/* How much comes, for flows that may collect it. */
+struct flow_meter {
+	int64_t nap_ns; /* the moment to wait while input is dense */
+	int64_t since_ns; /* since when @amount has come */
+	size_t amount; /* datagrams or bytes */
+	size_t per_ms; /* of the last window */
+};
 
 struct flow {
 	struct relay *relay;
@@ -52,31 +60,35 @@ struct flow {
 	bool drained; /* the last move took all there was: no need to look again at once */
 	uint8_t waiting; /* EPOLLIN: for the source, EPOLLOUT: for the destination */
 	bool checked_writable; /* the destination was found writable once */
-	uint64_t packets, bytes; /* written */
-	/* copy path */
-	uint8_t *buf;
-	size_t buf_len, off, len; /* buf[off..off+len) waits */
-	/* splice path */
-	int pipe[2];
-	size_t in_pipe;
-	bool wide; /* the pipe has been given more room */
-	bool no_splice; /* the kernel refused it here */
-	/* datagram path */
-	struct batch *batch;
-	bool one_way; /* nobody waits for an answer: dense datagrams may be collected for a moment
-		       */
+	bool one_way; /* nobody waits for an answer: dense input may be collected for a moment */
 	bool dense; /* so much comes that waiting a moment brings a lot */
-	int64_t nap_ns; /* the moment */
-	int64_t window_ns; /* since when, and how many, for measuring that */
-	size_t window_amount; /* datagrams or bytes */
-	size_t per_ms; /* of the last window */
-	size_t queue_room; /* datagrams the receive queue holds for sure */
-	size_t part; /* bytes of the first waiting packet already written (streams) */
-	struct err err;
+	bool wide; /* a pipe has been given more room */
+	bool no_splice, no_sendfile; /* the kernel refused it here */
+	uint64_t packets, bytes; /* written */
+	struct flow_meter *meter; /* owned; where dense input may be collected, else NULL */
+	union { /* what is in flight, by path; zero when nothing is */
+		struct {
+			uint8_t *buf;
+			size_t cap, off, len; /* buf[off..off+len) waits */
+		} copy;
+		struct {
+			bool open;
+			int pipe[2];
+			size_t in_pipe;
+		} splice;
+		struct {
+			struct batch *batch;
+			size_t queue_room; /* datagrams the receive queue holds for sure */
+			size_t part; /* bytes of the first waiting packet already written (streams)
+				      */
+		} dgram;
+	};
+	struct err *err; /* of the relay: says what failed until the next move of any flow */
 };
 
-void flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
-	       bool from_left);
+/* Returns -1 with f->err when a dump file cannot be opened; the flow is not active then. */
+int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
+	      bool from_left);
 
 /* Move until there is nothing to do, or the quota of this turn is used up (then the result is
  * MOVE_SOME and the flow stays ready, or MOVE_AGAIN). Adjusts what the endpoints wait for. @moved
@@ -100,8 +112,8 @@ enum move_result flow_write_failed(struct flow *f);
 #define FLOW_NAP_DGRAM_NS (1000 * 1000)
 #define FLOW_NAP_PIPE_NS (100 * 1000)
 
-/* Count @amount of what has come (datagrams, bytes). True once in 10 ms, then f->per_ms is how much
- * came per millisecond; 0 if the window was long, because that says nothing about now. */
+/* Count @amount of what has come (datagrams, bytes). True once in 10 ms, then f->meter->per_ms is
+ * how much came per millisecond; 0 if the window was long, because that says nothing about now. */
 bool flow_measure(struct flow *f, size_t amount);
 
 #define FLOW_QUOTA 16 /* moves per turn */

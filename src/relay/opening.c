@@ -85,7 +85,19 @@ static void dispose(struct opening *o)
 
 void opening_cancel(struct opening *o)
 {
+	struct source *src = o->from;
+
 	dispose(o);
+	if (src)
+		source_opened(src, NULL, NULL);
+}
+
+void opening_forget(struct opening *o)
+{
+	list_del(&o->node);
+	o->left.owner = 0;
+	o->proc = NULL;
+	drop_attempt(o);
 }
 
 static void on_watch(struct watch *w, uint32_t events)
@@ -132,13 +144,17 @@ static enum step_result step_early(struct opening *o, struct err *err)
 	return ident_apply(&o->half->conf.ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
 }
 
+/* The address yields endpoint after endpoint. */
+static bool forks(const struct opening *o)
+{
+	return o->half->conf.listen.fork && o->half->type->source && !o->from;
+}
+
 /* Process options at the end of opening act on this process only if it serves one session; where
  * an address forks they wait for the session's own process (source.c). */
 static bool acts_on_us(const struct opening *o)
 {
-	bool forks = o->half->conf.listen.fork && o->half->type->source;
-
-	return !(o->half->type->flags & TYPE_PROGRAM) && !o->relay->many && !forks;
+	return !(o->half->type->flags & TYPE_PROGRAM) && !o->relay->many && !forks(o);
 }
 
 static enum step_result step_late_ident(struct opening *o, struct err *err)
@@ -194,7 +210,7 @@ static void succeed(struct opening *o)
 	struct source *src = NULL;
 	struct err err;
 
-	if (o->half->conf.listen.fork && type->source && !o->dual_in)
+	if (forks(o) && !o->dual_in)
 		src = type->source(o, &err);
 	else
 		ep = type->make(o, &err);
@@ -244,13 +260,16 @@ static void final_connect_error(const struct opening *o, struct err *err)
 
 static void failed(struct opening *o, struct err *err)
 {
-	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code;
+	/* options and look-ups have a sentence of their own */
+	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
 	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
 	drop_attempt(o);
-	if (connects)
-		log_err(next || retry ? LV_NOTICE : LV_WARN, err);
+	if (connects) /* without the hint, which belongs to the final error */
+		log_at(next || retry ? LV_NOTICE : LV_WARN, "%s", err->text);
+	else if (next)
+		log_err(LV_NOTICE, err);
 	if (next) {
 		o->remote_i++;
 		o->step = o->half->type->steps + o->remote_step;
@@ -263,7 +282,7 @@ static void failed(struct opening *o, struct err *err)
 		if (o->retries_left > 0)
 			o->retries_left--;
 		o->step = o->half->type->steps;
-		o->epilogue = false;
+		o->stage = AT_STEPS;
 		o->remote_i = o->remote_step = 0;
 		o->waiting = STEP_AGAIN;
 		opening_wait(o, -1, 0, loop_now(o->relay->loop) + o->half->conf.retry.interval_ns);
@@ -276,48 +295,61 @@ static void failed(struct opening *o, struct err *err)
 
 /* ---- running ---- */
 
+/* The options of a phase. One that is refused will be refused again: no retry for that. */
+static int apply_options(struct opening *o, int fd, enum phase phase, struct err *err)
+{
+	struct target target = o->target;
+	struct tty_edit edit = { 0 };
+
+	target.fd = fd;
+	target.tty = &edit;
+	if (opts_apply(&o->half->opts, phase, &target, err) == 0)
+		return 0;
+	err->code = 0;
+	return -1;
+}
+
 /* One step and the options of its phase, inside the ambient state of the address. */
 static enum step_result run_step(struct opening *o, struct err *err)
 {
-	const struct conf *conf = &o->half->conf;
-	struct ident_saved saved;
+	enum phase phase = o->step->after;
 	enum step_result r = STEP_DONE;
+	struct ident_saved saved;
 
-	if (ident_enter(&conf->ident, &saved, err) == -1)
+	if (ident_enter(&o->half->conf.ident, &saved, err) == -1)
 		return STEP_FAIL;
 	if (o->step->run)
 		r = o->step->run(o, err);
-	if ((r == STEP_DONE || r == STEP_WAIT) && o->step->after != PH_NONE) {
-		struct tty_edit edit = { 0 };
-
-		o->target.tty = &edit;
-		if (opts_apply(&o->half->opts, o->step->after, &o->target, err) == -1)
+	if ((r == STEP_DONE || r == STEP_WAIT) && phase != PH_NONE) {
+		if (apply_options(o, o->target.fd, phase, err) == -1)
 			r = STEP_FAIL;
 		/* bidirectional stdio: the write side is a descriptor of its own */
-		if (r != STEP_FAIL && o->fd2 >= 0 && o->fd2 != o->target.fd) {
-			struct target second = o->target;
-			struct tty_edit edit2 = { 0 };
-
-			second.fd = o->fd2;
-			second.tty = &edit2;
-			if (opts_apply(&o->half->opts, o->step->after, &second, err) == -1)
-				r = STEP_FAIL;
-		}
-		o->target.tty = NULL;
+		else if (o->fd2 >= 0 && o->fd2 != o->target.fd &&
+			 apply_options(o, o->fd2, phase, err) == -1)
+			r = STEP_FAIL;
 	}
 	ident_leave(&saved);
 	return r;
 }
 
+/* The list of steps behind the one that is done; false: there is none. Where an address forks, the
+ * steps of its connections are left to its source, and so are the options at the end. */
 static bool next_list(struct opening *o)
 {
-	if (o->epilogue)
-		return false;
+	const struct addr_type *type = o->half->type;
+
 	if (o->step >= prologue && o->step < prologue + ARRAY_SIZE(prologue)) {
-		o->step = o->half->type->steps;
-	} else {
+		o->step = type->steps;
+	} else if (o->stage == AT_STEPS && type->conn_steps) {
+		if (forks(o))
+			return false;
+		o->step = type->conn_steps;
+		o->stage = AT_CONNECTION;
+	} else if (o->stage != AT_EPILOGUE) {
 		o->step = epilogue;
-		o->epilogue = true;
+		o->stage = AT_EPILOGUE;
+	} else {
+		return false;
 	}
 	return true;
 }
@@ -361,8 +393,11 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 	o->half = half;
 	o->mode = mode;
 	o->step = prologue;
-	o->epilogue = false;
+	o->stage = AT_STEPS;
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
+	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
+	o->protocol =
+		half->conf.sock.protocol >= 0 ? (int)half->conf.sock.protocol : type->net.protocol;
 	if (type->flags & TYPE_ENTRY && half->nparams)
 		o->target.path = half->param[0];
 	if (type->flags & TYPE_QUEUE)
@@ -389,16 +424,13 @@ static void open_second_half(struct opening *o, struct endpoint *in)
 	run(o);
 }
 
-struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-			      unsigned number, const struct vars *vars, struct endpoint *other,
-			      opening_done_fn *done, void *arg)
+static struct opening *new_opening(struct relay *relay, unsigned number, const struct vars *vars,
+				   opening_done_fn *done, void *arg)
 {
 	struct opening *o = xcalloc(1, sizeof(*o));
-	const struct half *half = &side->half[0];
 
 	o->relay = relay;
 	o->number = number;
-	o->other = other;
 	o->done = done;
 	o->arg = arg;
 	o->job.fd = -1;
@@ -408,6 +440,23 @@ struct opening *opening_start(struct relay *relay, const struct side *side, enum
 	if (vars)
 		vars_copy(&o->vars, vars);
 	list_add_tail(&relay->openings, &o->node);
+	return o;
+}
+
+/* Its memory lasts until the end of the turn. */
+static struct opening *unless_over(struct opening *o)
+{
+	return o->over ? NULL : o;
+}
+
+struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
+			      unsigned number, const struct vars *vars, struct endpoint *other,
+			      opening_done_fn *done, void *arg)
+{
+	struct opening *o = new_opening(relay, number, vars, done, arg);
+	const struct half *half = &side->half[0];
+
+	o->other = other;
 	if (side->nhalves == 2) {
 		if (mode == MODE_RW) {
 			o->side = side;
@@ -419,5 +468,25 @@ struct opening *opening_start(struct relay *relay, const struct side *side, enum
 	}
 	begin_half(o, half, mode);
 	run(o);
-	return o->over ? NULL : o; /* its memory lasts until the end of the turn */
+	return unless_over(o);
+}
+
+struct opening *opening_start_single(struct source *src, const struct half *half,
+				     enum open_mode mode, int fd, const struct vars *vars,
+				     opening_done_fn *done)
+{
+	struct opening *o = new_opening(src->relay, src->number, vars, done, src);
+
+	source_opening(src);
+	o->from = src;
+	begin_half(o, half, mode);
+	o->step = half->type->steps;
+	if (fd != -1) {
+		o->target.fd = fd;
+		o->step = half->type->conn_steps;
+		o->stage = AT_CONNECTION;
+		o->retries_left = 0;
+	}
+	run(o);
+	return unless_over(o);
 }

@@ -57,6 +57,8 @@ struct addr_type {
 	} net;
 	unsigned flags; /* enum type_flag */
 	const struct step *steps;
+	/* listeners: what is done for each connection, beginning with step_accept; else NULL */
+	const struct step *conn_steps;
 	/* build the endpoint when all steps are done; takes o->fd, o->fd2 */
 	struct endpoint *(*make)(struct opening *o, struct err *err);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
@@ -83,7 +85,7 @@ struct opening {
 	size_t remote_i;
 	size_t remote_step; /* failing steps behind this one try the next address; 0: no list */
 	struct netaddr local; /* bind address; len 0: none */
-	int ip_protocol; /* raw sockets */
+	int socktype, protocol; /* arguments of socket(2): the type's, or by option or parameter */
 	char *service; /* local port in decimal, where the type has looked it up itself, or NULL */
 	char *host; /* copy of the host being looked up, or NULL */
 	struct resolve_req req; /* the question */
@@ -100,7 +102,8 @@ struct opening {
 	struct timer timer;
 	struct deferred deferred;
 	enum step_result waiting;
-	bool epilogue; /* the type's steps are done */
+	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
+	struct source *from; /* one endpoint is wanted for this source, or NULL */
 	bool over; /* @done has been called, or never will be */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;
@@ -118,8 +121,18 @@ struct opening *opening_start(struct relay *relay, const struct side *side, enum
 			      unsigned number, const struct vars *vars, struct endpoint *other,
 			      opening_done_fn *done, void *arg);
 
+/* As opening_start() for one more endpoint of @src, whose address is @half: a new connection
+ * (dial.c), or, where @fd is not -1, the steps of a connection that has been accepted (listen.c).
+ * Takes @fd. @done gets @src as argument and must call source_opened(). */
+struct opening *opening_start_single(struct source *src, const struct half *half,
+				     enum open_mode mode, int fd, const struct vars *vars,
+				     opening_done_fn *done);
+
 /* Give up; @done is not called. */
 void opening_cancel(struct opening *o);
+
+/* In a forked process: close the descriptors of an opening that goes on in the parent. */
+void opening_forget(struct opening *o);
 
 /* Wait for @events on @fd or until @due_ns (either may be absent: fd -1, due_ns 0). */
 void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns);
@@ -149,6 +162,12 @@ enum step_result step_bind_client(struct opening *o, struct err *err);
 /* connect(2), and its outcome. */
 enum step_result step_connect(struct opening *o, struct err *err);
 enum step_result step_connected(struct opening *o, struct err *err);
+/* All of it: look the target up, try its addresses one after another. */
+extern const struct step connect_steps[];
+/* SO_REUSEADDR, unless an option has decided about it. */
+enum step_result step_reuseaddr(struct opening *o, struct err *err);
+/* Option max-children makes sense with fork only. */
+enum step_result step_max_children(struct opening *o, struct err *err);
 
 /* AF_* fixed for this opening, or AF_UNSPEC, by type, option pf and settings. */
 int opening_family(const struct opening *o, bool passive);

@@ -28,15 +28,15 @@ static size_t read_size(const struct flow *f)
 /* Write what waits; MOVE_SOME when all is gone. */
 static enum move_result deliver(struct flow *f)
 {
-	while (f->len) {
-		struct iovec iov = { f->buf + f->off, f->len };
-		ssize_t n = f->dst->ops->write(f->dst, &iov, 1, &f->err);
+	while (f->copy.len) {
+		struct iovec iov = { f->copy.buf + f->copy.off, f->copy.len };
+		ssize_t n = f->dst->ops->write(f->dst, &iov, 1, f->err);
 
 		if (n == -1)
 			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
-		f->off += (size_t)n;
-		f->len -= (size_t)n;
-		flow_count(f, f->len ? 0 : 1, (uint64_t)n);
+		f->copy.off += (size_t)n;
+		f->copy.len -= (size_t)n;
+		flow_count(f, f->copy.len ? 0 : 1, (uint64_t)n);
 	}
 	return MOVE_SOME;
 }
@@ -44,15 +44,15 @@ static enum move_result deliver(struct flow *f)
 /* Make room for @len converted bytes, which may be twice as many as were read. */
 static void put(struct flow *f, const uint8_t *data, size_t len)
 {
-	if (len > f->buf_len) {
-		pool_buf_back(&f->relay->pool, f->buf, f->buf_len);
-		f->buf_len = len > POOL_BUF_LEN ? len : POOL_BUF_LEN;
-		f->buf = pool_buf(&f->relay->pool, f->buf_len);
+	if (len > f->copy.cap) {
+		pool_buf_back(&f->relay->pool, f->copy.buf, f->copy.cap);
+		f->copy.cap = len > POOL_BUF_LEN ? len : POOL_BUF_LEN;
+		f->copy.buf = pool_buf(&f->relay->pool, f->copy.cap);
 	}
-	if (data != f->buf)
-		memmove(f->buf, data, len);
-	f->off = 0;
-	f->len = len;
+	if (data != f->copy.buf)
+		memmove(f->copy.buf, data, len);
+	f->copy.off = 0;
+	f->copy.len = len;
 }
 
 static enum move_result move(struct flow *f)
@@ -68,11 +68,11 @@ static enum move_result move(struct flow *f)
 		return r;
 	if (f->end_seen)
 		return MOVE_END;
-	if (!f->buf) {
-		f->buf_len = want > POOL_BUF_LEN ? want : POOL_BUF_LEN;
-		f->buf = pool_buf(&f->relay->pool, f->buf_len);
+	if (!f->copy.buf) {
+		f->copy.cap = want > POOL_BUF_LEN ? want : POOL_BUF_LEN;
+		f->copy.buf = pool_buf(&f->relay->pool, f->copy.cap);
 	}
-	n = f->src->ops->read(f->src, f->buf, want, &f->err);
+	n = f->src->ops->read(f->src, f->copy.buf, want, f->err);
 	if (n == -1)
 		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
 	if (n == 0)
@@ -82,7 +82,7 @@ static enum move_result move(struct flow *f)
 		f->src->read_left -= (uint64_t)n;
 		f->end_seen = f->src->read_left == 0;
 	}
-	data = f->buf;
+	data = f->copy.buf;
 	len = (size_t)n;
 	if (f->filters) {
 		filters_apply(f->filters, &data, &len);
@@ -95,15 +95,15 @@ static enum move_result move(struct flow *f)
 
 static void idle(struct flow *f)
 {
-	if (f->buf)
-		pool_buf_back(&f->relay->pool, f->buf, f->buf_len);
-	f->buf = NULL;
-	f->buf_len = f->off = f->len = 0;
+	if (f->copy.buf)
+		pool_buf_back(&f->relay->pool, f->copy.buf, f->copy.cap);
+	f->copy.buf = NULL;
+	f->copy.cap = f->copy.off = f->copy.len = 0;
 }
 
 static size_t pending(const struct flow *f)
 {
-	return f->len;
+	return f->copy.len;
 }
 
 const struct path path_copy = { "copying", fits, move, idle, pending };

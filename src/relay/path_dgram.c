@@ -30,7 +30,7 @@ static struct packet *next_packet(struct batch *b)
 /* Write the waiting packets to a stream, many in one call. */
 static enum move_result deliver_stream(struct flow *f)
 {
-	struct batch *b = f->batch;
+	struct batch *b = f->dgram.batch;
 
 	while (next_packet(b)) {
 		struct iovec iov[BATCH_MAX];
@@ -44,20 +44,20 @@ static enum move_result deliver_stream(struct flow *f)
 		}
 		if (!n)
 			break;
-		iov[0].iov_base = (uint8_t *)iov[0].iov_base + f->part;
-		iov[0].iov_len -= f->part;
-		got = f->dst->ops->write(f->dst, iov, n, &f->err);
+		iov[0].iov_base = (uint8_t *)iov[0].iov_base + f->dgram.part;
+		iov[0].iov_len -= f->dgram.part;
+		got = f->dst->ops->write(f->dst, iov, n, f->err);
 		if (got == -1)
 			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
-		for (size_t left = (size_t)got + f->part; next_packet(b); done++) {
+		for (size_t left = (size_t)got + f->dgram.part; next_packet(b); done++) {
 			size_t len = b->packet[b->next].len;
 
 			if (left < len) {
-				f->part = left;
+				f->dgram.part = left;
 				break;
 			}
 			left -= len;
-			f->part = 0;
+			f->dgram.part = 0;
 			b->next++;
 			if (!left) {
 				done++;
@@ -71,14 +71,14 @@ static enum move_result deliver_stream(struct flow *f)
 
 static enum move_result deliver_dgram(struct flow *f)
 {
-	struct batch *b = f->batch;
+	struct batch *b = f->dgram.batch;
 	size_t before = b->next;
 	uint64_t packets = 0, bytes = 0;
 	int rc;
 
 	if (!next_packet(b))
 		return MOVE_SOME;
-	rc = f->dst->ops->send_batch(f->dst, b, &f->err);
+	rc = f->dst->ops->send_batch(f->dst, b, f->err);
 	for (size_t i = before; i < b->next; i++) {
 		if (!b->packet[i].drop) {
 			packets++;
@@ -103,7 +103,7 @@ static enum move_result deliver(struct flow *f)
  * packets are delivered one by one then, so one scratch area is enough. */
 static enum move_result deliver_filtered(struct flow *f)
 {
-	struct batch *b = f->batch;
+	struct batch *b = f->dgram.batch;
 
 	while (next_packet(b)) {
 		struct packet *p = &b->packet[b->next];
@@ -111,7 +111,7 @@ static enum move_result deliver_filtered(struct flow *f)
 		size_t len = p->len, n = b->n;
 		enum move_result r;
 
-		if (!f->part && p->msg != UINT16_MAX) {
+		if (!f->dgram.part && p->msg != UINT16_MAX) {
 			bool empty = !len;
 
 			filters_apply(f->filters, &data, &len);
@@ -139,7 +139,7 @@ static enum move_result deliver_filtered(struct flow *f)
 /* Limit what was received to what option readbytes still allows. */
 static void limit(struct flow *f)
 {
-	struct batch *b = f->batch;
+	struct batch *b = f->dgram.batch;
 
 	for (size_t i = 0; i < b->n && f->src->read_left != UINT64_MAX; i++) {
 		struct packet *p = &b->packet[i];
@@ -161,8 +161,8 @@ static void limit(struct flow *f)
 static long cut_stream(struct flow *f)
 {
 	size_t block = f->relay->plan->set.block, cap;
-	uint8_t *space = batch_space(f->batch, &cap);
-	struct batch *b = f->batch;
+	uint8_t *space = batch_space(f->dgram.batch, &cap);
+	struct batch *b = f->dgram.batch;
 	size_t want;
 	ssize_t n;
 
@@ -175,7 +175,7 @@ static long cut_stream(struct flow *f)
 		want = BATCH_PACKETS * block;
 	if (f->relay->plan->set.plain && want > block)
 		want = block;
-	n = f->src->ops->read(f->src, space, want, &f->err);
+	n = f->src->ops->read(f->src, space, want, f->err);
 	if (n <= 0)
 		return n;
 	b->n = b->next = 0;
@@ -197,17 +197,17 @@ static long cut_stream(struct flow *f)
 static void measure_density(struct flow *f)
 {
 	if (!f->one_way || f->dst->caps & EP_DGRAM_OUT || f->relay->plan->set.plain ||
-	    !flow_measure(f, f->batch->n))
+	    !flow_measure(f, f->dgram.batch->n))
 		return;
-	if (!f->queue_room) {
+	if (!f->dgram.queue_room) {
 		int bytes = 0;
 		socklen_t len = sizeof(bytes);
 
 		getsockopt(f->src->rfd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
-		f->queue_room = (size_t)bytes / QUEUED_SIZE;
+		f->dgram.queue_room = (size_t)bytes / QUEUED_SIZE;
 	}
-	f->nap_ns = FLOW_NAP_DGRAM_NS;
-	f->dense = f->per_ms >= DENSE && f->per_ms * 8 < f->queue_room;
+	f->meter->nap_ns = FLOW_NAP_DGRAM_NS;
+	f->dense = f->meter->per_ms >= DENSE && f->meter->per_ms * 8 < f->dgram.queue_room;
 }
 
 static enum move_result move(struct flow *f)
@@ -216,24 +216,24 @@ static enum move_result move(struct flow *f)
 	enum move_result r = MOVE_SOME;
 	long n;
 
-	if (!f->batch)
-		f->batch = pool_batch(&f->relay->pool);
-	if (f->batch->next < f->batch->n)
+	if (!f->dgram.batch)
+		f->dgram.batch = pool_batch(&f->relay->pool);
+	if (f->dgram.batch->next < f->dgram.batch->n)
 		r = f->filters ? deliver_filtered(f) : deliver(f);
 	if (r != MOVE_SOME)
 		return r;
 	if (f->end_seen)
 		return MOVE_END;
-	f->batch->n = f->batch->next = 0;
+	f->dgram.batch->n = f->dgram.batch->next = 0;
 	if (f->src->caps & EP_DGRAM_IN)
-		n = f->src->ops->recv_batch(f->src, f->batch, max, &f->err);
+		n = f->src->ops->recv_batch(f->src, f->dgram.batch, max, f->err);
 	else
 		n = cut_stream(f);
 	if (n == 0)
 		return MOVE_END;
 	if (n == -1)
 		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
-	f->drained = f->batch->all;
+	f->drained = f->dgram.batch->all;
 	measure_density(f);
 	limit(f);
 	r = f->filters ? deliver_filtered(f) : deliver(f);
@@ -242,22 +242,23 @@ static enum move_result move(struct flow *f)
 
 static void idle(struct flow *f)
 {
-	if (!f->batch)
+	if (!f->dgram.batch)
 		return;
-	pool_batch_back(&f->relay->pool, f->batch);
-	f->batch = NULL;
-	f->part = 0;
+	pool_batch_back(&f->relay->pool, f->dgram.batch);
+	f->dgram.batch = NULL;
+	f->dgram.part = 0;
 }
 
 static size_t pending(const struct flow *f)
 {
 	size_t len = 0;
 
-	for (size_t i = f->batch ? f->batch->next : 0; f->batch && i < f->batch->n; i++) {
-		if (!f->batch->packet[i].drop)
-			len += f->batch->packet[i].len;
+	for (size_t i = f->dgram.batch ? f->dgram.batch->next : 0;
+	     f->dgram.batch && i < f->dgram.batch->n; i++) {
+		if (!f->dgram.batch->packet[i].drop)
+			len += f->dgram.batch->packet[i].len;
 	}
-	return len - f->part;
+	return len - f->dgram.part;
 }
 
 const struct path path_dgram = { "datagrams", fits, move, idle, pending };

@@ -14,8 +14,7 @@
 
 #define SPLICE_LEN ((size_t)1 << 20) /* bytes asked for at once; the pipe's capacity limits it */
 
-#define PIPE_PROVEN (1 << 20) /* bytes after which a pipe counts as busy */
-#define PIPE_WIDE (256 << 10) /* bytes it is then given room for */
+#define PIPE_PROVEN (1 << 20) /* bytes after which a pipe counts as busy, and a flow as bulk */
 
 static bool fits(const struct flow *f)
 {
@@ -23,13 +22,8 @@ static bool fits(const struct flow *f)
 	 */
 	return !f->relay->plan->set.plain && !f->filters && !f->no_splice &&
 	       f->src->caps & EP_SPLICE_IN && f->dst->caps & EP_SPLICE_OUT &&
-	       !(fd_kind(f->src->rfd) == FD_FILE && fd_kind(f->dst->wfd) == FD_FILE) &&
+	       !(f->src->rkind == FD_FILE && f->dst->wkind == FD_FILE) &&
 	       f->src->ops->read == ep_fd_read && f->dst->ops->write == ep_fd_write;
-}
-
-static bool is_pipe(int fd)
-{
-	return fcntl(fd, F_GETPIPE_SZ) > 0;
 }
 
 static ssize_t do_splice(int from, int to, size_t len)
@@ -50,7 +44,7 @@ static enum move_result source_says(struct flow *f, ssize_t n)
 		return MOVE_SOME;
 	}
 	if (n == -1)
-		n = ep_fd_read_failed(f->src, f, SPLICE_LEN, &f->err);
+		n = ep_fd_read_failed(f->src, f, SPLICE_LEN, f->err);
 	if (n == 0)
 		return MOVE_END;
 	return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
@@ -60,7 +54,7 @@ static enum move_result destination_says(struct flow *f, size_t len)
 {
 	if (errno == EAGAIN)
 		return MOVE_WANT_WRITE;
-	err_set(&f->err, errno, "write(%d, %p, %zu)", f->dst->wfd, (void *)f, len);
+	err_set(f->err, errno, "write(%d, %p, %zu)", f->dst->wfd, (void *)f, len);
 	return flow_write_failed(f);
 }
 
@@ -109,11 +103,11 @@ static void widen(struct flow *f)
 
 static void measure_density(struct flow *f, size_t n)
 {
-	if (!f->one_way || is_pipe(f->dst->wfd))
+	if (!f->one_way || f->dst->wkind == FD_PIPE)
 		return;
 	if (flow_measure(f, n)) {
-		f->nap_ns = FLOW_NAP_PIPE_NS;
-		f->dense = f->per_ms >= DENSE;
+		f->meter->nap_ns = FLOW_NAP_PIPE_NS;
+		f->dense = f->meter->per_ms >= DENSE;
 	}
 	f->drained = f->dense && n < LITTLE;
 }
@@ -131,29 +125,43 @@ static enum move_result move_direct(struct flow *f)
 		took(f, n);
 		return f->end_seen ? MOVE_END : MOVE_SOME;
 	}
+	if (n == 0 || errno == EINVAL || errno == EBADF)
+		return source_says(f, n);
+	/* EAGAIN stands for an empty source and for a full destination alike */
+	if (errno == EAGAIN)
+		return readable(f->src->rfd) ? MOVE_WANT_WRITE : source_says(f, n);
 	/* a pipe that nobody reads is met before the source is looked at: it is the business of the
 	 * write that will fail when there is something to write */
-	if (n == -1 && errno == EPIPE) {
+	if (errno == EPIPE) {
 		f->no_splice = true;
 		return MOVE_SOME;
 	}
-	/* EAGAIN stands for an empty source and for a full destination alike */
-	if (n == 0 || !readable(f->src->rfd))
-		return source_says(f, n);
-	if (errno == EAGAIN)
-		return MOVE_WANT_WRITE;
-	f->no_splice = true; /* copying works, or knows which end failed and with what */
-	return MOVE_SOME;
+	/* the end that is no pipe has failed, and says so only once */
+	return f->src->rkind == FD_PIPE ? destination_says(f, SPLICE_LEN) : source_says(f, n);
+}
+
+static void idle(struct flow *f)
+{
+	if (!f->splice.open)
+		return;
+	if (f->splice.in_pipe) {
+		close(f->splice.pipe[0]);
+		close(f->splice.pipe[1]);
+	} else {
+		pool_pipe_back(&f->relay->pool, f->splice.pipe, f->wide);
+	}
+	f->splice.open = false;
+	f->splice.in_pipe = 0;
 }
 
 static enum move_result drain_pipe(struct flow *f)
 {
-	while (f->in_pipe) {
-		ssize_t n = do_splice(f->pipe[0], f->dst->wfd, f->in_pipe);
+	while (f->splice.in_pipe) {
+		ssize_t n = do_splice(f->splice.pipe[0], f->dst->wfd, f->splice.in_pipe);
 
 		if (n == -1)
-			return destination_says(f, f->in_pipe);
-		f->in_pipe -= (size_t)n;
+			return destination_says(f, f->splice.in_pipe);
+		f->splice.in_pipe -= (size_t)n;
 		flow_count(f, 1, (uint64_t)n);
 	}
 	return MOVE_SOME;
@@ -168,14 +176,21 @@ static enum move_result move_through_pipe(struct flow *f)
 		return r;
 	if (f->end_seen)
 		return MOVE_END;
-	if (f->pipe[0] == -1 && pool_pipe(&f->relay->pool, f->pipe) == -1) {
+	if (!f->wide && f->bytes > PIPE_PROVEN) {
+		idle(f);
+		f->wide = true;
+	}
+	if (!f->splice.open && pool_pipe(&f->relay->pool, f->splice.pipe, f->wide) == -1) {
 		f->no_splice = true; /* out of descriptors: copying needs none */
 		return MOVE_SOME;
 	}
-	n = do_splice(f->src->rfd, f->pipe[1], allowed(f));
+	f->splice.open = true;
+	n = do_splice(f->src->rfd, f->splice.pipe[1], allowed(f));
 	if (n <= 0)
 		return source_says(f, n);
-	f->in_pipe = (size_t)n;
+	f->splice.in_pipe = (size_t)n;
+	/* so little empties a socket; if not, its readiness tells (FLOW_SHORT) */
+	f->drained = n < FLOW_SHORT;
 	took(f, n);
 	r = drain_pipe(f);
 	return r == MOVE_SOME && f->end_seen ? MOVE_END : r;
@@ -183,28 +198,14 @@ static enum move_result move_through_pipe(struct flow *f)
 
 static enum move_result move(struct flow *f)
 {
-	if (f->in_pipe || !(is_pipe(f->src->rfd) || is_pipe(f->dst->wfd)))
-		return move_through_pipe(f);
-	return move_direct(f);
-}
+	bool direct = f->src->rkind == FD_PIPE || f->dst->wkind == FD_PIPE;
 
-static void idle(struct flow *f)
-{
-	if (f->pipe[0] == -1)
-		return;
-	if (f->in_pipe) {
-		close(f->pipe[0]);
-		close(f->pipe[1]);
-		f->pipe[0] = f->pipe[1] = -1;
-	} else {
-		pool_pipe_back(&f->relay->pool, f->pipe);
-	}
-	f->in_pipe = 0;
+	return direct && !f->splice.in_pipe ? move_direct(f) : move_through_pipe(f);
 }
 
 static size_t pending(const struct flow *f)
 {
-	return f->in_pipe;
+	return f->splice.in_pipe;
 }
 
 const struct path path_splice = { "splicing", fits, move, idle, pending };

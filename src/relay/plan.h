@@ -55,6 +55,7 @@ struct plan {
 	struct spec spec[2];
 	struct side side[2];
 	char *shorthand[2][2]; /* parameter made of a keyword that was a path or a number */
+	bool programs; /* an address starts one: variables are worth collecting */
 	bool isolate; /* each session of a forking address gets a process of its own */
 	const char *isolate_why; /* for the notice record */
 };

@@ -33,23 +33,36 @@ void pool_buf_back(struct pool *p, void *buf, size_t len)
 		free(buf);
 }
 
-int pool_pipe(struct pool *p, int fds[2])
+int pool_pipe(struct pool *p, int fds[2], bool wide)
 {
-	if (p->npipe) {
-		p->npipe--;
-		fds[0] = p->pipe[p->npipe][0];
-		fds[1] = p->pipe[p->npipe][1];
+	struct pool_pipes *pipes = &p->pipes[wide];
+
+	if (pipes->n) {
+		pipes->n--;
+		fds[0] = pipes->fd[pipes->n][0];
+		fds[1] = pipes->fd[pipes->n][1];
 		return 0;
 	}
-	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -1;
+	if (p->fd_limit && fds[1] > p->fd_limit) {
+		close(fds[0]);
+		close(fds[1]);
+		return -1;
+	}
+	if (wide) /* refused to users who have many already: then it is an ordinary one */
+		(void)fcntl(fds[0], F_SETPIPE_SZ, PIPE_WIDE);
+	return 0;
 }
 
-void pool_pipe_back(struct pool *p, int fds[2])
+void pool_pipe_back(struct pool *p, int fds[2], bool wide)
 {
-	if (p->npipe < POOL_SPARE) {
-		p->pipe[p->npipe][0] = fds[0];
-		p->pipe[p->npipe][1] = fds[1];
-		p->npipe++;
+	struct pool_pipes *pipes = &p->pipes[wide];
+
+	if (pipes->n < POOL_SPARE) {
+		pipes->fd[pipes->n][0] = fds[0];
+		pipes->fd[pipes->n][1] = fds[1];
+		pipes->n++;
 	} else {
 		close(fds[0]);
 		close(fds[1]);
@@ -79,9 +92,13 @@ void pool_done(struct pool *p)
 		free(p->buf[--p->nbuf]);
 	while (p->nbatch)
 		batch_free(p->batch[--p->nbatch]);
-	while (p->npipe) {
-		p->npipe--;
-		close(p->pipe[p->npipe][0]);
-		close(p->pipe[p->npipe][1]);
+	for (int wide = 0; wide < 2; wide++) {
+		struct pool_pipes *pipes = &p->pipes[wide];
+
+		while (pipes->n) {
+			pipes->n--;
+			close(pipes->fd[pipes->n][0]);
+			close(pipes->fd[pipes->n][1]);
+		}
 	}
 }

@@ -5,6 +5,7 @@
 #ifndef RELAY_POOL_H
 #define RELAY_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define POOL_SPARE 8
@@ -17,18 +18,24 @@ struct pool {
 	size_t nbuf;
 	struct batch *batch[POOL_SPARE];
 	size_t nbatch;
-	int pipe[POOL_SPARE][2];
-	size_t npipe;
+	struct pool_pipes {
+		int fd[POOL_SPARE][2];
+		size_t n;
+	} pipes[2]; /* of the usual capacity, and wide ones */
+	int fd_limit; /* no pipe gets a descriptor above this (0: any): they are for connections */
 };
 
 /* Borrow a stream buffer of POOL_BUF_LEN bytes, or one of @len bytes when that is more. */
 void *pool_buf(struct pool *p, size_t len);
 void pool_buf_back(struct pool *p, void *buf, size_t len);
 
-/* Borrow an empty pipe for splice; -1 when there are no descriptors left. A pipe that still holds
- * bytes must be closed, not given back. */
-int pool_pipe(struct pool *p, int fds[2]);
-void pool_pipe_back(struct pool *p, int fds[2]);
+/* Borrow an empty pipe for splice, of 64 KiB or, @wide, of PIPE_WIDE bytes where the system allows
+ * that; -1 when there are no descriptors to spare. A pipe that still holds bytes must be closed,
+ * not given back. */
+int pool_pipe(struct pool *p, int fds[2], bool wide);
+void pool_pipe_back(struct pool *p, int fds[2], bool wide);
+
+#define PIPE_WIDE (256 << 10) /* bytes of room for flows that carry much */
 
 /* Borrow a batch (packet.h). */
 struct batch *pool_batch(struct pool *p);

@@ -105,6 +105,7 @@ void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan
 	list_init(&relay->openings);
 	list_init(&relay->procs);
 	relay->fd_limit = (int)fd_limit();
+	relay->pool.fd_limit = relay->fd_limit / 4 * 3;
 	timer_init(&relay->drain, on_drain);
 	relay->left_transparent =
 		plan->side[0].nhalves == 1 && plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;

@@ -194,11 +194,11 @@ static void direction_at_eof(struct session *s, int i)
 static void direction_failed(struct session *s, int i)
 {
 	struct flow *f = &s->flow[i];
-	bool soft = f->write_failed && (f->err.code == EPIPE || f->err.code == ECONNRESET) &&
+	bool soft = f->write_failed && (f->err->code == EPIPE || f->err->code == ECONNRESET) &&
 		    f->dst->conf->flow.cool_write;
 
 	if (soft || s->relay->plan->set.sloppy) {
-		log_err(soft ? LV_NOTICE : LV_ERROR, &f->err);
+		log_err(soft ? LV_NOTICE : LV_ERROR, f->err);
 		log_notice("socket %d to socket %d is in error", i + 1, 2 - i);
 		flow_stop(f);
 		if (soft)
@@ -207,7 +207,7 @@ static void direction_failed(struct session *s, int i)
 			direction_ended(s, i, true);
 		return;
 	}
-	log_err(LV_ERROR, &f->err);
+	log_err(LV_ERROR, f->err);
 	s->failed = true;
 	session_end(s, "a transfer failed");
 }
@@ -234,7 +234,7 @@ static void run_direction(struct session *s, int i)
 		direction_failed(s, i);
 		break;
 	case MOVE_NAP:
-		look_again(s, s->flow[i].nap_ns);
+		look_again(s, s->flow[i].meter->nap_ns);
 		break;
 	case MOVE_AGAIN:
 		look_again(s, 1); /* in the next turn */
@@ -354,19 +354,15 @@ static void begin(struct session *s)
 	relay->newest_fd = highest_fd(s);
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);
-	if (set->left_to_right)
-		flow_init(&s->flow[0], relay, s->left, s->right, true);
-	if (set->right_to_left)
-		flow_init(&s->flow[1], relay, s->right, s->left, false);
-	for (int i = 0; i < 2; i++) {
-		s->flow[i].one_way = !s->flow[1 - i].active;
-		if (s->flow[i].active && s->flow[i].err.text[0]) {
-			log_err(LV_ERROR, &s->flow[i].err);
-			s->failed = true;
-			session_end(s, "a dump file could not be opened");
-			return;
-		}
+	if ((set->left_to_right && flow_init(&s->flow[0], relay, s->left, s->right, true) == -1) ||
+	    (set->right_to_left && flow_init(&s->flow[1], relay, s->right, s->left, false) == -1)) {
+		log_err(LV_ERROR, &relay->err);
+		s->failed = true;
+		session_end(s, "a dump file could not be opened");
+		return;
 	}
+	s->flow[0].one_way = !set->right_to_left;
+	s->flow[1].one_way = !set->left_to_right;
 	arm(s);
 	run_direction(s, 0);
 	run_direction(s, 1);

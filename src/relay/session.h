@@ -26,6 +26,7 @@ struct relay {
 	struct list sessions, sources, openings, procs;
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
+	struct err err; /* what a flow has met; see flow.h */
 	bool many; /* an address forks: a failing session is not the program's */
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
 	int fd_limit;

@@ -50,7 +50,7 @@ bool source_has_room(const struct source *src)
 
 	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
 	 * keeps it until others have ended */
-	return !src->closed && (max <= 0 || src->nsessions < (size_t)max) &&
+	return !src->closed && (max <= 0 || src->nsessions + src->nopenings < (size_t)max) &&
 	       relay_has_descriptors(src->relay);
 }
 
@@ -93,8 +93,9 @@ static void forget_others(struct relay *relay)
 			ep[i]->ops->close(ep[i]);
 		}
 	}
+	list_for_each_safe (node, tmp, &relay->openings)
+		opening_forget(container_of(node, struct opening, node));
 	list_init(&relay->procs);
-	list_init(&relay->openings);
 }
 
 static void on_session_process_end(struct proc *p, void *arg)
@@ -210,13 +211,13 @@ static void free_now(struct deferred *d)
 
 static void free_if_unused(struct source *src)
 {
-	if (src->closed && !src->nsessions)
+	if (src->closed && !src->nsessions && !src->nopenings)
 		loop_defer(src->relay->loop, &src->free, free_now);
 }
 
-void source_session_ended(struct source *src)
+/* There is one less of them. */
+static void look_for_room(struct source *src)
 {
-	src->nsessions--;
 	if (src->closed) {
 		free_if_unused(src);
 		relay_check_idle(src->relay);
@@ -227,6 +228,36 @@ void source_session_ended(struct source *src)
 		log_info("still listening");
 		src->ops->resume(src);
 	}
+}
+
+void source_session_ended(struct source *src)
+{
+	src->nsessions--;
+	look_for_room(src);
+}
+
+void source_opening(struct source *src)
+{
+	src->nopenings++;
+	pause_if_full(src);
+}
+
+void source_opened(struct source *src, struct endpoint *ep, const struct vars *vars)
+{
+	src->nopenings--;
+	if (ep && !src->closed) {
+		source_yield(src, ep, vars);
+		return;
+	}
+	endpoint_free(ep);
+	look_for_room(src);
+}
+
+void source_fail(struct source *src, const struct err *err)
+{
+	log_err(LV_ERROR, err);
+	src->relay->status = 1;
+	source_close(src);
 }
 
 void source_close(struct source *src)

@@ -29,7 +29,7 @@ struct source {
 	const struct conf *conf;
 	unsigned number; /* 1 or 2: which side it opens */
 	struct list node; /* in relay->sources */
-	size_t nsessions;
+	size_t nsessions, nopenings; /* alive; on their way to become one */
 	bool paused, closed;
 	struct timer accept_timer;
 	struct leftovers left;
@@ -48,6 +48,14 @@ void source_start(struct source *src);
 /* A new endpoint with what is known of its peer (copied). Takes @ep. The session may end before
  * this returns. Returns the session, or NULL (own process, failure). */
 struct session *source_yield(struct source *src, struct endpoint *ep, const struct vars *vars);
+
+/* An endpoint is on its way (opening_start_single() says so); and it is there, with what is known
+ * of its peer, or there will be none (@ep NULL). Takes @ep. */
+void source_opening(struct source *src);
+void source_opened(struct source *src, struct endpoint *ep, const struct vars *vars);
+
+/* It cannot go on: log @err, close it, let the exit status tell. */
+void source_fail(struct source *src, const struct err *err);
 
 /* A session of this source has ended. */
 void source_session_ended(struct source *src);

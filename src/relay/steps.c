@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +45,12 @@ static int ai_flags(const struct opening *o, int flags, int family)
 
 static void set_req(struct opening *o, const char *host, const char *service, int family, int flags)
 {
-	const struct addr_type *t = o->half->type;
-
 	o->req = (struct resolve_req){
 		.host = host && *host ? host : NULL,
 		.service = service,
 		.family = family,
-		.socktype = t->net.type,
-		.protocol = t->net.protocol,
+		.socktype = o->socktype,
+		.protocol = o->protocol,
 		.flags = ai_flags(o, flags, family),
 		.netns = o->half->conf.ident.netns,
 		.conf = &o->half->conf.res,
@@ -129,7 +129,7 @@ enum step_result step_resolve_target(struct opening *o, struct err *err)
 	int family = opening_family(o, o->half->type->flags & TYPE_PASSIVE);
 
 	o->remote.n = 0;
-	set_req(o, host, o->half->type->net.type == SOCK_RAW ? NULL : service, family, 0);
+	set_req(o, host, o->socktype == SOCK_RAW ? NULL : service, family, 0);
 	o->req.host = host; /* an empty target host is an error, not the wildcard */
 	if (o->half->type->flags & TYPE_CONNECTS)
 		log_notice("opening connection to %s:%s", host, service);
@@ -162,7 +162,7 @@ enum step_result step_resolve_local(struct opening *o, struct err *err)
 	const char *service = o->service ? o->service : opening_param(o, 0);
 	int family = opening_family(o, true);
 
-	if (o->half->type->net.type == SOCK_RAW)
+	if (o->socktype == SOCK_RAW)
 		service = NULL;
 	free(o->host);
 	o->host = NULL;
@@ -232,74 +232,114 @@ static int socket_family(const struct opening *o)
 	return o->local.len ? o->local.any.sa_family : opening_family(o, true);
 }
 
-enum step_result step_resolve_bind(struct opening *o, struct err *err)
+/* Option bind in words for getaddrinfo(3): o->host and the service. */
+static int ask_for_bind(struct opening *o, int family, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
-	const char *bind = c->sock.bind, *colon;
-	int family = socket_family(o);
-	struct addr_list list;
-	char name[64];
+	const char *bind = o->half->conf.sock.bind, *colon = port_colon(bind);
 
-	o->local = (struct netaddr){ 0 };
-	if (!bind) {
-		/* datagram types compare the sender's port instead (relay/dgram.c) */
-		if (c->sock.sourceport >= 0 && !(o->half->type->groups & G_RANGE))
-			netaddr_any(&o->local, family, (unsigned)c->sock.sourceport);
-		return STEP_DONE;
-	}
-	if (!*bind) {
-		err_set(err, 0, "option \"bind\": a host, \":port\" or \"host:port\" is required");
-		return STEP_FAIL;
-	}
-	colon = port_colon(bind);
+	if (!*bind)
+		return err_set(err, 0,
+			       "option \"bind\": a host, \":port\" or \"host:port\" is "
+			       "required");
 	free(o->host);
 	o->host = xstrndup(bind, (size_t)(colon - bind));
 	set_req(o, o->host, *colon ? colon + 1 : NULL, family, AI_PASSIVE);
-	if (!*o->host && !o->req.service)
-		netaddr_any(&list.addr[0], family, 0);
-	else if (resolve_now(&o->req, &list, err) != RESOLVE_OK) {
-		if (err->code == EAI_ADDRFAMILY && o->half->type->flags & TYPE_CONNECTS) {
-			log_warn("%s: No bind address with matching address family (%d) of %s "
-				 "available",
-				 names_get(o->half->type->names, 0, name, sizeof(name)), family,
-				 opening_param(o, 0));
-			err_set(err, ENOPROTOOPT, "bind option \"%s\"", bind);
-			return STEP_FAIL;
-		}
-		if (err->code)
-			err_set(err, 0, "error resolving bind option \"%s\" with af=%d", bind,
-				family);
-		return STEP_FAIL;
+	return 0;
+}
+
+static enum step_result bind_unresolved(const struct opening *o, int family, struct err *err)
+{
+	const char *bind = o->half->conf.sock.bind;
+	char name[64];
+
+	if (err->code == EAI_ADDRFAMILY && o->half->type->flags & TYPE_CONNECTS) {
+		log_warn("%s: No bind address with matching address family (%d) of %s available",
+			 names_get(o->half->type->names, 0, name, sizeof(name)), family,
+			 opening_param(o, 0));
+		err_set(err, ENOPROTOOPT, "bind option \"%s\"", bind);
+	} else if (err->code) {
+		err_set(err, 0, "error resolving bind option \"%s\" with af=%d", bind, family);
 	}
+	return STEP_FAIL;
+}
+
+/* Datagram types compare the sender's port instead (relay/dgram.c). */
+static bool binds_sourceport(const struct opening *o)
+{
+	return o->half->conf.sock.sourceport >= 0 && !(o->half->type->groups & G_RANGE);
+}
+
+enum step_result step_resolve_bind(struct opening *o, struct err *err)
+{
+	bool asked = o->waiting == STEP_AGAIN && o->job.fd >= 0;
+	enum resolve_result r = RESOLVE_OK;
+	int family = socket_family(o);
+	struct addr_list list;
+
+	o->local = (struct netaddr){ 0 };
+	if (!o->half->conf.sock.bind) {
+		if (binds_sourceport(o))
+			netaddr_any(&o->local, family, (unsigned)o->half->conf.sock.sourceport);
+		return STEP_DONE;
+	}
+	if (!asked && ask_for_bind(o, family, err) == -1)
+		return STEP_FAIL;
+	if (asked)
+		r = resolve_finish(&o->job, &list, err);
+	else if (!*o->host && !o->req.service)
+		netaddr_any(&list.addr[0], family, 0);
+	else
+		r = resolve_start(&o->req, &o->job, &list, err);
+	if (r == RESOLVE_WAIT) {
+		opening_wait(o, o->job.fd, EPOLLIN, 0);
+		return STEP_AGAIN;
+	}
+	if (r != RESOLVE_OK)
+		return bind_unresolved(o, family, err);
 	o->local = list.addr[0];
-	if (c->sock.sourceport >= 0 && !(o->half->type->groups & G_RANGE))
-		netaddr_set_port(&o->local, (unsigned)c->sock.sourceport);
+	if (binds_sourceport(o))
+		netaddr_set_port(&o->local, (unsigned)o->half->conf.sock.sourceport);
 	return STEP_DONE;
+}
+
+/* Transports that are kernel modules, and rarely there. */
+static const struct {
+	int protocol;
+	const char *name;
+} rare[] = { { IPPROTO_SCTP, "SCTP" }, { IPPROTO_DCCP, "DCCP" } };
+
+static void explain_missing(struct err *err, int protocol)
+{
+	if (err->code != EPROTONOSUPPORT && err->code != ESOCKTNOSUPPORT)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(rare); i++) {
+		if (rare[i].protocol == protocol)
+			err_hint(err,
+				 "this kernel has no %s: its module is not loaded or was not "
+				 "built",
+				 rare[i].name);
+	}
 }
 
 enum step_result step_socket(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
-	int family = socket_family(o), type = o->half->type->net.type;
-	int protocol = o->half->type->net.protocol;
+	int family = socket_family(o);
 
-	if (c->sock.protocol >= 0)
-		protocol = (int)c->sock.protocol;
-	if (type == SOCK_RAW)
-		protocol = o->ip_protocol;
 	if (o->half->type->flags & TYPE_CONNECTS) {
 		char text[NETADDR_TEXT_LEN];
 
 		log_notice("opening connection to %s",
 			   netaddr_text(&o->remote.addr[o->remote_i], text));
 	}
-	o->target.fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	o->target.fd = socket(family, o->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, o->protocol);
 	if (o->target.fd == -1) {
-		err_set(err, errno, "socket(%d, %d, %d)", family, type, protocol);
+		err_set(err, errno, "socket(%d, %d, %d)", family, o->socktype, o->protocol);
+		explain_missing(err, o->protocol);
 		return STEP_FAIL;
 	}
+	o->relay->newest_fd = o->target.fd;
 	o->target.family = family;
-	log_info("socket(%d, %d, %d) -> %d", family, type, protocol, o->target.fd);
+	log_info("socket(%d, %d, %d) -> %d", family, o->socktype, o->protocol, o->target.fd);
 	return STEP_DONE;
 }
 
@@ -351,6 +391,15 @@ enum step_result step_bind_client(struct opening *o, struct err *err)
 	return step_bind(o, err);
 }
 
+/* A connection to this very host is often there when connect(2) returns, though it says
+ * EINPROGRESS: looking at once saves a turn of the loop. */
+static bool connected_at_once(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) > 0 && p.revents == POLLOUT;
+}
+
 enum step_result step_connect(struct opening *o, struct err *err)
 {
 	const struct netaddr *to = &o->remote.addr[o->remote_i];
@@ -364,30 +413,81 @@ enum step_result step_connect(struct opening *o, struct err *err)
 			(unsigned)to->len);
 		return STEP_FAIL;
 	}
+	if (connected_at_once(o->target.fd))
+		return STEP_DONE;
 	opening_wait(o, o->target.fd, EPOLLOUT, limit > 0 ? loop_now(o->relay->loop) + limit : 0);
 	return STEP_WAIT;
 }
 
-enum step_result step_connected(struct opening *o, struct err *err)
+/* What became of a connection that had to be waited for. */
+static int connection_outcome(const struct opening *o, struct err *err)
 {
 	const struct netaddr *to = &o->remote.addr[o->remote_i];
+	struct netaddr peer = { .len = sizeof(peer.raw) };
 	char text[NETADDR_TEXT_LEN];
-	struct netaddr local = { .len = sizeof(local.raw) };
 	socklen_t len = sizeof(int);
 	int code = 0;
 
 	getsockopt(o->target.fd, SOL_SOCKET, SO_ERROR, &code, &len);
-	if (!code && getpeername(o->target.fd, &local.any, &local.len) == -1) {
-		err_set(err, ETIMEDOUT, "connecting to %s", netaddr_text(to, text));
+	if (code)
+		return err_set(err, code, "connect(%d, %s, %u)", o->target.fd,
+			       netaddr_text(to, text), (unsigned)to->len);
+	if (getpeername(o->target.fd, &peer.any, &peer.len) == -1)
+		return err_set(err, ETIMEDOUT, "connecting to %s", netaddr_text(to, text));
+	return 0;
+}
+
+enum step_result step_connected(struct opening *o, struct err *err)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	if (o->waiting == STEP_WAIT && connection_outcome(o, err) == -1)
+		return STEP_FAIL;
+	if (log_threshold <= LV_NOTICE) {
+		getsockname(o->target.fd, &local.any, &local.len);
+		log_notice("successfully connected from local address %s",
+			   netaddr_text(&local, text));
+	}
+	return STEP_DONE;
+}
+
+/* clang-format off */
+const struct step connect_steps[] = {
+	{ .run = step_resolve_target },
+	{ .run = step_resolved },
+	{ .run = step_resolve_bind },
+	{ .run = step_socket, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_PREBIND },
+	{ .run = step_bind_client },
+	{ .run = step_connect },
+	{ .run = step_connected, .after = PH_CONNECTED },
+	STEP_END,
+};
+/* clang-format on */
+
+enum step_result step_reuseaddr(struct opening *o, struct err *err)
+{
+	int one = 1;
+
+	if (o->half->conf.sock.reuseaddr_given)
+		return STEP_DONE;
+	if (setsockopt(o->target.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1) {
+		err_set(err, errno, "setsockopt(%d, %d, %d, {1}, 4)", o->target.fd, SOL_SOCKET,
+			SO_REUSEADDR);
 		return STEP_FAIL;
 	}
-	if (code) {
-		err_set(err, code, "connect(%d, %s, %u)", o->target.fd, netaddr_text(to, text),
-			(unsigned)to->len);
+	return STEP_DONE;
+}
+
+enum step_result step_max_children(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+
+	if (c->listen.max_children > 0 && !c->listen.fork) {
+		err_set(err, 0, "option max-children not allowed without option fork");
 		return STEP_FAIL;
 	}
-	local.len = sizeof(local.raw);
-	getsockname(o->target.fd, &local.any, &local.len);
-	log_notice("successfully connected from local address %s", netaddr_text(&local, text));
 	return STEP_DONE;
 }

@@ -4,6 +4,8 @@
  * that it checks itself in some calls; we read back what matters and say so. */
 #include "sys/tty.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -50,15 +52,22 @@ int tty_store(struct tty_edit *edit, int fd, struct err *err)
 
 void tty_save(struct tty_saved *saved, int fd)
 {
-	saved->fd = tcgetattr(fd, &saved->before) == 0 ? fd : -1;
+	struct termios now;
+
+	saved->fd = -1;
+	if (tcgetattr(fd, &now) == -1)
+		return;
+	saved->fd = fd;
+	saved->before = xmemdup(&now, sizeof(now));
 }
 
 void tty_restore(struct tty_saved *saved)
 {
 	if (saved->fd == -1)
 		return;
-	tcsetattr(saved->fd, TCSANOW, &saved->before);
-	saved->fd = -1;
+	tcsetattr(saved->fd, TCSANOW, saved->before);
+	free(saved->before);
+	*saved = (struct tty_saved){ .fd = -1 };
 }
 
 /* Close @fd without touching errno. */

@@ -25,13 +25,13 @@ int tty_store(struct tty_edit *edit, int fd, struct err *err);
 /* What a terminal was before we touched it; kept until the address is closed. */
 struct tty_saved {
 	int fd; /* -1: nothing to restore */
-	struct termios before;
+	struct termios *before; /* owned; only there when there is something to restore */
 };
 
 /* Remember the settings of @fd if it is a terminal. */
 void tty_save(struct tty_saved *saved, int fd);
 
-/* Put them back (TCSANOW) and forget; harmless when nothing was saved. Async-signal-safe. */
+/* Put them back (TCSANOW) and forget; harmless when nothing was saved. */
 void tty_restore(struct tty_saved *saved);
 
 #define TTY_NAME_LEN 64

@@ -4,6 +4,7 @@ A row is (option, value, …) of a shape: socket options are read from a duplica
 program's socket, terminal flags from the terminal, the others by what they do. REASON
 holds the options that this matrix cannot show, and why. The last test demands that
 every option of the program has a row or a reason."""
+import array
 import ctypes
 import fcntl
 import os
@@ -43,6 +44,7 @@ def take_socket(p):
 
 S, I4, I6 = socket.SOL_SOCKET, socket.SOL_IP, socket.IPPROTO_IPV6
 U4, U6, RAW4 = "UDP4-DATAGRAM:127.0.0.1:9", "UDP6-DATAGRAM:[::1]:9", "IP4-DATAGRAM:127.0.0.1:200"
+T4 = "TCP4-LISTEN:0"
 LITE = "UDPLITE4-SENDTO:127.0.0.1:9"
 TIME = struct.pack("@ll", 2, 500000)
 
@@ -83,6 +85,25 @@ def test_socket(local, addr, opt, value, level, name, want):
         assert got == want, p
 
 
+# The same for connections: option, value, name (level TCP), what getsockopt gives.
+TCP_SOCKETS = [
+    ("tcp-cork", "1", 3, 1), ("tcp-defer-accept", "7", 9, 7), ("tcp-keepcnt", "5", 6, 5), ("tcp-keepidle", "77", 4, 77),
+    ("tcp-keepintvl", "33", 5, 33), ("tcp-linger2", "20", 8, 20), ("tcp-maxseg", "600", 2, lambda n: n <= 600),
+    ("tcp-nodelay", "1", 1, 1), ("tcp-syncnt", "3", 7, 3),
+    ("tcp-window-clamp", "20000", 10, 20000),
+]
+
+
+@pytest.mark.parametrize("opt,value,name,want", TCP_SOCKETS, ids=lambda v: v if isinstance(v, str) else "")
+def test_tcp_socket(local, opt, value, name, want):
+    with local.socket(kind=socket.SOCK_STREAM, bind=("127.0.0.1", 0)) as server:
+        server.listen()
+        p = local.start("-d", "-d", f"TCP4:127.0.0.1:{server.getsockname()[1]},{opt}={value}", "STALL")
+        with take_socket(p) as s:
+            got = s.getsockopt(6, name)
+            assert (want(got) if callable(want) else got == want), p
+
+
 # Options that Linux refuses or that cannot be set: the sentence is the effect.
 REFUSED = [
     (U4, "so-acceptconn", "1", "Protocol not available"), (U4, "so-error", "1", "Protocol not available"),
@@ -94,6 +115,7 @@ REFUSED = [
     (U6, "ipv6-authhdr", "1", "Protocol not available"), (U6, "ipv6-dstopts", "1", "Invalid argument"),
     (U6, "ipv6-hopopts", "1", "Invalid argument"), (U6, "ipv6-rthdr", "1", "Invalid argument"),
     (U6, "ipv6-pktinfo", "1", "Invalid argument"),
+    (T4, "tcp-info", "1", "Protocol not available|Invalid"), (T4, "tcp-md5sig", "1", "Invalid argument|Protocol not available"),
     (U4, "so-protocol", "99", "Protocol not supported"), (U4, "ip-add-membership", "1.2.3.4:lo", "Invalid argument"),
 ]
 
@@ -295,6 +317,95 @@ def test_root(local, tmp_path, opt):
     assert os.readlink(f"/proc/{p.pid}/root") == str(tmp_path)
 
 
+def test_process_group(local):
+    """setpgid: a group of its own for the program."""
+    p = local.start("-d", "-d", "-", "EXEC:sleep 9,setpgid=0")
+    child = int(p.wait_log(r"forked off child process (\d+)")[1])
+    lab.wait_until(lambda: os.getpgid(child) == child, 2, "no group of its own")
+    assert os.getpgid(p.pid) != child
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
+def test_network_namespace(local):
+    """netns: the socket is made in the other name space, the program goes on in its own."""
+    subprocess.run(["ip", "netns", "add", "socasttest"], check=True)
+    try:
+        p = local.start("--experimental", "-d", "-d", "TCP4-LISTEN:0,netns=socasttest", "PIPE")
+        port = p.wait_log(r"listening on AF=2 0\.0\.0\.0:(\d+)")[1]
+        seen = subprocess.run(["ip", "netns", "exec", "socasttest", "cat", "/proc/net/tcp"], capture_output=True, text=True, check=True).stdout
+        assert f":{int(port):04X} " in seen
+        with open(f"/proc/{p.pid}/net/tcp", encoding="ascii") as f:
+            assert f":{int(port):04X} " not in f.read()
+    finally:
+        lab.stop_all()
+        subprocess.run(["ip", "netns", "del", "socasttest"], check=True)
+
+
+# ---------------------------------------------------------------- others
+
+def test_write_only(local, tmp_path):
+    """o-wronly: what cannot be read says so."""
+    (tmp_path / "f").write_bytes(b"x")
+    r = local.run("-u", f"OPEN:{tmp_path}/f,o-wronly", "-")
+    assert r.status == 1 and "Bad file descriptor" in r.log, r
+
+
+def test_direct(local):
+    """o-direct: the flag is set, where the file system takes it."""
+    path = os.path.join(os.path.dirname(lab.SOCAST), "direct.tmp")
+    with open(path, "wb") as f:
+        f.write(bytes(8192))
+    try:
+        p = local.start("-d", "-d", f"OPEN:{path},ignoreeof,o-direct", "PIPE")
+        lab.wait_until(lambda: "starting data" in p.log or p.ended(), 3, "nothing happens")
+        if "Invalid argument" in p.log:
+            pytest.skip("this file system has no direct access")
+        assert flags(p) & os.O_DIRECT
+    finally:
+        lab.stop_all()
+        os.unlink(path)
+
+
+def test_unlink_late(local, tmp_path):
+    """unlink-late: the entry goes when the file is open, the data stay."""
+    (tmp_path / "f").write_bytes(b"data")
+    r = local.run("-u", f"OPEN:{tmp_path}/f,unlink-late", "-")
+    assert r.out == b"data" and not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("opt,bit", [("ioctl-intp=0x5452:1", os.O_ASYNC), ("ioctl-intp=0x5421:1", os.O_NONBLOCK), ("ioctl-bin=0x5421:i1", os.O_NONBLOCK)])
+def test_ioctl_with_a_pointer(local, tmp_path, opt, bit):
+    """ioctl-intp, ioctl-bin: the kernel reads the number behind the pointer."""
+    p = local.start("-d", "-d", f"{U4},{opt}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    assert flags(p) & bit, p
+
+
+@pytest.mark.parametrize("opt", ["ioctl-void=0x540c", "ioctl-int=0x540c:0", "ioctl-string=0x540c:x"])
+def test_ioctl_on_a_terminal(local, opt):
+    """TIOCEXCL takes no argument; whatever is passed, the terminal is exclusive then."""
+    master, slave = pty.openpty()
+    p = local.start("-d", "-d", f"STDIO,{opt}", "PIPE", stdin=slave, stdout=slave)
+    p.wait_log("starting data transfer loop")
+    out = array.array("i", [0])
+    fcntl.ioctl(slave, 0x80045440, out)         # TIOCGEXCL
+    os.close(master)
+    assert out[0] == 1
+
+
+def test_children_shutup(local):
+    """children-shutup: the records of sessions are so many levels lower."""
+    for value, level in (("", "W"), ("=2", "N")):
+        port = lab.port()
+        p = local.start("-d", "-d", f"TCP4-LISTEN:{port},fork,children-shutup{value}", "TCP4:127.0.0.1:1")
+        p.wait_log("listening on")
+        with local.socket(kind=socket.SOCK_STREAM) as s:
+            s.connect(("127.0.0.1", port))
+            assert s.recv(9) == b""
+        p.wait_log(rf"{level} TCP4:127\.0\.0\.1:1: Connection refused")
+        p.stop()
+
+
 # ---------------------------------------------------------------- interfaces
 
 # option, bit of the flags, whether Linux lets it be changed (net/core/dev.c, dev_change_flags)
@@ -355,6 +466,10 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
+             "above": "setpgid netns o-wronly o-direct unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string children-shutup",
+             "by test_resolver.py": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
+    res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
+             "by test_tcp.py": "backlog connect-timeout retry forever interval",
              "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
     shut-none shut-null""",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
@@ -363,15 +478,13 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
              "by test_posixmq.py": "posixmq-flush posixmq-maxmsg posixmq-msgsize posixmq-priority",
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}
-REASON = {"not shown yet": """openpty ptmx setpgid netns unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
-    o-wronly retry forever interval children-shutup""",
+REASON = {"not shown yet": "openpty ptmx",
           "needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
-          "needs a name server that watches": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
-    res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
-          "no address type of this build uses it": """backlog connect-timeout unix-bind-tempname unix-tightsocklen symbolic-link
+          "no address type of this build uses it": """unix-bind-tempname unix-tightsocklen symbolic-link
     pty-wait-slave pty-interval sitout-eio""",
-          "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit"}
+          "needs a kernel with DCCP": "dccp-set-ccid",
+          "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit tcp-maxseg-late tcp-quickack"}
 
 
 def test_every_option_has_a_row_or_a_reason():
@@ -379,7 +492,7 @@ def test_every_option_has_a_row_or_a_reason():
     names = set(re.findall(r"^      (\S+)\s+groups=\S+\s+phase=", text, re.M))
     with open(__file__, encoding="utf-8") as f:
         source = f.read()
-    rows = {row[1] for row in SOCKETS + REFUSED} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
+    rows = {row[1] for row in SOCKETS + REFUSED} | {row[0] for row in TCP_SOCKETS} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
     rows |= {"b" + s for s in SPEEDS} | {"ispeed", "ospeed", "tiocswinsz"}
     rows |= {"f-setpipe-sz", "chroot", "chroot-early"}
     rows |= {n for quoted in re.findall(r'\("([a-z0-9-]+[a-z0-9=,-]*)", ', source) for n in re.findall(r"[a-z][a-z0-9-]+", quoted)}

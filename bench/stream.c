@@ -1,0 +1,389 @@
+/* stream.c - makes and counts connections for the benchmark
+ *
+ *   stream bulk FROM TO BYTES          pour into FROM what comes out at TO
+ *   stream sink TO                     take everything one connection brings
+ *   stream pour FROM BYTES             pour into FROM, wait for its end
+ *   stream conns FROM TO CLIENTS SECS  connect, send 64 bytes, read them back, close, again
+ *   stream idle FROM TO N              N connections, each used once; then wait for stdin's end
+ *   stream rtt FROM TO SECS            64 bytes there and back, one at a time
+ *
+ * FROM is where the relay listens, TO where it connects to: tcp:PORT, udp:PORT (rtt only) or
+ * unix:PATH; "-" for TO: somebody else listens there. What answers at TO is a child of ours. Each
+ * prints one line of JSON; "ready" on stderr says that TO listens (idle: that all connections
+ * stand). */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHUNK (1 << 20)
+#define PING 64
+#define SAMPLES (1 << 20)
+#define PATIENCE_MS 5000
+
+static double now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+struct where {
+	int family, type;
+	socklen_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_un un;
+	} sa;
+};
+
+static struct where where(const char *text)
+{
+	struct where w = { .family = AF_INET, .type = SOCK_STREAM, .len = sizeof(w.sa.in) };
+
+	if (strncmp(text, "unix:", 5) == 0) {
+		w.family = w.sa.un.sun_family = AF_UNIX;
+		snprintf(w.sa.un.sun_path, sizeof(w.sa.un.sun_path), "%s", text + 5);
+		w.len = sizeof(w.sa.un);
+		return w;
+	}
+	if (strncmp(text, "udp:", 4) == 0)
+		w.type = SOCK_DGRAM;
+	else if (strncmp(text, "tcp:", 4) != 0)
+		errx(1, "neither tcp:PORT nor udp:PORT nor unix:PATH: %s", text);
+	w.sa.in.sin_family = AF_INET;
+	w.sa.in.sin_port = htons((uint16_t)atoi(text + 4));
+	w.sa.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return w;
+}
+
+static int listener(const char *text)
+{
+	struct where w = where(text);
+	int one = 1, fd = socket(w.family, w.type | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, &w.sa.any, w.len) == -1 || (w.type == SOCK_STREAM && listen(fd, 4096) == -1))
+		err(1, "%s", text);
+	return fd;
+}
+
+/* Connect; where nobody listens yet, try again for a while. */
+static int dial(const char *text, int flags)
+{
+	struct where w = where(text);
+	double end = now() + PATIENCE_MS / 1e3;
+
+	for (;;) {
+		int fd = socket(w.family, w.type | SOCK_CLOEXEC | flags, 0);
+		if (fd == -1)
+			err(1, "socket");
+		if (connect(fd, &w.sa.any, w.len) == 0 || errno == EINPROGRESS)
+			return fd;
+		if (now() > end || (errno != ECONNREFUSED && errno != ENOENT && errno != EAGAIN))
+			err(1, "connect %s", text);
+		close(fd);
+		usleep(1000);
+	}
+}
+
+static unsigned long take_all(int fd)
+{
+	static char data[CHUNK];
+	unsigned long sum = 0;
+	ssize_t n;
+
+	while ((n = read(fd, data, sizeof(data))) > 0)
+		sum += (unsigned long)n;
+	return sum;
+}
+
+static int sink(const char *to)
+{
+	int l = listener(to);
+
+	fprintf(stderr, "ready\n");
+	int fd = accept(l, NULL, NULL);
+	double start = now();
+	unsigned long sum = take_all(fd);
+	printf("{\"bytes\": %lu, \"seconds\": %.6f}\n", sum, now() - start);
+	return 0;
+}
+
+static void pour_into(int fd, unsigned long bytes)
+{
+	static char data[CHUNK];
+
+	while (bytes) {
+		ssize_t n = write(fd, data, bytes < CHUNK ? bytes : CHUNK);
+		if (n == -1)
+			err(1, "write");
+		bytes -= (unsigned long)n;
+	}
+	shutdown(fd, SHUT_WR);
+}
+
+static int pour(const char *from, unsigned long bytes)
+{
+	int fd = dial(from, 0);
+	double start = now();
+
+	pour_into(fd, bytes);
+	take_all(fd);
+	printf("{\"bytes\": %lu, \"seconds\": %.6f}\n", bytes, now() - start);
+	return 0;
+}
+
+static int bulk(const char *from, const char *to, unsigned long bytes)
+{
+	int l = listener(to), status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(take_all(accept(l, NULL, NULL)) != bytes);
+	}
+	int fd = dial(from, 0);
+	double start = now();
+	pour_into(fd, bytes);
+	waitpid(pid, &status, 0);
+	if (status)
+		errx(1, "not all bytes arrived");
+	printf("{\"bytes\": %lu, \"seconds\": %.6f}\n", bytes, now() - start);
+	return 0;
+}
+
+/* Send back what comes, on any number of connections. */
+static void echo(int l, int type)
+{
+	static char data[65536];
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = l }, got[256];
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (type == SOCK_DGRAM) {
+		for (;;) {
+			struct sockaddr_in sa;
+			socklen_t len = sizeof(sa);
+			ssize_t n =
+				recvfrom(l, data, sizeof(data), 0, (struct sockaddr *)&sa, &len);
+			if (n > 0)
+				sendto(l, data, (size_t)n, 0, (struct sockaddr *)&sa, len);
+		}
+	}
+	fcntl(l, F_SETFL, O_NONBLOCK);
+	epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
+	for (;;) {
+		int n = epoll_wait(ep, got, 256, -1);
+		for (int i = 0; i < n; i++) {
+			int fd = got[i].data.fd;
+			if (fd == l) {
+				while ((fd = accept4(l, NULL, NULL, SOCK_CLOEXEC)) != -1) {
+					ev.data.fd = fd;
+					epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+				}
+				continue;
+			}
+			ssize_t len = read(fd, data, sizeof(data));
+			if (len <= 0 || write(fd, data, (size_t)len) != len)
+				close(fd);
+		}
+	}
+}
+
+static void serve(const char *to)
+{
+	if (strcmp(to, "-") == 0) /* somebody else does */
+		return;
+	int l = listener(to);
+	if (fork() == 0) {
+		echo(l, where(to).type);
+		_exit(0);
+	}
+	close(l);
+	fprintf(stderr, "ready\n");
+}
+
+static float samples[SAMPLES];
+static unsigned nsamples;
+
+static void sample(double seconds)
+{
+	if (nsamples < SAMPLES)
+		samples[nsamples++] = (float)(seconds * 1e6);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* The sample below which @part of them lie, microseconds. */
+static double quantile(double part)
+{
+	return nsamples ? (double)samples[(unsigned)(part * (nsamples - 1))] : 0;
+}
+
+struct client {
+	int fd;
+	double start;
+};
+
+static void begin(struct client *c, const char *from, int ep)
+{
+	static const char ping[PING];
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+
+	c->start = now();
+	c->fd = dial(from, 0); /* loopback: at once, or the queue overflows, which is what counts */
+	if (write(c->fd, ping, PING) != PING)
+		err(1, "write");
+	epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev);
+}
+
+static int conns(const char *from, const char *to, unsigned nclients, double secs)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct client *client = calloc(nclients, sizeof(*client));
+	struct epoll_event got[64];
+	unsigned long done = 0, failed = 0;
+	char data[4096];
+
+	serve(to);
+	close(dial(from, 0)); /* the relay is there */
+	usleep(100000);
+	double start = now(), t = start;
+	for (unsigned i = 0; i < nclients; i++)
+		begin(&client[i], from, ep);
+	while ((t = now()) - start < secs) {
+		int n = epoll_wait(ep, got, 64, 100);
+		for (int i = 0; i < n; i++) {
+			struct client *c = got[i].data.ptr;
+			ssize_t len = read(c->fd, data, sizeof(data));
+			*(len == PING ? &done : &failed) += 1;
+			sample(now() - c->start);
+			close(c->fd);
+			begin(c, from, ep);
+		}
+	}
+	qsort(samples, nsamples, sizeof(*samples), by_size);
+	printf("{\"done\": %lu, \"failed\": %lu, \"per_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": "
+	       "%.1f}\n",
+	       done, failed, (double)done / (t - start), quantile(0.5), quantile(0.99));
+	return 0;
+}
+
+static void ping_once(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char data[PING] = { 0 };
+	size_t got = 0;
+
+	if (write(fd, data, PING) != PING)
+		err(1, "write");
+	while (got < PING) {
+		if (poll(&p, 1, PATIENCE_MS) <= 0)
+			errx(1, "no answer");
+		ssize_t n = read(fd, data, PING - got);
+		if (n <= 0)
+			errx(1, "connection ended");
+		got += (size_t)n;
+	}
+}
+
+static int idle(const char *from, const char *to, unsigned n)
+{
+	double start;
+
+	serve(to);
+	close(dial(from, 0));
+	usleep(100000);
+	start = now();
+	for (unsigned i = 0; i < n; i++)
+		ping_once(dial(from, 0));
+	printf("{\"sessions\": %u, \"seconds\": %.6f}\n", n, now() - start);
+	fflush(stdout);
+	fprintf(stderr, "standing\n");
+	take_all(0);
+	return 0;
+}
+
+static int rtt(const char *from, const char *to, double secs)
+{
+	double start;
+	int fd, one = 1;
+
+	serve(to);
+	fd = dial(from, 0);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	usleep(100000);
+	for (int i = 0; i < 100; i++)
+		ping_once(fd);
+	start = now();
+	while (now() - start < secs) {
+		double t = now();
+		ping_once(fd);
+		sample(now() - t);
+	}
+	qsort(samples, nsamples, sizeof(*samples), by_size);
+	printf("{\"round_trips\": %u, \"p50_us\": %.2f, \"p99_us\": %.2f}\n", nsamples,
+	       quantile(0.5), quantile(0.99));
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int nargs;
+} commands[] = { { "bulk", 3 },  { "sink", 1 }, { "pour", 2 },
+		 { "conns", 4 }, { "idle", 3 }, { "rtt", 3 } };
+
+int main(int argc, char **argv)
+{
+	struct rlimit most = { 1 << 16, 1 << 16 };
+	char **a = argv + 2;
+	unsigned which = 0;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (setrlimit(RLIMIT_NOFILE, &most) == -1 && getrlimit(RLIMIT_NOFILE, &most) == 0) {
+		most.rlim_cur = most.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &most);
+	}
+	while (which < 6 && (argc < 2 || strcmp(argv[1], commands[which].name) != 0))
+		which++;
+	if (which == 6 || argc != commands[which].nargs + 2)
+		errx(2, "bulk, sink, pour, conns, idle or rtt; see the head of stream.c");
+	switch (which) {
+	case 0:
+		return bulk(a[0], a[1], strtoul(a[2], NULL, 0));
+	case 1:
+		return sink(a[0]);
+	case 2:
+		return pour(a[0], strtoul(a[1], NULL, 0));
+	case 3:
+		return conns(a[0], a[1], (unsigned)atoi(a[2]), atof(a[3]));
+	case 4:
+		return idle(a[0], a[1], (unsigned)atoi(a[2]));
+	default:
+		return rtt(a[0], a[1], atof(a[2]));
+	}
+}

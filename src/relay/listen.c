@@ -1,0 +1,321 @@
+/* listen.c - sockets that connections come to, see listen.h */
+#include "relay/listen.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/admit.h"
+#include "relay/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define ACCEPTS_PER_TURN 16
+#define SHORT_OF_NS (100 * NSEC_PER_MSEC) /* pause when the system is short of something */
+
+struct listener {
+	int fd;
+	struct relay *relay;
+	const struct half *half;
+	enum open_mode mode;
+	struct admission admission;
+	struct log_limit limit;
+	int64_t due_ns; /* accept-timeout of the one connection, 0: none */
+};
+
+/* A listener that yields connection after connection. */
+struct listen_source {
+	struct source src;
+	struct listener *l;
+	struct watch watch;
+	struct timer nap;
+};
+
+static void listener_free(void *impl)
+{
+	struct listener *l = impl;
+
+	fd_close(&l->fd);
+	free(l);
+}
+
+static void say_listening(const struct listener *l)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	log_switch("starting accept loop", true);
+	if (log_threshold > LV_NOTICE)
+		return;
+	getsockname(l->fd, &local.any, &local.len);
+	log_notice("listening on %s", netaddr_text(&local, text));
+}
+
+enum step_result step_listen(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	int backlog = c->listen.backlog >= 0 ? (int)c->listen.backlog : SOMAXCONN;
+	struct listener *l = xcalloc(1, sizeof(*l));
+
+	l->fd = o->target.fd;
+	o->target.fd = -1;
+	o->impl = l;
+	o->impl_free = listener_free;
+	l->relay = o->relay;
+	l->half = o->half;
+	l->mode = o->mode;
+	if (listen(l->fd, backlog) == -1) {
+		err_set(err, errno, "listen(%d, %d)", l->fd, backlog);
+		return STEP_FAIL;
+	}
+	if (admission_init(&l->admission, c, o->target.family, 0, err) == -1)
+		return STEP_FAIL;
+	if (c->listen.accept_timeout_ns > 0)
+		l->due_ns = loop_now(o->relay->loop) + c->listen.accept_timeout_ns;
+	return STEP_DONE;
+}
+
+enum accepted { ACCEPTED, ACCEPT_NOBODY, ACCEPT_AGAIN, ACCEPT_SHORT, ACCEPT_FAILED };
+
+/* What an errno of accept4(2) means. Linux also hands on errors that the network has met. */
+static enum accepted accept_error(struct listener *l, struct err *err)
+{
+	unsigned hidden;
+
+	switch (errno) {
+	case EAGAIN:
+		return ACCEPT_NOBODY;
+	case EINTR:
+		return ACCEPT_AGAIN;
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case EPERM: /* a packet filter */
+		log_notice("accept(%d): %m", l->fd);
+		return ACCEPT_AGAIN;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		if (log_limit_pass(&l->limit, (uint64_t)errno, loop_now(l->relay->loop), &hidden))
+			log_warn("accept(%d): %m; connections wait until there is room", l->fd);
+		return ACCEPT_SHORT;
+	default:
+		err_set(err, errno, "accept(%d, %p, {%zu})", l->fd, (void *)l,
+			sizeof(struct sockaddr_storage));
+		return ACCEPT_FAILED;
+	}
+}
+
+/* Who is connected to whom, for programs. UNIX names have no port. */
+static void set_vars(struct vars *vars, const struct netaddr *peer, const struct netaddr *local)
+{
+	char text[NETADDR_TEXT_LEN];
+
+	vars_set(vars, "SOCKADDR", "%s", netaddr_host_text(local, text));
+	vars_set(vars, "PEERADDR", "%s", netaddr_host_text(peer, text));
+	if (local->any.sa_family == AF_UNIX)
+		return;
+	vars_set(vars, "SOCKPORT", "%u", netaddr_port(local));
+	vars_set(vars, "PEERPORT", "%u", netaddr_port(peer));
+}
+
+/* Take one connection from the queue. ACCEPTED: @fd is permitted; @vars are filled if programs are
+ * going to read them. */
+static enum accepted take_one(struct listener *l, int *fd, struct vars *vars, struct err *err)
+{
+	bool programs = l->relay->plan->programs;
+	struct netaddr peer = { .len = sizeof(peer.raw) }, local = { .len = sizeof(local.raw) };
+	char a[NETADDR_TEXT_LEN], b[NETADDR_TEXT_LEN];
+	bool need_local = programs || l->half->conf.wrap.on || log_threshold <= LV_NOTICE;
+
+	*fd = accept4(l->fd, &peer.any, &peer.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (*fd == -1)
+		return accept_error(l, err);
+	l->relay->newest_fd = *fd;
+	if (need_local)
+		getsockname(*fd, &local.any, &local.len);
+	log_info("accept(%d, {%d, %s}, %u) -> %d", l->fd, peer.any.sa_family,
+		 netaddr_text(&peer, a), (unsigned)peer.len, *fd);
+	log_notice("accepting connection from %s on %s", netaddr_text(&peer, a),
+		   netaddr_text(&local, b));
+	if (!admit(&l->admission, &peer, need_local ? &local : NULL, loop_now(l->relay->loop))) {
+		shutdown(*fd, SHUT_RDWR);
+		fd_close(fd);
+		return ACCEPT_AGAIN;
+	}
+	log_info("permitting connection from %s", netaddr_text(&peer, a));
+	if (programs)
+		set_vars(vars, &peer, &local);
+	return ACCEPTED;
+}
+
+enum step_result step_accept(struct opening *o, struct err *err)
+{
+	struct listener *l = o->impl;
+	int64_t now = loop_now(o->relay->loop), due;
+	enum accepted r = ACCEPT_AGAIN;
+	int fd;
+
+	if (o->target.fd != -1)
+		return STEP_DONE;
+	if (o->waiting != STEP_AGAIN)
+		say_listening(l);
+	/* a flood of refused connections must not keep us from everything else */
+	for (int i = 0; i < ACCEPTS_PER_TURN && r == ACCEPT_AGAIN; i++)
+		r = take_one(l, &fd, &o->vars, err);
+	if (r == ACCEPTED) {
+		o->target.fd = fd;
+		listener_free(l);
+		o->impl = NULL;
+		return STEP_DONE;
+	}
+	if (r == ACCEPT_FAILED)
+		return STEP_FAIL;
+	if (l->due_ns && now >= l->due_ns) {
+		log_warn("accept: Connection timed out");
+		err_over(err);
+		return STEP_FAIL;
+	}
+	due = l->due_ns;
+	if (r == ACCEPT_SHORT && (!due || due > now + SHORT_OF_NS))
+		due = now + SHORT_OF_NS;
+	opening_wait(o, r == ACCEPT_SHORT ? -1 : l->fd, EPOLLIN, due);
+	return STEP_AGAIN;
+}
+
+/* ---- with fork ---- */
+
+/* The connection's options are set (and a handshake is over): it begins its session. */
+static void on_connection(struct opening *o, struct endpoint *ep, struct source *none,
+			  struct err *err)
+{
+	struct source *src = o->arg;
+
+	(void)none;
+	if (err)
+		log_err(LV_ERROR, err);
+	source_opened(src, ep, &o->vars); /* NULL after a failure */
+}
+
+static void accept_some(struct listen_source *ls)
+{
+	struct source *src = &ls->src;
+	struct err err;
+	int fd;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN && !src->paused && !src->closed; i++) {
+		struct vars vars = { 0 };
+
+		switch (take_one(ls->l, &fd, &vars, &err)) {
+		case ACCEPTED:
+			opening_start_single(src, ls->l->half, ls->l->mode, fd, &vars,
+					     on_connection);
+			vars_done(&vars);
+			break;
+		case ACCEPT_AGAIN:
+			break;
+		case ACCEPT_NOBODY:
+			return;
+		case ACCEPT_SHORT:
+			loop_watch(src->relay->loop, &ls->watch, ls->l->fd, 0);
+			loop_timer(src->relay->loop, &ls->nap,
+				   loop_now(src->relay->loop) + SHORT_OF_NS);
+			return;
+		case ACCEPT_FAILED:
+			source_fail(src, &err);
+			return;
+		}
+	}
+}
+
+static void on_readable(struct watch *w, uint32_t events)
+{
+	(void)events;
+	accept_some(container_of(w, struct listen_source, watch));
+}
+
+static void on_nap_over(struct timer *t)
+{
+	struct listen_source *ls = container_of(t, struct listen_source, nap);
+
+	loop_watch(ls->src.relay->loop, &ls->watch, ls->l->fd, EPOLLIN);
+}
+
+static void pause_listening(struct source *src)
+{
+	struct listen_source *ls = container_of(src, struct listen_source, src);
+
+	loop_timer_stop(src->relay->loop, &ls->nap);
+	loop_watch(src->relay->loop, &ls->watch, ls->l->fd, 0);
+}
+
+static void resume_listening(struct source *src)
+{
+	struct listen_source *ls = container_of(src, struct listen_source, src);
+
+	loop_watch(src->relay->loop, &ls->watch, ls->l->fd, EPOLLIN);
+	say_listening(ls->l);
+}
+
+static void close_listening(struct source *src)
+{
+	struct listen_source *ls = container_of(src, struct listen_source, src);
+
+	pause_listening(src);
+	listener_free(ls->l);
+}
+
+static void report(struct source *src)
+{
+	struct listen_source *ls = container_of(src, struct listen_source, src);
+	struct str text = { 0 };
+
+	admission_report(&ls->l->admission, &text);
+	if (text.len)
+		log_put(LV_INFO, "STATISTICS: socket %u connections: %s", src->number, text.data);
+	str_done(&text);
+}
+
+static const struct source_ops ops = {
+	.pause = pause_listening,
+	.resume = resume_listening,
+	.close = close_listening,
+	.report = report,
+};
+
+struct source *listen_source(struct opening *o, struct err *err)
+{
+	struct listen_source *ls = xcalloc(1, sizeof(*ls));
+
+	(void)err;
+	source_init(&ls->src, &ops, o->relay, &o->half->conf, o->number);
+	ls->l = o->impl;
+	o->impl = NULL;
+	watch_init(&ls->watch, on_readable);
+	timer_init(&ls->nap, on_nap_over);
+	return &ls->src;
+}
+
+/* clang-format off */
+const struct step accepted_steps[] = {
+	{ .run = step_accept, .after = PH_FD },
+	{ .after = PH_PASTSOCKET },
+	{ .after = PH_CONNECTED },
+	STEP_END,
+};
+/* clang-format on */
+
+struct endpoint *make_stream(struct opening *o, struct err *err)
+{
+	struct endpoint *ep = endpoint_socket_new(o->relay, &o->half->conf, o->target.fd);
+
+	(void)err;
+	return ep;
+}
