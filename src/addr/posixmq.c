@@ -5,11 +5,11 @@
  * each message, which stay in the queue while max-children are active. A full queue makes us wait.
  * Messages are read whole, however long the queue allows them to be. See mq_overview(7). */
 #include "addr/addr.h"
+#include "addr/mq.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/packet.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 
@@ -24,210 +24,6 @@
 
 #define PRIORITY_MAX 32767 /* kernel: MQ_PRIO_MAX - 1 */
 #define PER_TURN 64 /* messages that become sessions in one turn of the loop */
-
-/* ---- messages ---- */
-
-/* Receive one into @buf of @cap bytes, the queue's message size. As mq_receive(3), again after a
- * signal. */
-static ssize_t receive(int fd, uint8_t *buf, size_t cap, unsigned *prio)
-{
-	ssize_t n;
-
-	do
-		n = mq_receive(fd, (char *)buf, cap, prio);
-	while (n == -1 && errno == EINTR);
-	if (n >= 0)
-		log_info("mq_receive() ->  {prio=%u}", *prio);
-	return n;
-}
-
-static int receive_failed(int fd, struct err *err)
-{
-	int code = errno;
-
-	if (code == EAGAIN)
-		return -1;
-	err_set(err, code, "mq_receive(mqd=%d)", fd);
-	errno = code;
-	return -1;
-}
-
-/* ---- the endpoint ---- */
-
-struct mq_ep {
-	struct endpoint ep;
-	const char *name; /* of the queue; the plan's */
-	size_t msgsize; /* longest message */
-	uint8_t *buf; /* messages in hand, borrowed from the pool; or the one message, owned */
-	size_t buf_len;
-	bool one_shot; /* RECEIVE: buf holds the one message ... */
-	bool delivered; /* ... until then */
-};
-
-static void give_back(struct mq_ep *m)
-{
-	if (m->one_shot)
-		free(m->buf);
-	else if (m->buf)
-		pool_buf_back(&m->ep.relay->pool, m->buf, m->buf_len);
-	m->buf = NULL;
-}
-
-static long deliver_one(struct mq_ep *m, struct batch *b)
-{
-	if (m->delivered)
-		return 0;
-	m->delivered = true;
-	b->packet[0] = (struct packet){ m->buf, (uint32_t)m->buf_len, 0, false };
-	b->msg[0] = (struct message){ .len = (uint32_t)m->buf_len };
-	b->n = 1;
-	b->next = 0;
-	b->all = false; /* the reader must come back for its end of file */
-	return 1;
-}
-
-/* The batch points into a buffer of our own: a message can be longer than a datagram. */
-static long recv_messages(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
-{
-	struct mq_ep *m = (struct mq_ep *)ep;
-
-	b->n = b->next = 0;
-	if (m->one_shot)
-		return deliver_one(m, b);
-	if (ep->rfd == -1) { /* SEND, though -u was not given: nothing will ever come */
-		errno = EAGAIN;
-		return -1;
-	}
-	if (!m->buf) {
-		m->buf_len = m->msgsize > POOL_BUF_LEN ? m->msgsize : POOL_BUF_LEN;
-		m->buf = pool_buf(&ep->relay->pool, m->buf_len);
-	}
-	if (max > m->buf_len / m->msgsize)
-		max = m->buf_len / m->msgsize;
-	b->all = false; /* the reader comes back, and then the buffer can go */
-	for (size_t i = 0; i < max && i < BATCH_MAX; i++) {
-		uint8_t *data = m->buf + i * m->msgsize;
-		unsigned prio;
-		ssize_t len = receive(ep->rfd, data, m->msgsize, &prio);
-
-		if (len == -1)
-			break;
-		b->packet[b->n++] = (struct packet){ data, (uint32_t)len, (uint16_t)i, false };
-		b->msg[i] = (struct message){ .len = (uint32_t)len };
-	}
-	if (b->n)
-		return (long)b->n;
-	give_back(m);
-	return receive_failed(ep->rfd, err);
-}
-
-static int send_failed(const struct mq_ep *m, const struct packet *p, struct err *err)
-{
-	int code = errno;
-
-	if (code == EAGAIN) /* the queue is full */
-		return -1;
-	err_set(err, code, "mq_send(mqd=%d)", m->ep.wfd);
-	if (code == EMSGSIZE)
-		err_hint(
-			err,
-			"the message has %u bytes, queue \"%s\" takes %zu at most: give the option "
-			"posixmq-msgsize when the queue is made, or cut a byte stream with -b %zu",
-			(unsigned)p->len, m->name, m->msgsize, m->msgsize);
-	if (code == EBADF)
-		err_hint(err,
-			 "queue \"%s\" is open for reading only: use -u, or another address "
-			 "for the other direction",
-			 m->name);
-	errno = code;
-	return -1;
-}
-
-static int send_messages(struct endpoint *ep, struct batch *b, struct err *err)
-{
-	const struct mq_ep *m = (const struct mq_ep *)ep;
-	unsigned prio = (unsigned)ep->conf->mq.priority;
-
-	for (; b->next < b->n; b->next++) {
-		struct packet *p = &b->packet[b->next];
-		int rc;
-
-		if (p->drop)
-			continue;
-		do
-			rc = mq_send(ep->wfd, (const char *)p->data, p->len, prio);
-		while (rc == -1 && errno == EINTR);
-		if (rc == -1)
-			return send_failed(m, p, err);
-	}
-	return 0;
-}
-
-static bool holds(const struct endpoint *ep)
-{
-	return ((const struct mq_ep *)ep)->one_shot;
-}
-
-static void close_queue(struct endpoint *ep)
-{
-	give_back((struct mq_ep *)ep);
-	ep_fd_close(ep);
-}
-
-static struct endpoint *share(struct endpoint *ep, struct err *err);
-
-static const struct endpoint_ops mq_ops = {
-	.recv_batch = recv_messages,
-	.send_batch = send_messages,
-	.shut_write = ep_fd_shut_write,
-	.close = close_queue,
-	.holds = holds,
-	.share = share,
-};
-
-static struct mq_ep *mq_ep_new(struct relay *relay, const struct conf *conf, int rfd, int wfd)
-{
-	struct mq_ep *m = xcalloc(1, sizeof(*m));
-
-	endpoint_init(&m->ep, &mq_ops, relay, conf, rfd, wfd);
-	m->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
-	return m;
-}
-
-static struct endpoint *share(struct endpoint *ep, struct err *err)
-{
-	const struct mq_ep *m = (const struct mq_ep *)ep;
-	int fd = ep->rfd >= 0 ? ep->rfd : ep->wfd, copy;
-	struct mq_ep *twin;
-
-	if (m->one_shot) {
-		err_set(err, 0, "a single message cannot serve several sessions");
-		return NULL;
-	}
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (copy == -1) {
-		err_set(err, errno, "dup(%d)", fd);
-		return NULL;
-	}
-	twin = mq_ep_new(ep->relay, ep->conf, ep->rfd >= 0 ? copy : -1, ep->wfd >= 0 ? copy : -1);
-	twin->name = m->name;
-	twin->msgsize = m->msgsize;
-	twin->ep.caps |= EP_SHARED;
-	twin->ep.number = ep->number;
-	return &twin->ep;
-}
-
-/* A session's end that has one message to give, which it takes (malloc). */
-static struct mq_ep *one_shot_new(struct relay *relay, const struct conf *conf, uint8_t *data,
-				  size_t len)
-{
-	struct mq_ep *m = mq_ep_new(relay, conf, -1, -1);
-
-	m->one_shot = true;
-	m->buf = data;
-	m->buf_len = len;
-	return m;
-}
 
 /* ---- opening ---- */
 
@@ -328,7 +124,7 @@ static int flush(const struct opening *o, struct err *err)
 	mq_getattr(fd, &a);
 	buf = xmalloc((size_t)a.mq_msgsize);
 	for (long i = 0; i < a.mq_curmsgs; i++) {
-		ssize_t len = receive(fd, buf, (size_t)a.mq_msgsize, &prio);
+		ssize_t len = mq_take(fd, buf, (size_t)a.mq_msgsize, &prio);
 
 		if (len == -1)
 			break;
@@ -446,13 +242,13 @@ static enum step_result step_first(struct opening *o, struct err *err)
 		q->first = xmalloc(q->msgsize);
 		log_info("%s: waiting for data or interval", o->half->keyword);
 	}
-	n = receive(o->target.fd, q->first, q->msgsize, &prio);
+	n = mq_take(o->target.fd, q->first, q->msgsize, &prio);
 	if (n >= 0) {
 		q->first_len = (size_t)n;
 		set_prio(&o->vars, prio);
 		return STEP_DONE;
 	}
-	if (receive_failed(o->target.fd, err) == -1 && errno != EAGAIN)
+	if (mq_take_failed(o->target.fd, err) == -1 && errno != EAGAIN)
 		return STEP_FAIL;
 	opening_wait(o, o->target.fd, EPOLLIN, 0);
 	return STEP_AGAIN;
@@ -474,7 +270,7 @@ static struct endpoint *make_queue(struct opening *o, struct err *err)
 static struct endpoint *make_receive(struct opening *o, struct err *err)
 {
 	struct mq_opening *q = o->impl;
-	struct mq_ep *m = one_shot_new(o->relay, &o->half->conf, q->first, q->first_len);
+	struct mq_ep *m = mq_one_shot_new(o->relay, &o->half->conf, q->first, q->first_len);
 
 	(void)err;
 	m->name = o->target.queue;
@@ -498,7 +294,7 @@ struct mq_source {
 static void begin_session(struct mq_source *q, size_t len, unsigned prio)
 {
 	struct mq_ep *m =
-		one_shot_new(q->src.relay, q->src.conf, xmemdup(q->buf, len ? len : 1), len);
+		mq_one_shot_new(q->src.relay, q->src.conf, xmemdup(q->buf, len ? len : 1), len);
 	struct vars vars = { 0 };
 
 	m->name = q->name;
@@ -514,7 +310,7 @@ static void on_readable(struct watch *w, uint32_t events)
 	(void)events;
 	for (int i = 0; i < PER_TURN && !q->src.paused && !q->src.closed; i++) {
 		unsigned prio;
-		ssize_t n = receive(q->fd, q->buf, q->msgsize, &prio);
+		ssize_t n = mq_take(q->fd, q->buf, q->msgsize, &prio);
 
 		if (n == -1 && errno != EAGAIN) {
 			log_error("mq_receive(mqd=%d): %m", q->fd);
