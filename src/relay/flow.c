@@ -153,9 +153,11 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 enum move_result flow_write_failed(struct flow *f)
 {
 	int code = f->err.code;
+	bool gone = code == EPIPE || code == ECONNRESET ||
+		    (code == EIO && f->dst->caps & EP_HUP_IS_EOF);
 
-	if ((code == EPIPE || code == ECONNRESET) && f->dst->caps & EP_QUIET_PIPE) {
-		log_info("%s (the program does not read its input)", f->err.text);
+	if (gone && f->dst->caps & EP_QUIET_PIPE) {
+		log_info("%s (nobody reads it any more)", f->err.text);
 		return MOVE_QUIET;
 	}
 	f->write_failed = true;
