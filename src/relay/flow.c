@@ -85,10 +85,12 @@ enum move_result flow_run(struct flow *f, bool *moved)
 			r = MOVE_SOME;
 		}
 	}
-	if (r == MOVE_SOME && f->drained)
-		r = f->dense ? MOVE_NAP : MOVE_WANT_READ;
+	if (r == MOVE_SOME && f->drained && f->dense)
+		r = MOVE_NAP;
 	if (r == MOVE_SOME && f->src->ops->holds && f->src->ops->holds(f->src))
 		r = MOVE_AGAIN;
+	if (r == MOVE_SOME && f->drained)
+		r = MOVE_WANT_READ;
 	switch (r) {
 	case MOVE_SOME:
 		wait_for(f, flow_pending(f) ? EPOLLOUT : EPOLLIN);
