@@ -234,6 +234,12 @@ struct conf {
 		int64_t interval_ns;
 		int64_t sitout_eio_ns;
 	} pty;
+	struct {
+		const char *history; /* file, or NULL */
+		const char *prompt; /* fixed text, or NULL: what the other side printed last */
+		const char *noecho; /* regular expression, or NULL */
+		bool noprompt;
+	} readline;
 	struct ident ident;
 };
 

@@ -8,5 +8,6 @@ extern const struct opt_table table_sock;
 extern const struct opt_table table_file;
 extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;
+extern const struct opt_table table_readline;
 
 #endif

@@ -402,7 +402,7 @@ def test_with_sessions(local, fast, tmp_path):
     """A left terminal serves the sessions of a forking right address; a right one is made for each."""
     port = lab.port()
     p = local.start("-d", "-d", f"UDP4-LISTEN:{port},fork,bind=127.0.0.1", RAW + ",ptmx")
-    p.wait_log("listening on|UDP")
+    p.wait_log("listening on")
     names = []
     socks = [local.udp() for _ in range(2)]
     for i, s in enumerate(socks):
