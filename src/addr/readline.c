@@ -22,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <regex.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,17 +78,10 @@ static void put(void *arg, const char *data, size_t len)
 	str_add(&r->screen, data, len);
 }
 
-static bool ready(const struct readline_ep *r, short events)
-{
-	struct pollfd p = { .fd = r->tty, .events = events };
-
-	return r->how == FD_HOW_PLAIN || poll(&p, 1, 0) == 1;
-}
-
 /* Write what waits for the screen. An error is left for the next read to find. */
 static void flush(struct readline_ep *r)
 {
-	while (r->screen.len && ready(r, POLLOUT)) {
+	while (r->screen.len) {
 		struct iovec iov = { r->screen.data, r->screen.len };
 		ssize_t n = fd_writev(r->tty, r->how, &iov, 1);
 
@@ -270,11 +262,8 @@ static void step_aside(struct readline_ep *r)
 /* Read the keyboard into r->typed: as read(2). */
 static ssize_t read_keys(struct readline_ep *r, struct err *err)
 {
-	ssize_t n = -1;
+	ssize_t n = fd_read(r->tty, r->how, str_room(&r->typed, TYPED_MAX), TYPED_MAX);
 
-	errno = EAGAIN;
-	if (ready(r, POLLIN))
-		n = fd_read(r->tty, r->how, str_room(&r->typed, TYPED_MAX), TYPED_MAX);
 	if (n > 0)
 		r->typed.len += (size_t)n;
 	if (n == -1 && errno == EIO) { /* the terminal has gone */
