@@ -368,6 +368,7 @@ def test_fixed_prompt(talk):
 def test_noprompt(talk):
     t = talk(",noprompt,noecho=word")
     t.says("Password: ")
+    t.shows("Password:")
     t.type("visible\r")
     t.gets("visible\n")
     t.shows("Password: visible")
@@ -394,6 +395,7 @@ def test_noecho(talk, tmp_path):
     f = tmp_path / "history"
     t = talk(f",noecho=[Pp]assword:,history={f}")
     t.says("Login: ")
+    t.shows("Login:")
     t.type("bob\r")
     t.gets("bob\n")
     t.says("Password: ")
