@@ -7,7 +7,7 @@ BUILD ?= build
 PYTHON := /usr/bin/python3
 PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev mandoc python3 \
 	python3-pytest iproute2 hostname procps
-CHECK_PACKAGES := $(PACKAGES) socat expect clang libclang-rt-14-dev libasan8 libubsan1
+CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)

@@ -13,7 +13,6 @@
 #include <langinfo.h>
 #include <limits.h>
 #include <locale.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +77,15 @@ static int get_key(EditLine *el, wchar_t *key)
 }
 
 /* Pointers do not fit the arguments of makecontext(3), their halves do. */
-static void edit_line(unsigned high, unsigned low)
+union halves {
+	struct lineedit *le;
+	unsigned half[2];
+};
+
+static void edit_line(unsigned first, unsigned second)
 {
-	struct lineedit *le = (struct lineedit *)((uintptr_t)high << 16 << 16 | low);
+	const union halves self = { .half = { first, second } };
+	struct lineedit *le = self.le;
 	int n = 0;
 
 	le->text = el_gets(le->el, &n);
@@ -94,14 +99,14 @@ static void go_on(struct lineedit *le)
 	const locale_t before = uselocale(le->locale);
 
 	if (!le->editing) {
-		const uintptr_t self = (uintptr_t)le;
+		union halves self = { .half = { 0, 0 } };
 
+		self.le = le;
 		getcontext(&le->inside);
 		le->inside.uc_stack.ss_sp = le->stack;
 		le->inside.uc_stack.ss_size = STACK_LEN;
 		le->inside.uc_link = &le->outside;
-		makecontext(&le->inside, (void (*)(void))edit_line, 2, (unsigned)(self >> 16 >> 16),
-			    (unsigned)self);
+		makecontext(&le->inside, (void (*)(void))edit_line, 2, self.half[0], self.half[1]);
 		le->editing = true;
 	}
 	swapcontext(&le->outside, &le->inside);

@@ -92,6 +92,16 @@ def test_much(local, fast, how):
     assert "W " not in p.log
 
 
+def test_chaos(local, chaos):
+    """With reads and writes that are short or come to nothing."""
+    p, name = up(local, RAW + ",ptmx", "PIPE")
+    with client(name) as fd:
+        for i in range(20):
+            os.write(fd, BIG[i * 1000:][:1000])
+            assert read(fd, 1000) == BIG[i * 1000:][:1000]
+    assert p.wait().status == 0
+
+
 def test_one_way(local, fast):
     """-u in both places."""
     p, name = up(local, "-u", RAW, "-")

@@ -1,4 +1,5 @@
 """READLINE: lines edited on a terminal, with somebody typing and a peer that prints."""
+import contextlib
 import os
 import re
 import shutil
@@ -277,6 +278,37 @@ def test_simple_terminal(talk, term):
     lab.wait_until(lambda: t.tty.look()[-2:] == ["news", "my line"], 5, lambda: t.tty.look())
     t.type("\r")
     t.gets("my line\n")
+
+
+def test_much_typed(talk, fast):
+    """Pasted lines, one of them longer than any buffer."""
+    t = talk(",history-file=/dev/null", rows=50)
+    lines = ["x" * 20000, *(f"line {i}" for i in range(500))]
+    data = "".join(line + "\r" for line in lines).encode()
+    want, got, end = "".join(line + "\n" for line in lines).encode(), b"", lab.Deadline(20)
+    os.set_blocking(t.tty.master, False)
+    t.peer.setblocking(False)
+    while len(got) < len(want):
+        assert end.left(), f"{len(got)} of {len(want)} bytes, {len(data)} not typed: {t.p}"
+        t.tty.look()
+        with contextlib.suppress(BlockingIOError):
+            data = data[os.write(t.tty.master, data[:1024]):] if data else data
+        with contextlib.suppress(BlockingIOError):
+            got += t.peer.recv(65536)
+    assert got == want
+
+
+def test_chaos(talk, chaos):
+    """With reads and writes that are short or come to nothing."""
+    t = talk(",prompt=> ")
+    for i in range(20):
+        t.type(f"line {i}")
+        t.says(f"news {i}\n")
+        t.type("\r")
+        t.gets(f"line {i}\n")
+    t.says("end\n")
+    lab.wait_until(lambda: "end" in t.tty.look(), 5, lambda: t.tty.look())
+    t.shows(*t.tty.look()[:-1], ">")
 
 
 def test_much_output(talk, fast):
