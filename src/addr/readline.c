@@ -485,6 +485,8 @@ static void on_stop(struct loop *loop, int sig, void *arg)
 
 	(void)loop;
 	r->ops->suspend(r->editor);
+	if (r->hidden)
+		tcsetattr(r->tty, TCSANOW, &r->shown);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	raise(sig);
@@ -498,6 +500,8 @@ static void on_continue(struct loop *loop, int sig, void *arg)
 
 	(void)loop, (void)sig;
 	r->ops->resume(r->editor);
+	if (r->hidden)
+		begin_hidden(r);
 	flush(r);
 }
 

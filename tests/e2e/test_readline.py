@@ -592,6 +592,28 @@ def test_stop_and_continue(local):
     t.close()
 
 
+def test_stop_while_hidden(local, tmp_path):
+    """Stopped at a secret the terminal echoes for others, and hides again afterwards."""
+    t = Terminal()
+    (tmp_path / "ask").write_text('#!/bin/sh\ntrap "" TSTP; printf "Password: "; read x; echo "[$x]"; read y\n')
+    (tmp_path / "ask").chmod(0o755)
+    shell = ["sh", "-c", 'set -m; "$@"; stty -a >&2; fg', "sh", lab.SOCAST, "-d", "-d", "READLINE,noecho=word", f"EXEC:{tmp_path}/ask"]
+    p = local.command(["setsid", "-c", "-w", *shell], env=ENV, stdin=t.slave, stdout=t.slave)
+
+    def hidden():
+        flags = termios.tcgetattr(t.slave)[3]
+        return flags & termios.ICANON and not flags & termios.ECHO
+    lab.wait_until(hidden, 5, lambda: f"{t.look()} {p!r}")
+    t.type("\x1a")
+    p.wait_log(r"speed .*[\s\S]* -?echoke")
+    assert re.search(r"[; ]echo ", p.log), p
+    lab.wait_until(hidden, 5, lambda: f"{t.look()} {p!r}")
+    t.type("secret\r")
+    lab.wait_until(lambda: "[secret]" in "".join(t.look()), 5, lambda: f"{t.look()} {p!r}")
+    assert t.raw.count(b"secret") == 1
+    t.close()
+
+
 def test_own_process_per_session(local):
     """With fork on the other side READLINE gets a process for each session, and that is said."""
     t, port = Terminal(), lab.port()
