@@ -246,6 +246,12 @@ struct conf {
 		int64_t maxmsg, msgsize; /* or -1: the system's default */
 		bool flush;
 	} mq; /* POSIX message queues */
+	struct {
+		const char *history; /* file, or NULL */
+		const char *prompt; /* fixed text, or NULL: what the other side printed last */
+		const char *noecho; /* regular expression, or NULL */
+		bool noprompt;
+	} readline;
 	struct ident ident;
 };
 

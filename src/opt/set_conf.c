@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <regex.h>
 #include <string.h>
 #include <strings.h>
 
@@ -60,6 +61,23 @@ int conf_text(struct target *t, const struct opt *o, struct err *err)
 {
 	(void)err;
 	return store(t, o, &o->val.str, sizeof(o->val.str));
+}
+
+int conf_regex(struct target *t, const struct opt *o, struct err *err)
+{
+	regex_t re;
+	char why[128];
+	int code = regcomp(&re, o->val.str, REG_EXTENDED | REG_NOSUB);
+
+	if (code) {
+		regerror(code, &re, why, sizeof(why));
+		return err_set(err, 0,
+			       "regcomp(%p, \"%s\", REG_EXTENDED|REG_NOSUB): Invalid regular "
+			       "expression: %s",
+			       (void *)&re, o->val.str, why);
+	}
+	regfree(&re);
+	return conf_text(t, o, err);
 }
 
 int conf_text_null(struct target *t, const struct opt *o, struct err *err)

@@ -17,6 +17,7 @@ opt_setter conf_ns; /* [int64_t] TIMEVAL, TIMESPEC */
 opt_setter conf_text; /* [const char *] */
 opt_setter conf_text_null; /* [const char *] as conf_text, no value becomes "" */
 opt_setter conf_const; /* [int or enum] arg.field.value */
+opt_setter conf_regex; /* [const char *] an extended regular expression that compiles */
 opt_setter conf_wrap; /* [const char *] and switches tcpwrap on */
 
 /* set_conf.c: special ones */

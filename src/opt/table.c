@@ -5,5 +5,6 @@
 #include "opt/tables.h"
 
 const struct opt_table *const opt_tables[] = {
-	&table_sock, &table_tcp, &table_file, &table_tty, &table_proc, &table_if, &table_mq, NULL,
+	&table_sock,     &table_tcp, &table_file, &table_tty, &table_proc,
+	&table_readline, &table_if,  &table_mq,   NULL,
 };

@@ -11,5 +11,6 @@ extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;
 extern const struct opt_table table_if;
 extern const struct opt_table table_mq;
+extern const struct opt_table table_readline;
 
 #endif

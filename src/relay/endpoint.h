@@ -85,6 +85,7 @@ struct endpoint {
 	const struct conf *conf; /* of the half it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
+	uint32_t masked; /* of these, what is not watched for the time being */
 	void (*on_event)(struct endpoint *ep, uint32_t events); /* the session's */
 	void *owner; /* the session */
 	int rfd, wfd; /* -1: not open in this direction */
@@ -99,7 +100,7 @@ struct endpoint {
 	struct tty_saved tty[2];
 	struct leftovers left;
 	struct proc *proc; /* program behind it, or NULL */
-	struct timer sitout; /* EIO of a terminal is tolerated until this */
+	struct timer sitout; /* while EIO of a terminal is tolerated: look again */
 	int64_t eio_since_ns; /* 0: none seen */
 };
 
@@ -134,6 +135,10 @@ struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);
 
 /* Change what is waited for: bits of EPOLLIN and EPOLLOUT to switch on and off. */
 void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);
+
+/* Do not watch for these events although somebody wants them: an end that hangs up for the time
+ * being would report it without a pause. Replaces what was masked before; 0: watch everything. */
+void endpoint_mask(struct endpoint *ep, uint32_t masked);
 
 /* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
 void endpoint_free(struct endpoint *ep);

@@ -63,6 +63,7 @@ struct addr_type {
 	struct endpoint *(*make)(struct opening *o, struct err *err);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
 	struct source *(*source)(struct opening *o, struct err *err);
+	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 

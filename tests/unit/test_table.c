@@ -70,6 +70,7 @@ static const struct fit fits[] = {
 	{ conf_int, T_INTS, sizeof(int) },
 	{ conf_ns, T(V_TIMEVAL) | T(V_TIMESPEC), sizeof(int64_t) },
 	{ conf_text, T_TEXT, sizeof(char *) },
+	{ conf_regex, T(V_STRING), sizeof(char *) },
 	{ conf_text_null, T(V_STRING_NULL), sizeof(char *) },
 	{ conf_const, T(V_CONST), sizeof(int) },
 	{ conf_wrap, T_TEXT | T(V_STRING_NULL), sizeof(char *) },
