@@ -113,7 +113,7 @@ static void on_sitout(struct timer *t)
 
 	endpoint_mask(ep, 0);
 	if (ep->on_event)
-		ep->on_event(ep, masked);
+		ep->on_event(ep, masked | EPOLLIN);
 }
 
 ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err)
