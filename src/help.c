@@ -56,7 +56,9 @@ void help_version(FILE *out)
 		u.release, u.machine);
 	fputs("features:\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
-		bool on = features[i].type ? addr_find(features[i].type) != NULL : features[i].on;
+		const struct addr_type *type =
+			features[i].type ? addr_find(features[i].type) : NULL;
+		bool on = type ? !type->unavailable : features[i].on;
 
 		fprintf(out, "  %s WITH_%s%s\n", on ? "#define" : "#undef", features[i].name,
 			on ? " 1" : "");

@@ -135,6 +135,8 @@ static const char *changes_process(const struct side *side)
 
 		if (h->conf.listen.isolate)
 			return "option isolate";
+		if (h->type->needs_process)
+			return h->type->needs_process;
 		if (h->type->flags & TYPE_PROGRAM) {
 			if (h->conf.prog.nofork)
 				return "option nofork";

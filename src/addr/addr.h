@@ -12,8 +12,20 @@ struct addr_family {
 };
 
 /* One array per family; each file ends with its rows. */
-extern const struct addr_family stdio_family, file_family, pipe_family, text_family, exec_family,
-	tcp_family, tls_family, udp_family, rawip_family;
+extern const struct addr_family stdio_family;
+extern const struct addr_family file_family;
+extern const struct addr_family pipe_family;
+extern const struct addr_family text_family;
+extern const struct addr_family exec_family;
+extern const struct addr_family tcp_family;
+extern const struct addr_family tls_family;
+extern const struct addr_family udp_family;
+extern const struct addr_family rawip_family;
+extern const struct addr_family tun_family;
+extern const struct addr_family interface_family;
+extern const struct addr_family posixmq_family;
+extern const struct addr_family pty_family;
+extern const struct addr_family readline_family;
 
 /* The type with this name or alias, ignoring case; NULL if there is none. */
 const struct addr_type *addr_find(const char *name);

@@ -5,6 +5,7 @@
  * carried out in the child. A program that does not read its input, or ends before it is written
  * to, is normal: what it wrote is still delivered (relay/flow.c, EP_QUIET_PIPE). */
 #include "addr/addr.h"
+#include "addr/ptypair.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -92,28 +93,15 @@ static int make_socketpair(struct opening *o, struct channel_ends *prog, struct 
 
 static int make_pty(struct opening *o, struct channel_ends *prog, struct err *err)
 {
-	char name[TTY_NAME_LEN];
-	int master, slave;
+	struct pty_pair pair;
 
-	if (tty_pair(&master, &slave, name, err) == -1)
+	if (pty_pair_make(&pair, err) == -1)
 		return -1;
-	log_notice("PTY is %s", name);
-	o->target.fd = master;
-	prog->in = o->mode == MODE_READ ? -1 : slave;
-	prog->out = o->mode == MODE_WRITE ? -1 : slave;
-	if (o->half->conf.pty.link) {
-		const char *link = o->half->conf.pty.link;
-
-		if (unlink(link) == -1 && errno != ENOENT)
-			return err_set(err, errno, "unlink(\"%s\")", link);
-		if (symlink(name, link) == -1)
-			return err_set(err, errno, "symlink(\"%s\", \"%s\")", name, link);
-		if (o->half->conf.open.unlink_close != 0) {
-			o->left.link_path = xstrdup(link);
-			o->left.owner = getpid();
-		}
-	}
-	return 0;
+	pty_announce(&pair);
+	o->target.fd = pair.master;
+	prog->in = o->mode == MODE_READ ? -1 : pair.slave;
+	prog->out = o->mode == MODE_WRITE ? -1 : pair.slave;
+	return pty_link(o, pair.name, err);
 }
 
 /* ---- the command ---- */

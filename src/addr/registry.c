@@ -4,10 +4,25 @@
 #include "addr/addr.h"
 #include "base/names.h"
 
+/* clang-format off */
 static const struct addr_family *const families[] = {
-	&stdio_family, &file_family, &pipe_family,  &text_family, &exec_family,
-	&tcp_family, &tls_family,   &udp_family,  &rawip_family, NULL,
+	&stdio_family,
+	&file_family,
+	&pipe_family,
+	&text_family,
+	&exec_family,
+	&tcp_family,
+	&tls_family,
+	&udp_family,
+	&rawip_family,
+	&tun_family,
+	&interface_family,
+	&posixmq_family,
+	&pty_family,
+	&readline_family,
+	NULL,
 };
+/* clang-format on */
 
 int addr_each(int (*fn)(const struct addr_type *type, void *arg), void *arg)
 {

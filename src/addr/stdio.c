@@ -129,6 +129,12 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	endpoint_init(ep, &stdio_ops, o->relay, &o->half->conf, rfd, wfd);
 	endpoint_probe(ep);
 	ep->caps |= EP_KEEP_OPEN;
+	if (rfd >= 0 && rfd == wfd) {
+		own_terminal(&ep->rfd, &ep->rhow, fcntl(rfd, F_GETFL) & O_ACCMODE);
+		ep->caps |= ep->rfd != rfd ? EP_OWN_READ | EP_OWN_WRITE : 0;
+		ep->wfd = ep->rfd;
+		ep->whow = ep->rhow;
+	}
 	if (rfd >= 0 && rfd != wfd) {
 		own_terminal(&ep->rfd, &ep->rhow, O_RDONLY);
 		ep->caps |= ep->rfd != rfd ? EP_OWN_READ : 0;

@@ -260,6 +260,8 @@ void conf_init(struct conf *c)
 		.flow = { .escape = -1 },
 		.prog = { .fdin = -1, .fdout = -1 },
 		.pty = { .interval_ns = NSEC_PER_SEC },
+		.netif = { .mtu = -1 },
+		.mq = { .maxmsg = -1, .msgsize = -1 },
 	};
 	ident_init(&c->ident);
 }

@@ -246,6 +246,24 @@ struct conf {
 		bool pseudo;
 		int64_t handshake_timeout_ns; /* 0: none */
 	} tls;
+	struct {
+		int set, clear; /* IFF_* flags asked for, and asked not to have */
+		int64_t mtu; /* or -1 */
+		bool retrieve_vlan;
+		bool no_pi; /* TUN: packets without their four bytes of information */
+		const char *tun_device, *tun_name, *tun_type; /* or NULL */
+	} netif;
+	struct {
+		int64_t priority;
+		int64_t maxmsg, msgsize; /* or -1: the system's default */
+		bool flush;
+	} mq; /* POSIX message queues */
+	struct {
+		const char *history; /* file, or NULL */
+		const char *prompt; /* fixed text, or NULL: what the other side printed last */
+		const char *noecho; /* regular expression, or NULL */
+		bool noprompt;
+	} readline;
 	struct ident ident;
 };
 
@@ -254,6 +272,7 @@ struct target {
 	struct conf *conf; /* only while planning, else NULL */
 	int fd; /* -1 where there is none */
 	const char *path; /* of the file-system entry, or NULL */
+	const char *queue; /* name of the POSIX message queue, or NULL */
 	int family; /* of the socket */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
 };

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <regex.h>
 #include <string.h>
 #include <strings.h>
 
@@ -62,6 +63,23 @@ int conf_text(struct target *t, const struct opt *o, struct err *err)
 	return store(t, o, &o->val.str, sizeof(o->val.str));
 }
 
+int conf_regex(struct target *t, const struct opt *o, struct err *err)
+{
+	regex_t re;
+	char why[128];
+	int code = regcomp(&re, o->val.str, REG_EXTENDED | REG_NOSUB);
+
+	if (code) {
+		regerror(code, &re, why, sizeof(why));
+		return err_set(err, 0,
+			       "regcomp(%p, \"%s\", REG_EXTENDED|REG_NOSUB): Invalid regular "
+			       "expression: %s",
+			       (void *)&re, o->val.str, why);
+	}
+	regfree(&re);
+	return conf_text(t, o, err);
+}
+
 int conf_text_null(struct target *t, const struct opt *o, struct err *err)
 {
 	const char *text = o->val.str ? o->val.str : "";
@@ -102,6 +120,15 @@ int conf_open_flag(struct target *t, const struct opt *o, struct err *err)
 
 	(void)err;
 	WISH(t->conf->open.set, t->conf->open.clear, flag, o->val.n[0]);
+	return 0;
+}
+
+int conf_iff(struct target *t, const struct opt *o, struct err *err)
+{
+	const int flag = (int)o->row->arg.n.a;
+
+	(void)err;
+	WISH(t->conf->netif.set, t->conf->netif.clear, flag, o->val.n[0]);
 	return 0;
 }
 

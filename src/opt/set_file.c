@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <mqueue.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -56,7 +57,7 @@ int set_perm_fd(struct target *t, const struct opt *o, struct err *err)
 
 int set_perm(struct target *t, const struct opt *o, struct err *err)
 {
-	return t->path ? 0 : set_perm_fd(t, o, err);
+	return t->path || t->queue ? 0 : set_perm_fd(t, o, err);
 }
 
 /* An entry that does not exist yet is left alone. */
@@ -119,6 +120,8 @@ int set_owner_path(struct target *t, const struct opt *o, struct err *err)
 
 int set_unlink(struct target *t, const struct opt *o, struct err *err)
 {
+	if (t->queue && o->val.n[0] && mq_unlink(t->queue) == -1 && errno != ENOENT)
+		return err_set(err, errno, "mq_unlink(\"%s\")", t->queue);
 	if (t->path == NULL || !o->val.n[0] || unlink(t->path) == 0 || errno == ENOENT)
 		return 0;
 	return err_set(err, errno, "unlink(\"%s\")", t->path);

@@ -17,6 +17,7 @@ opt_setter conf_ns; /* [int64_t] TIMEVAL, TIMESPEC */
 opt_setter conf_text; /* [const char *] */
 opt_setter conf_text_null; /* [const char *] as conf_text, no value becomes "" */
 opt_setter conf_const; /* [int or enum] arg.field.value */
+opt_setter conf_regex; /* [const char *] an extended regular expression that compiles */
 opt_setter conf_wrap; /* [const char *] and switches tcpwrap on */
 
 /* set_conf.c: special ones */
@@ -31,6 +32,7 @@ opt_setter conf_rcvbuf;
 opt_setter conf_pktinfo;
 opt_setter conf_pipesz;
 opt_setter conf_joins; /* a group is joined */
+opt_setter conf_iff; /* arg.n.a: IFF_* flag */
 opt_setter conf_peercred; /* always fails */
 
 /* set_proc.c: into struct ident */

@@ -4,6 +4,17 @@
  * for the program. */
 #include "opt/tables.h"
 
+/* clang-format off */
 const struct opt_table *const opt_tables[] = {
-	&table_sock, &table_tcp, &table_tls, &table_file, &table_tty, &table_proc, NULL,
+	&table_sock,
+	&table_tcp,
+	&table_tls,
+	&table_file,
+	&table_tty,
+	&table_proc,
+	&table_readline,
+	&table_if,
+	&table_mq,
+	NULL,
 };
+/* clang-format on */

@@ -9,6 +9,8 @@
 
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <stdio.h>
@@ -196,7 +198,7 @@ static bool is_pktinfo(const struct cmsghdr *c)
 static bool is_ours(const struct cmsghdr *c)
 {
 	return (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) ||
-	       c->cmsg_level == IPPROTO_UDP;
+	       c->cmsg_level == IPPROTO_UDP || c->cmsg_level == SOL_PACKET;
 }
 
 void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars)
@@ -257,4 +259,37 @@ bool ancillary_drops(const struct message *m, uint32_t *total)
 			return true;
 	}
 	return false;
+}
+
+/* packet(7) */
+static bool auxdata(const struct message *m, struct tpacket_auxdata *aux)
+{
+	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA &&
+		    message_ctl_get(c, aux, sizeof(*aux)))
+			return true;
+	}
+	return false;
+}
+
+bool ancillary_vlan(const struct message *m, uint8_t tag[4])
+{
+	struct tpacket_auxdata aux;
+	uint16_t tpid;
+
+	if (!auxdata(m, &aux) || !(aux.tp_status & TP_STATUS_VLAN_VALID))
+		return false;
+	tpid = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETH_P_8021Q;
+	tag[0] = (uint8_t)(tpid >> 8);
+	tag[1] = (uint8_t)tpid;
+	tag[2] = (uint8_t)(aux.tp_vlan_tci >> 8);
+	tag[3] = (uint8_t)aux.tp_vlan_tci;
+	return true;
+}
+
+bool ancillary_checksum_due(const struct message *m)
+{
+	struct tpacket_auxdata aux;
+
+	return auxdata(m, &aux) && aux.tp_status & TP_STATUS_CSUMNOTREADY;
 }

@@ -20,4 +20,11 @@ bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigne
 /* The kernel's drop counter of the socket (SO_RXQ_OVFL), or false when none came. */
 bool ancillary_drops(const struct message *m, uint32_t *total);
 
+/* The VLAN tag that was taken out of a frame (PACKET_AUXDATA), as the four bytes that stood behind
+ * its two addresses; false when there was none. */
+bool ancillary_vlan(const struct message *m, uint8_t tag[4]);
+
+/* The frame's checksum was left to hardware that it has not passed (PACKET_AUXDATA). */
+bool ancillary_checksum_due(const struct message *m);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "relay/ancillary.h"
+#include "relay/frames.h"
 #include "relay/packet.h"
 #include "relay/session.h"
 
@@ -59,6 +60,7 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	sock->refs = 1;
 	sock->kind = kind;
 	sock->raw4 = kind.type == SOCK_RAW && kind.family == AF_INET;
+	sock->frames = kind.family == AF_PACKET;
 	sock->no_gso =
 		relay->plan->set.plain || kind.type != SOCK_DGRAM || kind.protocol != IPPROTO_UDP;
 	if (admission_init(&sock->admission, conf, kind.family, target_port, err) == -1) {
@@ -210,6 +212,8 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 		p->drop = !ok;
 		if (!ok)
 			continue;
+		if (sock->frames)
+			frames_complete(sock, b, i);
 		log_notice("received packet with %u bytes from %s", (unsigned)p->len,
 			   netaddr_text(&b->msg[p->msg].peer, text));
 		if (sock->raw4)
@@ -290,6 +294,8 @@ static long recv_error(struct dgram_ep *d, struct err *err)
 {
 	int code = errno;
 
+	if (d->sock->frames && (code == ENETDOWN || (code == EAGAIN && d->sock->down)))
+		return frames_down(d, code, err);
 	if (code == EAGAIN)
 		return -1;
 	/* an ICMP error of an earlier packet: ours only on connected sockets */
@@ -362,6 +368,10 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	struct dgram_ep *d = (struct dgram_ep *)ep;
 	int rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 
+	while (rc == -1 && d->sock->frames && frames_lose(d->sock, err)) {
+		b->packet[b->next++].drop = true; /* not counted as transferred */
+		rc = dgram_send(d->sock, b, &d->to, &d->from, err);
+	}
 	/* a socket many sessions share is watched elsewhere: wait on a copy of the descriptor */
 	if (rc == -1 && errno == EAGAIN && ep->caps & EP_QUEUED && ep->wfd == d->sock->fd) {
 		int copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
@@ -425,6 +435,9 @@ static void ep_report(struct endpoint *ep)
 	if (d->sock->count.wrong_peer)
 		str_addf(&text, "%s%llu of other peers", text.len ? ", " : "",
 			 (unsigned long long)d->sock->count.wrong_peer);
+	if (d->sock->count.unsent)
+		str_addf(&text, "%s%llu refused by the interface", text.len ? ", " : "",
+			 (unsigned long long)d->sock->count.unsent);
 	if (d->overflow)
 		str_addf(&text, "%s%llu dropped because this session is too slow",
 			 text.len ? ", " : "", (unsigned long long)d->overflow);

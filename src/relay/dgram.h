@@ -35,6 +35,8 @@ struct dgram_sock {
 	struct dgram_kind kind;
 	bool raw4; /* IPv4 raw: the kernel delivers the IP header */
 	bool connected; /* class C: empty datagram is end of file, ICMP errors are ours */
+	bool frames; /* of an interface: what it refuses is lost, and it may be down for a while */
+	bool down; /* it is */
 	bool errqueue; /* errors are queued with details (option ip-recverr) */
 	bool no_gso;
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
@@ -87,7 +89,7 @@ struct dgram_ep {
 	size_t in_off, in_len, in_cap;
 	int icmp; /* error of an earlier packet that a send has met, for the reader */
 	uint64_t overflow; /* datagrams dropped because the inbox was full */
-	void (*on_close)(struct dgram_ep *d, void *arg); /* peer table: forget me */
+	void (*on_close)(struct dgram_ep *d, void *arg); /* before the socket goes, or NULL */
 	void *arg;
 };
 

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,18 +30,21 @@ void leftovers_remove(struct leftovers *l)
 			log_warn("unlink(\"%s\"): %m", l->link_path);
 		if (l->lock_path && unlink(l->lock_path) == -1)
 			log_warn("unlink(\"%s\"): %m", l->lock_path);
+		if (l->queue && mq_unlink(l->queue) == -1 && errno != ENOENT)
+			log_warn("mq_unlink(\"%s\"): %m", l->queue);
 	}
 	free(l->unlink_path);
 	free(l->link_path);
 	free(l->lock_path);
+	free(l->queue);
 	*l = (struct leftovers){ 0 };
 }
 
-/* Watch what somebody waits for, apart from a terminal that sits out its hang-up. */
+/* Watch what somebody waits for. */
 static void watch_wanted(struct endpoint *ep)
 {
 	struct loop *loop = ep->relay->loop;
-	uint32_t want = ep->sitout.index ? ep->want & ~(uint32_t)EPOLLIN : ep->want;
+	uint32_t want = ep->want & ~ep->masked;
 
 	if (ep->caps & EP_QUEUED) {
 		if (ep->wfd != ep->rfd)
@@ -56,46 +61,67 @@ static void watch_wanted(struct endpoint *ep)
 		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
 }
 
-/* A terminal whose other side was closed says EIO: that is its end of file, or, with sitout-eio,
- * a pause. Returns what the reader should see. */
-static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
+void endpoint_mask(struct endpoint *ep, uint32_t masked)
+{
+	ep->masked = masked;
+	watch_wanted(ep);
+}
+
+/* A terminal whose other side was closed says EIO. With sitout-eio that is a pause: true while it
+ * lasts. The level-triggered hang-up would spin, so we look again in a while. */
+static bool sits_out(struct endpoint *ep, uint32_t event)
 {
 	int64_t sitout = ep->conf->pty.sitout_eio_ns, now = loop_now(ep->relay->loop);
 
-	if (sitout > 0) {
-		if (!ep->eio_since_ns) {
-			ep->eio_since_ns = now;
-			log_notice("xioread(fd=%d): EIO, sitting out %.2fs for recovery", ep->rfd,
-				   (double)sitout / 1e9);
-		}
-		if (now - ep->eio_since_ns < sitout) {
-			/* level-triggered hang-up would spin: look again in a while */
-			loop_timer(ep->relay->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
-			watch_wanted(ep);
-			errno = EAGAIN;
-			return -1;
-		}
+	if (sitout <= 0)
+		return false;
+	if (!ep->eio_since_ns) {
+		ep->eio_since_ns = now;
+		log_notice("xioread(fd=%d): EIO, sitting out %.2fs for recovery",
+			   event == EPOLLIN ? ep->rfd : ep->wfd, (double)sitout / 1e9);
+	}
+	if (now - ep->eio_since_ns >= sitout)
+		return false;
+	loop_timer(ep->relay->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
+	endpoint_mask(ep, ep->masked | event);
+	return true;
+}
+
+/* What the reader of a terminal should see whose other side was closed: a pause or the end. */
+static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
+{
+	if (sits_out(ep, EPOLLIN)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (ep->conf->pty.sitout_eio_ns > 0) {
+		err_set(err, EIO, "read(%d, %p, %zu)", ep->rfd, (void *)ep, len);
 		errno = EIO;
-		return err_set(err, EIO, "read(%d, %p, %zu)", ep->rfd, (void *)ep, len);
+		return -1;
 	}
 	log_notice("read(%d, %p, %zu): Input/output error (probably PTY closed)", ep->rfd,
 		   (void *)ep, len);
+	/* whoever has seen the end does not mind what could not be written any more */
+	ep->caps |= EP_QUIET_PIPE;
 	return 0;
 }
 
 static void on_sitout(struct timer *t)
 {
 	struct endpoint *ep = container_of(t, struct endpoint, sitout);
+	uint32_t masked = ep->masked;
 
-	watch_wanted(ep);
+	endpoint_mask(ep, 0);
 	if (ep->on_event)
-		ep->on_event(ep, EPOLLIN);
+		ep->on_event(ep, masked | EPOLLIN);
 }
 
 ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err)
 {
-	if (errno == EAGAIN)
+	if (errno == EAGAIN) {
+		ep->eio_since_ns = 0; /* somebody has the terminal open again */
 		return ep->drained_is_eof ? 0 : -1;
+	}
 	if (errno == EIO && ep->caps & EP_HUP_IS_EOF)
 		return terminal_eio(ep, len, err);
 	/* a program that ended with unread input resets the socket pair: its output is complete */
@@ -119,11 +145,38 @@ ssize_t ep_fd_read(struct endpoint *ep, void *buf, size_t len, struct err *err)
 	return n;
 }
 
+/* Nobody has the other side of this terminal open. */
+static bool terminal_left(const struct endpoint *ep)
+{
+	struct pollfd p = { .fd = ep->wfd };
+
+	return ep->caps & EP_HUP_IS_EOF && poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+/* As fd_writev(). A terminal that nobody has open takes some bytes all the same (Linux 6.18), and
+ * is never full for epoll: a one-way writer, whom no end of file stops, would lose those, and
+ * anybody would spin then. */
+static ssize_t write_some(struct endpoint *ep, const struct iovec *iov, int niov)
+{
+	ssize_t n = -1;
+
+	errno = EIO;
+	if (ep->rfd >= 0 || !terminal_left(ep))
+		n = fd_writev(ep->wfd, ep->whow, iov, niov);
+	if (n == -1 && errno == EAGAIN && ep->caps & EP_HUP_IS_EOF)
+		errno = terminal_left(ep) ? EIO : EAGAIN;
+	return n;
+}
+
 ssize_t ep_fd_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err)
 {
-	ssize_t n = fd_writev(ep->wfd, ep->whow, iov, niov);
+	ssize_t n = write_some(ep, iov, niov);
 	size_t len = 0;
 
+	if (n >= 0)
+		ep->eio_since_ns = 0;
+	if (n == -1 && errno == EIO && ep->caps & EP_HUP_IS_EOF && sits_out(ep, EPOLLOUT))
+		errno = EAGAIN;
 	if (n >= 0 || errno == EAGAIN)
 		return n;
 	for (int i = 0; i < niov; i++)

@@ -70,12 +70,13 @@ struct endpoint_ops {
 	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
 };
 
-/* What has to be undone in the file system when an address is closed. Owned by the process that
+/* What has to be removed again when an address is closed. Owned by the process that
  * made it: forked copies never remove anything. */
 struct leftovers {
 	char *unlink_path; /* entry to remove, or NULL */
 	char *link_path; /* symbolic link to remove (pty), or NULL */
 	char *lock_path; /* lock file to remove, or NULL */
+	char *queue; /* POSIX message queue to remove, or NULL */
 	pid_t owner;
 };
 
@@ -87,6 +88,7 @@ struct endpoint {
 	const struct conf *conf; /* of the half it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
+	uint32_t masked; /* of these, what is not watched for the time being */
 	void (*on_event)(struct endpoint *ep, uint32_t events); /* the session's */
 	void *owner; /* the session */
 	int rfd, wfd; /* -1: not open in this direction */
@@ -101,7 +103,7 @@ struct endpoint {
 	struct tty_saved tty[2];
 	struct leftovers left;
 	struct proc *proc; /* program behind it, or NULL */
-	struct timer sitout; /* EIO of a terminal is tolerated until this */
+	struct timer sitout; /* while EIO of a terminal is tolerated: look again */
 	int64_t eio_since_ns; /* 0: none seen */
 };
 
@@ -139,6 +141,10 @@ void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);
 
 /* The answer of ops->wants may have changed. */
 void endpoint_rewatch(struct endpoint *ep);
+
+/* Do not watch for these events although somebody wants them: an end that hangs up for the time
+ * being would report it without a pause. Replaces what was masked before; 0: watch everything. */
+void endpoint_mask(struct endpoint *ep, uint32_t masked);
 
 /* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
 void endpoint_free(struct endpoint *ep);

@@ -91,10 +91,12 @@ enum move_result flow_run(struct flow *f, bool *moved)
 			r = MOVE_SOME;
 		}
 	}
-	if (r == MOVE_SOME && f->drained)
-		r = f->dense ? MOVE_NAP : MOVE_WANT_READ;
+	if (r == MOVE_SOME && f->drained && f->dense)
+		r = MOVE_NAP;
 	if (r == MOVE_SOME && f->src->ops->holds && f->src->ops->holds(f->src))
 		r = MOVE_AGAIN;
+	if (r == MOVE_SOME && f->drained)
+		r = MOVE_WANT_READ;
 	switch (r) {
 	case MOVE_SOME:
 		wait_for(f, flow_pending(f) ? EPOLLOUT : EPOLLIN);
@@ -165,9 +167,11 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 enum move_result flow_write_failed(struct flow *f)
 {
 	int code = f->err->code;
+	bool gone = code == EPIPE || code == ECONNRESET ||
+		    (code == EIO && f->dst->caps & EP_HUP_IS_EOF);
 
-	if ((code == EPIPE || code == ECONNRESET) && f->dst->caps & EP_QUIET_PIPE) {
-		log_info("%s (the program does not read its input)", f->err->text);
+	if (gone && f->dst->caps & EP_QUIET_PIPE) {
+		log_info("%s (nobody reads it any more)", f->err->text);
 		return MOVE_QUIET;
 	}
 	f->write_failed = true;

@@ -400,6 +400,8 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 		half->conf.sock.protocol >= 0 ? (int)half->conf.sock.protocol : type->net.protocol;
 	if (type->flags & TYPE_ENTRY && half->nparams)
 		o->target.path = half->param[0];
+	if (type->flags & TYPE_QUEUE)
+		o->target.queue = half->param[0];
 	o->fd2 = -1;
 	o->remote_i = o->remote_step = 0;
 	o->local = (struct netaddr){ 0 };

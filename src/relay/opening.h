@@ -40,6 +40,7 @@ enum type_flag {
 	TYPE_PASSIVE = 8, /* resolves its own side: fixed IP version */
 	TYPE_ENTRY = 16, /* the first parameter is the path of a file-system entry */
 	TYPE_TRANSPARENT = 32, /* data is not transformed: nofork may follow it */
+	TYPE_QUEUE = 128, /* the first parameter is the name of a POSIX message queue */
 	TYPE_FOREIGN = 64, /* its descriptors belong to others: never closed (STDIO, FD) */
 };
 
@@ -62,6 +63,7 @@ struct addr_type {
 	struct endpoint *(*make)(struct opening *o, struct err *err);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
 	struct source *(*source)(struct opening *o, struct err *err);
+	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 

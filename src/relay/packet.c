@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #ifndef UDP_GRO
 #define UDP_GRO 104 /* Linux 5.0 */
@@ -132,6 +133,49 @@ long batch_recv(struct batch *b, int fd, size_t max, bool peers, bool ctl)
 		add_packets(b, i);
 	}
 	return (long)b->n;
+}
+
+long batch_read(struct batch *b, int fd, size_t max)
+{
+	b->n = b->next = 0;
+	b->all = false;
+	if (max > BATCH_MAX)
+		max = BATCH_MAX;
+	for (size_t i = 0; i < max; i++) {
+		struct message *m = &b->msg[i];
+		ssize_t len;
+
+		do
+			len = readv(fd, b->iov[i], 2);
+		while (len == -1 && errno == EINTR);
+		if (len == -1 && i == 0)
+			return -1;
+		b->all = len == -1;
+		if (b->all)
+			break;
+		m->peer.len = 0;
+		m->ctl_len = 0;
+		m->len = (uint32_t)len;
+		m->segment = 0;
+		m->truncated = false;
+		add_packets(b, i);
+	}
+	return (long)b->n;
+}
+
+bool batch_insert(struct batch *b, size_t i, size_t at, const void *data, size_t len)
+{
+	struct packet *p = &b->packet[i];
+	bool in_head = p->data == b->head + (size_t)p->msg * BATCH_HEAD;
+
+	if (at > p->len || p->len + len > TAIL_STRIDE)
+		return false;
+	if (in_head && p->len + len > BATCH_HEAD)
+		p->data = memcpy(tail_of(b, p->msg) - BATCH_HEAD, p->data, p->len);
+	memmove(p->data + at + len, p->data + at, p->len - at);
+	memcpy(p->data + at, data, len);
+	p->len += (uint32_t)len;
+	return true;
 }
 
 void batch_put(struct batch *b, const void *data, size_t len)

@@ -60,6 +60,13 @@ void batch_free(struct batch *b);
  * @ctl: ancillary data is wanted. */
 long batch_recv(struct batch *b, int fd, size_t max, bool peers, bool ctl);
 
+/* As batch_recv() from a device of which every read(2) is one packet (tun). */
+long batch_read(struct batch *b, int fd, size_t max);
+
+/* Insert @len bytes into packet @i, the only one of its message, at offset @at. False when the
+ * packet is shorter than that, or there is no room. */
+bool batch_insert(struct batch *b, size_t i, size_t at, const void *data, size_t len);
+
 /* Put one datagram into an empty batch; @data is copied. */
 void batch_put(struct batch *b, const void *data, size_t len);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -78,6 +79,17 @@ enum fd_how fd_how(int fd)
 	}
 }
 
+/* Something can be done without waiting, as far as the kernel tells. */
+static bool ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	if (poll(&p, 1, 0) != 0)
+		return true;
+	errno = EAGAIN;
+	return false;
+}
+
 ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov)
 {
 	struct iovec part;
@@ -97,6 +109,9 @@ ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov)
 			/* before Linux 6.4 pipes refuse the flag; readable pipes do not block */
 			if (n == -1 && errno == EOPNOTSUPP)
 				n = readv(fd, iov, niov);
+			break;
+		case FD_HOW_READY:
+			n = ready(fd, POLLIN) ? readv(fd, iov, niov) : -1;
 			break;
 		default:
 			n = readv(fd, iov, niov);
@@ -138,7 +153,7 @@ ssize_t fd_writev(int fd, enum fd_how how, const struct iovec *iov, int niov)
 				n = write_little(fd, iov, niov);
 			break;
 		case FD_HOW_READY:
-			n = write_little(fd, iov, niov);
+			n = ready(fd, POLLOUT) ? write_little(fd, iov, niov) : -1;
 			break;
 		default:
 			n = writev(fd, iov, niov);

@@ -28,7 +28,7 @@ enum fd_how {
 	FD_HOW_PLAIN, /* it is non-blocking, or never blocks (regular files) */
 	FD_HOW_SOCKET, /* MSG_DONTWAIT */
 	FD_HOW_NOWAIT, /* RWF_NOWAIT: pipes of others */
-	FD_HOW_READY, /* once after each readiness, in small pieces */
+	FD_HOW_READY, /* only when poll(2) says so, in small pieces */
 };
 
 /* The way that fits @fd, whose flags must stay as they are. */

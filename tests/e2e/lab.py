@@ -489,6 +489,15 @@ def port():
     return next(_ports)
 
 
+def tun_missing():
+    """Why no tun interface can be made here, or None. (An ordinary user's namespaces do not help.)"""
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as e:
+        return f"no tun device ({e})"
+    return None
+
+
 _features = None
 
 

@@ -19,6 +19,7 @@ import termios
 import pytest
 
 import lab
+from screen import Terminal
 
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 
@@ -219,6 +220,85 @@ def test_terminal_window(local):
     assert struct.unpack("4H", size)[:2] == (33, 111)
 
 
+# ---------------------------------------------------------------- pseudo terminals
+
+def pty_of(local, opts, other="-"):
+    p = local.start("-d", "-d", "PTY,raw,echo=0," + opts, other)
+    return p, p.wait_log(r"N PTY is (\S+)")[1]
+
+
+def visit(name, data=b""):
+    """A client that is gone at once."""
+    fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
+    os.write(fd, data)
+    os.close(fd)
+
+
+# option, value, whether it goes on after a client has left (None: not begun before one came)
+PTYS = [("openpty", "1", True), ("ptmx", "1", False), ("pty-wait-slave", "1", None), ("sitout-eio", "9,ptmx", True)]
+
+
+@pytest.mark.parametrize("opt,value,goes_on", PTYS)
+def test_pseudo_terminal(local, opt, value, goes_on):
+    p, name = pty_of(local, f"{opt}={value}")
+    if goes_on is not None:
+        p.wait_log("starting data transfer loop")
+    else:
+        assert not lab.wait_until(lambda: "starting" in p.log, 0.3, None)
+    visit(name, b"x")
+    p.expect_output(b"x")
+    if opt == "sitout-eio":
+        p.wait_log("sitting out 9.00s")
+    if goes_on:
+        visit(name, b"y")
+        p.expect_output(b"xy")
+    else:
+        assert p.wait().status == 0
+
+
+def test_pseudo_terminal_interval(local):
+    """Without inotify a client is found by looking for it, this often."""
+    no_inotify = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"', "sh"]
+    if subprocess.run([*no_inotify, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs user namespaces")
+    for option, found in (("pty-interval", ("0.05", True)), ("pty-interval", ("60", False))):
+        p = local.command([*no_inotify, lab.SOCAST, "-d", "-d", f"PTY,raw,wait-slave,{option}={found[0]}", "-"])
+        fd = os.open(p.wait_log(r"N PTY is (\S+)")[1], os.O_RDWR | os.O_NOCTTY)
+        assert lab.wait_until(lambda q=p: "starting" in q.log, 1, None) == found[1], p
+        os.close(fd)
+
+
+def test_pseudo_terminal_link(local, tmp_path):
+    for option in ("symbolic-link", "link"):
+        p, name = pty_of(local, f"{option}={tmp_path}/l")
+        p.wait_log("starting data transfer loop")
+        assert os.readlink(tmp_path / "l") == name
+        p.stop()
+
+
+# option, value, what is typed, what the screen shows then
+LINES = [("history-file", "=%s", "\x1b[A", "askold"), ("noecho", "=ask", "secret", "ask"), ("noprompt", "", "x", "askx"),
+         ("prompt", "=me> ", "x", "askme> x")]
+
+
+@pytest.mark.skipif(not lab.has("READLINE"), reason="program built without libedit")
+@pytest.mark.parametrize("opt,value,keys,want", LINES)
+def test_line_editing(local, tmp_path, opt, value, keys, want):
+    t = Terminal()
+    history = tmp_path / "history"
+    history.write_text("old\n")
+    p = local.start("-d", "-d", f"READLINE,{opt}{value.replace('%s', str(history))}", "SYSTEM:printf ask; read x; read x",
+                    stdin=t.slave, stdout=t.slave, env={"TERM": "vt100", "HOME": "/nonexistent"})
+    p.wait_log("starting data transfer loop")
+    lab.wait_until(lambda: "ask" in "".join(t.look()), 5, lambda: t.raw)
+    if opt == "noecho":
+        lab.wait_until(lambda: not termios.tcgetattr(t.slave)[3] & termios.ECHO and termios.tcgetattr(t.slave)[3] & termios.ICANON, 5, "not hidden")
+    t.type(keys)
+    t.shows(want)
+    lab.stop_all()
+    t.close()
+
+
 # ---------------------------------------------------------------- files
 
 def flags(p):
@@ -406,6 +486,59 @@ def test_children_shutup(local):
         p.stop()
 
 
+# ---------------------------------------------------------------- interfaces
+
+# option, bit of the flags, whether Linux lets it be changed (net/core/dev.c, dev_change_flags)
+IFF = [
+    ("iff-up", 0x1, True), ("iff-broadcast", 0x2, False), ("iff-debug", 0x4, True), ("iff-loopback", 0x8, False),
+    ("iff-pointopoint", 0x10, False), ("iff-notrailers", 0x20, True), ("iff-running", 0x40, False), ("iff-noarp", 0x80, True),
+    ("iff-promisc", 0x100, True), ("iff-allmulti", 0x200, True), ("iff-master", 0x400, False), ("iff-slave", 0x800, False),
+    ("iff-multicast", 0x1000, True), ("iff-portsel", 0x2000, True), ("iff-automedia", 0x4000, True),
+]
+
+
+def ifreq(local, request, name):
+    """The 16 bytes behind the name that an ioctl on an interface gives."""
+    with local.socket() as s:
+        return fcntl.ioctl(s, request, struct.pack("16s24x", name.encode()))[16:]
+
+
+def started_tun(local, opts):
+    if lab.tun_missing():
+        pytest.skip(lab.tun_missing())
+    p = local.start("-d", "-d", f"TUN,tun-name=matrix0,{opts}", "PIPE")
+    p.wait_log("starting data transfer loop")
+    return p
+
+
+@pytest.mark.parametrize("opt,bit,free", IFF)
+def test_interface_flag(local, opt, bit, free):
+    seen = []
+    for value in (0, 1):
+        p = started_tun(local, f"{opt}={value}")
+        seen.append(struct.unpack("H", ifreq(local, 0x8913, "matrix0")[:2])[0] & bit)
+        p.stop()
+    assert seen == [0, bit] if free else seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("opt,request_,want", [
+    ("interface-mtu=1234", 0x8921, struct.pack("i", 1234)), ("tun-name=other0", 0x8933, None),
+    ("tun-type=tap", 0x8927, struct.pack("H", 1)), ("tun-type=tun", 0x8927, struct.pack("H", 0xfffe))])
+def test_interface(local, opt, request_, want):
+    p = started_tun(local, opt)
+    got = ifreq(local, request_, "other0" if want is None else "matrix0")
+    assert want is None or got.startswith(want), p
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="makes a device")
+@pytest.mark.parametrize("opt,name", [("tun-device", "dev")])
+def test_tun_device(local, tmp_path, opt, name):
+    os.mknod(tmp_path / name, 0o600 | stat.S_IFCHR, os.makedev(10, 200))
+    p = started_tun(local, f"{opt}={tmp_path}/{name}")
+    fds = [os.readlink(f"/proc/{p.pid}/fd/{n}") for n in lab.descriptors(p.pid)]
+    assert str(tmp_path / name) in fds
+
+
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
@@ -421,13 +554,13 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     shut-none shut-null""",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
     tiocsctty chdir umask""",
+             "by test_tun.py": "iff-no-pi retrieve-vlan",
+             "by test_posixmq.py": "posixmq-flush posixmq-maxmsg posixmq-msgsize posixmq-priority",
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}
-REASON = {"not shown yet": "openpty ptmx",
-          "needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
+REASON = {"needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
-          "no address type of this build uses it": """unix-bind-tempname unix-tightsocklen symbolic-link
-    pty-wait-slave pty-interval sitout-eio""",
+          "no address type of this build uses it": "unix-bind-tempname unix-tightsocklen",
           "needs a kernel with DCCP": "dccp-set-ccid",
           "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit tcp-maxseg-late tcp-quickack"}
 
@@ -439,7 +572,7 @@ def test_every_option_has_a_row_or_a_reason():
         source = f.read()
     rows = {row[1] for row in SOCKETS + REFUSED} | {row[0] for row in TCP_SOCKETS} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
     rows |= {"b" + s for s in SPEEDS} | {"ispeed", "ospeed", "tiocswinsz"}
-    rows |= {"f-setpipe-sz", "chroot", "chroot-early"}
+    rows |= {"f-setpipe-sz", "chroot", "chroot-early"} | {row[0] for row in PTYS + LINES}
     rows |= {n for quoted in re.findall(r'\("([a-z0-9-]+[a-z0-9=,-]*)", ', source) for n in re.findall(r"[a-z][a-z0-9-]+", quoted)}
     rows |= {n for table in (ELSEWHERE, REASON) for words in table.values() for n in words.split()}
     assert len(names) > 300 and not names - rows, sorted(names - rows)

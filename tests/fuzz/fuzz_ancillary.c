@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct netaddr dst;
 	unsigned ifindex;
 	uint32_t drops;
+	uint8_t tag[4];
 
 	if (size > 1) {
 		m->peer.len = sizeof(m->peer.in6);
@@ -40,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    dst.any.sa_family != AF_INET && dst.any.sa_family != AF_INET6)
 			abort();
 		ancillary_drops(m, &drops);
+		ancillary_vlan(m, tag);
+		ancillary_checksum_due(m);
 	}
 	vars_done(&vars);
 	free(m);

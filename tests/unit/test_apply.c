@@ -3,6 +3,7 @@
 #include "spec/spec.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -156,6 +157,34 @@ static void test_conf(void **state)
 	assert_int_equal(p.conf.flow.escape, 0x1d);
 	assert_int_equal(p.conf.sock.sourceport, 99);
 	assert_int_equal(p.conf.sock.type, 5);
+	assert_int_equal(p.conf.netif.mtu, -1);
+	assert_int_equal(p.conf.mq.maxmsg, -1);
+	done(&p);
+}
+
+/* Flags of interfaces collect; the last word counts. */
+static void test_conf_interface(void **state)
+{
+	struct parsed p;
+
+	(void)state;
+	assert_int_equal(parse(&p,
+			       "up,promisc,noarp=0,allmulti,allmulti=0,if-mtu=1400,tun-name=x0,"
+			       "tun-type=tap,no-pi,retrieve-vlan,mq-prio=7,mq-flush,mq-maxmsg=3",
+			       ~0ULL, 0),
+			 0);
+	assert_int_equal(p.conf.netif.set, IFF_UP | IFF_PROMISC);
+	assert_int_equal(p.conf.netif.clear, IFF_NOARP | IFF_ALLMULTI);
+	assert_int_equal(p.conf.netif.mtu, 1400);
+	assert_string_equal(p.conf.netif.tun_name, "x0");
+	assert_string_equal(p.conf.netif.tun_type, "tap");
+	assert_null(p.conf.netif.tun_device);
+	assert_true(p.conf.netif.no_pi);
+	assert_true(p.conf.netif.retrieve_vlan);
+	assert_int_equal(p.conf.mq.priority, 7);
+	assert_true(p.conf.mq.flush);
+	assert_int_equal(p.conf.mq.maxmsg, 3);
+	assert_int_equal(p.conf.mq.msgsize, -1);
 	done(&p);
 }
 
@@ -235,11 +264,11 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),   cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_sloppy),
-		cmocka_unit_test(test_conf),    cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_apply),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_order),    cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_unknown),  cmocka_unit_test(test_sloppy),
+		cmocka_unit_test(test_conf),     cmocka_unit_test(test_conf_interface),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_apply),    cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

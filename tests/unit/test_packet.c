@@ -63,6 +63,71 @@ static void test_socketpair(void **state)
 	batch_free(NULL);
 }
 
+/* Each read(2) is one packet. */
+static void test_read(void **state)
+{
+	static const size_t sizes[] = { 1, BATCH_HEAD, BATCH_HEAD + 1, 65557 };
+	struct batch *b = batch_new();
+	int sv[2];
+	(void)state;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(send(sv[0], pattern + i, sizes[i], 0), sizes[i]);
+	assert_int_equal(batch_read(b, sv[1], 3), 3);
+	assert_false(b->all);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(b->packet[i].len, sizes[i]);
+		assert_memory_equal(b->packet[i].data, pattern + i, sizes[i]);
+		assert_false(b->packet[i].drop);
+	}
+	assert_int_equal(batch_read(b, sv[1], 3), 1);
+	assert_true(b->all);
+	assert_int_equal(b->packet[0].len, 65557);
+	assert_memory_equal(b->packet[0].data, pattern + 3, 65557);
+	assert_int_equal(batch_read(b, sv[1], 3), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(sv[0]);
+	close(sv[1]);
+	assert_int_equal(batch_read(b, sv[1], 3), -1);
+	assert_int_equal(errno, EBADF);
+	batch_free(b);
+}
+
+/* Four bytes more in a packet, wherever it lies; its neighbours stay as they are. */
+static void test_insert(void **state)
+{
+	static const size_t sizes[] = {
+		60, BATCH_HEAD - 4, BATCH_HEAD - 3, BATCH_HEAD + 1, 11, 12
+	};
+	struct batch *b = batch_new();
+	int sv[2];
+	(void)state;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(send(sv[0], pattern + i, sizes[i], 0), sizes[i]);
+	assert_int_equal(batch_recv(b, sv[1], BATCH_MAX, false, false), 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(batch_insert(b, i, 12, "\x81\0\0\5", 4), sizes[i] >= 12);
+	for (size_t i = 0; i < 6; i++) {
+		const struct packet *p = &b->packet[i];
+
+		if (sizes[i] < 12) {
+			assert_int_equal(p->len, sizes[i]);
+			assert_memory_equal(p->data, pattern + i, sizes[i]);
+			continue;
+		}
+		assert_int_equal(p->len, sizes[i] + 4);
+		assert_memory_equal(p->data, pattern + i, 12);
+		assert_memory_equal(p->data + 12, "\x81\0\0\5", 4);
+		assert_memory_equal(p->data + 16, pattern + i + 12, sizes[i] - 12);
+	}
+	close(sv[0]);
+	close(sv[1]);
+	batch_free(b);
+}
+
 /* A receiver on the loopback address and a socket connected to it. */
 static void udp_pair(int *in, int *out, struct netaddr *from)
 {
@@ -189,7 +254,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_socketpair), cmocka_unit_test(test_udp),
 		cmocka_unit_test(test_gro),        cmocka_unit_test(test_put),
-		cmocka_unit_test(test_ctl),
+		cmocka_unit_test(test_ctl),        cmocka_unit_test(test_read),
+		cmocka_unit_test(test_insert),
 	};
 
 	for (size_t i = 0; i < sizeof(pattern); i++)

@@ -1,0 +1,305 @@
+/* tun.c - TUN: a network interface whose packets we read and write
+ *
+ * The kernel makes the interface when the device is opened, and removes it when it is closed; what
+ * it sends there is read, what is written arrives there. One read or write is one packet, so the
+ * other side must keep borders: a datagram address, or a program behind a datagram socket. Type tun
+ * has IP packets, tap Ethernet frames; both have four bytes of packet information in front (flags,
+ * protocol) unless option iff-no-pi. Source: Documentation/networking/tuntap.rst of Linux.
+ *
+ * A tunnel outlives bad packets: what the interface refuses is counted and said, no more. */
+#include "addr/addr.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "relay/packet.h"
+#include "relay/session.h"
+#include "sys/netif.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define DEVICE "/dev/net/tun"
+
+/* ---- the endpoint ---- */
+
+struct tun_ep {
+	struct endpoint ep;
+	char name[IF_NAMESIZE];
+	bool tap;
+	uint64_t refused; /* packets written that the interface did not take */
+	struct log_limit limit;
+};
+
+static long recv_packets(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
+{
+	const struct tun_ep *t = (const struct tun_ep *)ep;
+	long n = batch_read(b, ep->rfd, max);
+
+	if (n == -1 && errno != EAGAIN) {
+		if (errno == EBADFD)
+			err_set(err, 0, "interface \"%s\" has been removed", t->name);
+		else
+			err_set(err, errno, "read(%d): interface \"%s\"", ep->rfd, t->name);
+		errno = EIO;
+	}
+	for (long i = 0; i < n; i++)
+		log_debug("packet with %u bytes from interface \"%s\"", (unsigned)b->packet[i].len,
+			  t->name);
+	return n;
+}
+
+/* Why the packet was refused, for somebody who sets a tunnel up. */
+static const char *advice(const struct tun_ep *t, int code)
+{
+	if (code == EIO)
+		return "the interface is down: use option up, or ip link set ... up";
+	if (code != EINVAL)
+		return "";
+	return t->tap ? "this is no Ethernet frame: both ends of a tunnel need the same tun-type "
+			"and "
+			"iff-no-pi"
+		      : "this is no IP packet: both ends of a tunnel need the same tun-type and "
+			"iff-no-pi";
+}
+
+/* A packet that cannot be delivered is lost, as on any network. False: it is more than that. */
+static bool count_refused(struct tun_ep *t, const struct packet *p, int code)
+{
+	static const int harmless[] = { EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM };
+	bool known = false;
+	char more[64] = "";
+	unsigned hidden;
+
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+		known |= code == harmless[i];
+	if (!known)
+		return false;
+	t->refused++;
+	if (!log_limit_pass(&t->limit, (uint64_t)code, loop_now(t->ep.relay->loop), &hidden))
+		return true;
+	if (hidden)
+		snprintf(more, sizeof(more), " (%u more since)", hidden);
+	log_warn("interface \"%s\" refused a packet of %u bytes, which is dropped: %s; %s%s",
+		 t->name, (unsigned)p->len, strerror(code), advice(t, code), more);
+	return true;
+}
+
+static int send_packets(struct endpoint *ep, struct batch *b, struct err *err)
+{
+	struct tun_ep *t = (struct tun_ep *)ep;
+
+	for (; b->next < b->n; b->next++) {
+		struct packet *p = &b->packet[b->next];
+		ssize_t rc;
+
+		p->drop |= !p->len; /* an empty datagram is no packet */
+		if (p->drop)
+			continue;
+		do
+			rc = write(ep->wfd, p->data, p->len);
+		while (rc == -1 && errno == EINTR);
+		if (rc != -1)
+			continue;
+		p->drop = count_refused(t, p, errno);
+		if (p->drop) /* not counted as transferred */
+			continue;
+		if (errno == EAGAIN)
+			return -1;
+		if (errno == EBADFD)
+			err_set(err, 0, "interface \"%s\" has been removed", t->name);
+		else
+			err_set(err, errno, "write(%d, %p, %u): interface \"%s\"", ep->wfd,
+				(void *)p->data, (unsigned)p->len, t->name);
+		errno = EIO;
+		return -1;
+	}
+	return 0;
+}
+
+static void report(struct endpoint *ep)
+{
+	const struct tun_ep *t = (const struct tun_ep *)ep;
+
+	if (t->refused)
+		log_put(LV_INFO, "STATISTICS: socket %u packets: %llu refused by interface \"%s\"",
+			ep->number, (unsigned long long)t->refused, t->name);
+}
+
+static struct endpoint *share(struct endpoint *ep, struct err *err);
+
+static const struct endpoint_ops tun_ops = {
+	.recv_batch = recv_packets,
+	.send_batch = send_packets,
+	.shut_write = ep_fd_shut_write,
+	.close = ep_fd_close,
+	.report = report,
+	.share = share,
+};
+
+static struct tun_ep *tun_ep_new(struct relay *relay, const struct conf *conf, int fd)
+{
+	struct tun_ep *t = xcalloc(1, sizeof(*t));
+
+	endpoint_init(&t->ep, &tun_ops, relay, conf, fd, fd);
+	t->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
+	return t;
+}
+
+static struct endpoint *share(struct endpoint *ep, struct err *err)
+{
+	const struct tun_ep *t = (const struct tun_ep *)ep;
+	int fd = fcntl(ep->rfd, F_DUPFD_CLOEXEC, 3);
+	struct tun_ep *twin;
+
+	if (fd == -1) {
+		err_set(err, errno, "dup(%d)", ep->rfd);
+		return NULL;
+	}
+	twin = tun_ep_new(ep->relay, ep->conf, fd);
+	memcpy(twin->name, t->name, sizeof(t->name));
+	twin->tap = t->tap;
+	twin->ep.caps |= EP_SHARED;
+	twin->ep.number = ep->number;
+	return &twin->ep;
+}
+
+/* ---- opening ---- */
+
+/* What the steps learn. */
+struct tun_opening {
+	struct netaddr addr; /* len 0: none */
+	unsigned bits;
+	struct ifreq req; /* name and flags of the interface */
+};
+
+/* Everything that can be wrong in what was written, before anything is made. */
+static int check(const struct opening *o, struct tun_opening *t, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *type = c->netif.tun_type ? c->netif.tun_type : "tun";
+	const char *name = c->netif.tun_name ? c->netif.tun_name : "";
+
+	if (c->netif.retrieve_vlan)
+		return err_set(err, 0, "option \"retrieve-vlan\" fits INTERFACE only");
+	if (strcasecmp(type, "tun") != 0 && strcasecmp(type, "tap") != 0)
+		return err_set(err, 0, "unknown tun-type \"%s\"", type);
+	if (strlen(name) >= sizeof(t->req.ifr_name))
+		return err_set(err, 0,
+			       "tun-name \"%s\" is too long: names of interfaces have up to %d "
+			       "bytes",
+			       name, IF_NAMESIZE - 1);
+	memcpy(t->req.ifr_name, name, strlen(name));
+	t->req.ifr_flags = strcasecmp(type, "tap") == 0 ? IFF_TAP : IFF_TUN;
+	if (c->netif.no_pi)
+		t->req.ifr_flags |= IFF_NO_PI;
+	if (!o->half->nparams)
+		return 0;
+	return netif_parse_network(opening_param(o, 0), &t->addr, &t->bits, err);
+}
+
+static int open_device(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *path = c->netif.tun_device ? c->netif.tun_device : DEVICE;
+	int access = c->open.access >= 0 ? c->open.access : O_RDWR;
+	int flags = (access | c->open.set) & ~c->open.clear;
+
+	o->target.fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0666);
+	if (o->target.fd != -1)
+		return 0;
+	err_set(err, errno, "open(\"%s\", 0%o, 0666)", path, (unsigned)flags);
+	if (!c->netif.tun_device && (err->code == ENOENT || err->code == ENODEV))
+		err_hint(err, "this kernel has no tun device; try: modprobe tun");
+	return -1;
+}
+
+static enum step_result step_tun(struct opening *o, struct err *err)
+{
+	struct tun_opening *t = xcalloc(1, sizeof(*t));
+
+	o->impl = t;
+	o->impl_free = free;
+	if (check(o, t, err) == -1)
+		return STEP_FAIL;
+	log_notice("creating tunnel network interface");
+	if (open_device(o, err) == -1)
+		return STEP_FAIL;
+	if (ioctl(o->target.fd, TUNSETIFF, &t->req) == -1) {
+		err_set(err, errno, "ioctl(%d, TUNSETIFF, {\"%s\"})", o->target.fd,
+			t->req.ifr_name);
+		if (err->code == EPERM)
+			err_hint(err, "making an interface needs the right CAP_NET_ADMIN");
+		else if (err->code == EBUSY)
+			err_hint(err, "another program uses an interface of this name");
+		return STEP_FAIL;
+	}
+	log_notice("TUN: new device \"%s\"", t->req.ifr_name);
+	return STEP_DONE;
+}
+
+/* MTU first, because IPv6 wants 1280 bytes; flags last, because the address should be there when
+ * the interface goes up. */
+static enum step_result step_configure(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const struct tun_opening *t = o->impl;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int index, rc;
+
+	if (fd == -1) {
+		err_set(err, errno, "socket(%d, %d, 0)", AF_UNIX, SOCK_DGRAM);
+		return STEP_FAIL;
+	}
+	index = netif_index(fd, t->req.ifr_name, err);
+	rc = index == -1 ? -1 : netif_configure(fd, index, 0, 0, c->netif.mtu, NULL, err);
+	if (rc == 0 && t->addr.len)
+		rc = netif_add_address(index, &t->addr, t->bits, err);
+	if (rc == 0)
+		rc = netif_configure(fd, index, c->netif.set, c->netif.clear, -1, NULL, err);
+	close(fd);
+	return rc == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+static struct endpoint *make_tun(struct opening *o, struct err *err)
+{
+	struct tun_opening *state = o->impl;
+	struct tun_ep *t;
+
+	(void)err;
+	fd_nonblock(o->target.fd); /* whatever option nonblock=0 says: the loop never waits */
+	t = tun_ep_new(o->relay, &o->half->conf, o->target.fd);
+	memcpy(t->name, state->req.ifr_name, sizeof(t->name));
+	t->tap = state->req.ifr_flags & IFF_TAP;
+	free(state);
+	o->impl = NULL;
+	return &t->ep;
+}
+
+static const struct step tun_steps[] = {
+	{ step_tun, PH_PASTOPEN },
+	{ .after = PH_FD },
+	{ step_configure, PH_NONE },
+	STEP_END,
+};
+
+static const struct addr_type types[] = {
+	{ .names = "TUN",
+	  .syntax = "[:<ip-addr>/<bits>]",
+	  .help = "makes a network interface; its packets are read and written here",
+	  .groups = G_FD | G_CHR | G_OPEN | G_INTERFACE,
+	  .reads = true,
+	  .writes = true,
+	  .max_params = 1,
+	  .steps = tun_steps,
+	  .make = make_tun },
+};
+
+const struct addr_family tun_family = { types, ARRAY_SIZE(types) };
