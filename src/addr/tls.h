@@ -51,7 +51,7 @@ struct tls_api {
 				struct err *err);
 	enum tls_result (*write)(struct tls *t, const void *buf, size_t len, size_t *moved,
 				 struct err *err);
-	/* Bytes or records have been read from the wire and not yet returned. */
+	/* The next read finds something, or the end, that no descriptor tells of. */
 	bool (*pending)(const struct tls *t);
 	/* Say that we send nothing more; TLS_DONE or a want. */
 	enum tls_result (*close_notify)(struct tls *t);

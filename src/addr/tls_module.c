@@ -48,6 +48,7 @@ struct tls {
 	struct tls_wire wire;
 	uint8_t peer[128]; /* its address, for cookies */
 	size_t peer_len;
+	bool more; /* the last read did not take all there was */
 };
 
 static bool is_server(enum tls_role role)
@@ -939,6 +940,7 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 		if (r != TLS_DONE || is_dgram(t->c->role))
 			break;
 	}
+	t->more = r != TLS_WANT_READ && r != TLS_WANT_WRITE;
 	return *moved ? TLS_DONE : r; /* whatever else there was comes again */
 }
 
@@ -953,7 +955,7 @@ static enum tls_result tls_write(struct tls *t, const void *buf, size_t len, siz
 
 static bool pending(const struct tls *t)
 {
-	return SSL_has_pending(t->ssl);
+	return t->more;
 }
 
 static enum tls_result close_notify(struct tls *t)
