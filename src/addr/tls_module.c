@@ -49,6 +49,7 @@ struct tls {
 	uint8_t peer[128]; /* its address, for cookies */
 	size_t peer_len;
 	bool more; /* the last read did not take all there was */
+	struct err *failure; /* met behind bytes that had to be delivered first; or NULL */
 };
 
 static bool is_server(enum tls_role role)
@@ -603,6 +604,7 @@ static void tls_free(struct tls *t)
 	if (!t)
 		return;
 	SSL_free(t->ssl);
+	free(t->failure);
 	free(t);
 }
 
@@ -735,7 +737,7 @@ static const char *name_text(X509_NAME *name, char *buf, size_t cap)
 	BIO *b = BIO_new(BIO_s_mem());
 	int n;
 
-	X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB & ~XN_FLAG_SPC_EQ);
+	X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
 	n = BIO_read(b, buf, (int)cap - 1);
 	buf[n > 0 ? n : 0] = '\0';
 	BIO_free(b);
@@ -927,6 +929,10 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 	enum tls_result r = TLS_DONE;
 
 	*moved = 0;
+	if (t->failure) { /* the library tells it once */
+		*err = *t->failure;
+		return TLS_FAIL;
+	}
 	ERR_clear_error();
 	/* records hold 16 KiB at most: fill the buffer with several, so that it is written at once
 	 */
@@ -940,6 +946,8 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 		if (r != TLS_DONE || is_dgram(t->c->role))
 			break;
 	}
+	if (r == TLS_FAIL && *moved)
+		t->failure = xmemdup(err, sizeof(*err));
 	t->more = r != TLS_WANT_READ && r != TLS_WANT_WRITE;
 	return *moved ? TLS_DONE : r; /* whatever else there was comes again */
 }
