@@ -41,6 +41,8 @@ enum type_flag {
 	TYPE_ENTRY = 16, /* the first parameter is the path of a file-system entry */
 	TYPE_TRANSPARENT = 32, /* data is not transformed: nofork may follow it */
 	TYPE_FOREIGN = 64, /* its descriptors belong to others: never closed (STDIO, FD) */
+	TYPE_BINDS = 128, /* the entry is made by bind(2), its owner and mode set by a step */
+	TYPE_DATA = 256, /* addresses are written as data, and so is option range */
 };
 
 /* An address type: one row. */
@@ -104,6 +106,7 @@ struct opening {
 	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
 	struct source *from; /* one endpoint is wanted for this source, or NULL */
 	bool over; /* @done has been called, or never will be */
+	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;
 	void *arg;
