@@ -112,6 +112,17 @@ static int finish_entry(struct opening *o, struct err *err)
 
 static enum step_result step_bind_entry(struct opening *o, struct err *err)
 {
+	remove_own_entry(o);
+	if (step_bind(o, err) == STEP_FAIL || finish_entry(o, err) == -1)
+		return STEP_FAIL;
+	return STEP_DONE;
+}
+
+/* ---- listeners and receivers ---- */
+
+/* What is there stays there, be it a socket or not. */
+static enum step_result step_bind_own(struct opening *o, struct err *err)
+{
 	struct stat st;
 
 	remove_own_entry(o);
@@ -119,12 +130,8 @@ static enum step_result step_bind_entry(struct opening *o, struct err *err)
 		err_set(err, 0, "\"%s\" exists", own_path(o));
 		return STEP_FAIL;
 	}
-	if (step_bind(o, err) == STEP_FAIL || finish_entry(o, err) == -1)
-		return STEP_FAIL;
-	return STEP_DONE;
+	return step_bind_entry(o, err);
 }
-
-/* ---- listeners and receivers ---- */
 
 static enum step_result step_own_name(struct opening *o, struct err *err)
 {
@@ -357,7 +364,7 @@ static const struct step listen_steps[] = {
 	{ .run = step_own_name },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_PREBIND },
-	{ .run = step_bind_entry, .after = PH_PREOPEN },
+	{ .run = step_bind_own, .after = PH_PREOPEN },
 	{ .after = PH_PASTOPEN },
 	{ .run = step_listen },
 	STEP_END,
@@ -368,7 +375,7 @@ static const struct step listen_steps[] = {
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \
-	{ .run = step_bind_entry, .after = PH_PREOPEN }, \
+	{ .run = step_bind_own, .after = PH_PREOPEN }, \
 	{ .after = PH_PASTOPEN }, \
 	{ .after = PH_CONNECTED }
 
