@@ -43,7 +43,7 @@ def take_socket(p):
 
 S, I4, I6 = socket.SOL_SOCKET, socket.SOL_IP, socket.IPPROTO_IPV6
 U4, U6, RAW4 = "UDP4-DATAGRAM:127.0.0.1:9", "UDP6-DATAGRAM:[::1]:9", "IP4-DATAGRAM:127.0.0.1:200"
-LITE = "UDPLITE4-SENDTO:127.0.0.1:9"
+LITE, LOCAL = "UDPLITE4-SENDTO:127.0.0.1:9", "ABSTRACT-SENDTO:nobody"
 TIME = struct.pack("@ll", 2, 500000)
 
 # address, option, value, level, name, what getsockopt gives (number, bytes, or function of the number)
@@ -72,6 +72,7 @@ SOCKETS = [
     (U6, "ipv6-recvpathmtu", "1", I6, 60, 1), (U6, "ipv6-recvpktinfo", "1", I6, 49, 1), (U6, "ipv6-recvrthdr", "1", I6, 56, 1),
     (U6, "ipv6-recvtclass", "1", I6, 66, 1), (U6, "ipv6-tclass", "16", I6, 67, 16), (U6, "ipv6-unicast-hops", "9", I6, 16, 9),
     (U6, "ipv6-v6only", "1", I6, 26, 1), (LITE, "udplite-recv-cscov", "8", 136, 11, 8), (LITE, "udplite-send-cscov", "8", 136, 10, 8),
+    (LOCAL, "so-passcred", "1", S, 16, 1),
 ]
 
 
@@ -81,6 +82,16 @@ def test_socket(local, addr, opt, value, level, name, want):
     with take_socket(p) as s:
         got = s.getsockopt(level, name, 40)[:len(want)] if isinstance(want, bytes) else s.getsockopt(level, name)
         assert got == want, p
+
+
+@pytest.mark.parametrize("opt,value,want", [
+    ("unix-bind-tempname", "tXXXXXXt", rb"\0t\w{6}t"), ("bind", "me", rb"\0me"), ("unix-tightsocklen", "0,bind=me", rb"\0me\0{105}"),
+    ("unix-tightsocklen", "1,bind=me", rb"\0me")])
+def test_name(local, opt, value, want):
+    """The name that the socket has got, byte by byte."""
+    p = local.start("-d", "-d", f"{LOCAL},{opt}={value}", "PIPE")
+    with take_socket(p) as s:
+        assert re.fullmatch(want, s.getsockname()), p
 
 
 # Options that Linux refuses or that cannot be set: the sentence is the effect.
@@ -304,17 +315,18 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     protocol-family""",
              "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
     shut-none shut-null""",
+             "by test_unix.py": "backlog connect-timeout retry interval unlink-late",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
     tiocsctty chdir umask""",
              "by test_file.py": """unlink unlink-close unlink-early  o-directory
     o-rdonly"""}
-REASON = {"not shown yet": """openpty ptmx setpgid netns unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
-    o-wronly retry forever interval children-shutup""",
+REASON = {"not shown yet": """openpty ptmx setpgid netns ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string o-direct
+    o-wronly forever children-shutup""",
           "needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
           "needs a name server that watches": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
     res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
-          "no address type of this build uses it": """backlog connect-timeout unix-bind-tempname unix-tightsocklen symbolic-link
+          "no address type of this build uses it": """symbolic-link
     pty-wait-slave pty-interval sitout-eio""",
           "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit"}
 
