@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int get_option(int fd, int name)
 {
@@ -61,10 +62,15 @@ static enum step_result step_take(struct opening *o, struct err *err)
 	}
 	if (check(o, (int)n, err) == -1)
 		return STEP_FAIL;
-	o->target.fd = (int)n;
+	/* a standard descriptor is used by a copy: its number must not become another file's */
+	o->target.fd = n > STDERR_FILENO ? (int)n : fcntl((int)n, F_DUPFD_CLOEXEC, 3);
+	if (o->target.fd == -1) {
+		err_set(err, errno, "dup(%d)", (int)n);
+		return STEP_FAIL;
+	}
 	fd_cloexec(o->target.fd);
 	fd_nonblock(o->target.fd);
-	log_notice("using file descriptor %d accepting a connection for %s", o->target.fd,
+	log_notice("using file descriptor %d accepting a connection for %s", (int)n,
 		   mode_word(o->mode));
 	return STEP_DONE;
 }

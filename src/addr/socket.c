@@ -48,7 +48,7 @@ static int get_parameters(struct opening *o, struct netaddr *a, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
 	size_t last = o->half->nparams - 1;
-	int domain, type = o->socktype, protocol;
+	int domain = 0, type = o->socktype, protocol = 0;
 
 	if (get_number(o, 0, UINT16_MAX, &domain, err) == -1 ||
 	    (last == 3 && get_number(o, 1, INT32_MAX, &type, err) == -1) ||

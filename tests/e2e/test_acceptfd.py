@@ -114,6 +114,20 @@ def test_programs_do_not_inherit_it(local):
         assert len(re.findall("socket:", text)) == 2 and re.search(r" 2 -> ", text), text
 
 
+@pytest.mark.parametrize("fork", ["", ",fork"])
+def test_as_standard_input(local, fork):
+    """So an inetd gives it to a server that is to wait for clients."""
+    with listening(local) as s:
+        p = local.start("-d", "-d", "ACCEPT-FD:0" + fork, "SYSTEM:ls -l /proc/self/fd; cat", stdin=s)
+        p.wait_log("N using file descriptor 0 accepting")
+        for _ in range(2 if fork else 1):
+            with connected(local, s.getsockname()) as c:
+                c.sendall(b"bye")
+                c.shutdown(socket.SHUT_WR)
+                text = everything(c).decode()
+            assert text.endswith("bye") and len(re.findall("socket:", text)) == 2, text
+
+
 def test_isolate(local):
     with listening(local) as s:
         start(local, s, "ACCEPT-FD:{},fork,isolate", "PIPE")
