@@ -11,11 +11,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* The directory in force now (option chdir) is not the one in force at the end. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX];
+
+	if (*path == '/' || !getcwd(cwd, sizeof(cwd)))
+		return xstrdup(path);
+	return xasprintf("%s/%s", cwd, path);
+}
 
 void leftovers_add_entry(struct leftovers *l, const char *path)
 {
@@ -24,7 +35,7 @@ void leftovers_add_entry(struct leftovers *l, const char *path)
 	if (lstat(path, &st) == -1)
 		return;
 	free(l->unlink_path);
-	l->unlink_path = xstrdup(path);
+	l->unlink_path = absolute(path);
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
 	l->owner = getpid();

@@ -218,7 +218,7 @@ def test_full_queue_is_waited_for(local, d):
         p.wait_log("successfully connected")
 
 
-@pytest.mark.parametrize("kw", ["UNIX-CONNECT", "UNIX-CLIENT"])
+@pytest.mark.parametrize("kw", ["UNIX-CONNECT", "UNIX-CLIENT", "GOPEN"])
 def test_full_queue_and_connect_timeout(local, d, kw):
     with full_queue(local, f"{d}/s"):
         begin = time.monotonic()
@@ -589,6 +589,16 @@ def test_what_others_have_put_there_stays(local, d):
         s.sendall(b"still here")
         assert s.recv(99) == b"still here"
     q.stop()
+    assert not os.listdir(d)
+
+
+@pytest.mark.parametrize("args", [["UNIX-LISTEN:x,fork,chdir={}", "PIPE"], ["-u", "UNIX-RECV:x,chdir={}", "-"],
+                                  ["-", "UNIX-SENDTO:{}/y,bind=x,chdir={}"], ['SOCKET-LISTEN:1:0:\\"x\\",chdir={}', "PIPE"]], ids=lambda a: a[-2])
+def test_the_entry_of_another_directory(local, d, args):
+    """A relative name is one of the directory in force when it was made."""
+    p = up(local, *[a.replace("{}", d) for a in args], cwd="/")
+    assert os.listdir(d) == ["x"]
+    p.stop()
     assert not os.listdir(d)
 
 
