@@ -453,6 +453,23 @@ def test_datagrams_to_a_slow_reader(local, d, fast):
         assert p.wait().status == 0
 
 
+def test_recording_is_not_delayed(local, d, fast):
+    """The queue holds ten datagrams or so: collecting them for a millisecond would make the sender wait
+    (40,000 would take four seconds)."""
+    p = local.start("-u", f"UNIX-RECV:{d}/s", f"CREATE:{d}/out")    # a log would have to be read meanwhile
+    lab.wait_until(lambda: os.path.exists(f"{d}/s"), 5, "the receiver does not come up")
+    with sock(local, DGRAM) as s:
+        s.connect(f"{d}/s")
+        begin = time.monotonic()
+        for i in range(40000):
+            s.send(b"%07d\n" % i)
+        assert time.monotonic() - begin < 2.5 * lab.SLOW
+    lab.wait_until(lambda: os.path.getsize(f"{d}/out") == 320000, 5, "datagrams are missing")
+    with open(f"{d}/out", "rb") as f:
+        assert f.read() == b"".join(b"%07d\n" % i for i in range(40000))
+    p.stop()
+
+
 def test_large_datagrams_to_a_slow_reader(local, d, fast):
     """Here it is our own send buffer that is full first."""
     with sock(local, DGRAM, f"{d}/s") as s:
