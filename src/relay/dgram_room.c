@@ -31,24 +31,45 @@ static int observer(const struct dgram_ep *d)
 	return fd;
 }
 
+/* Wait by @fd from now on; what was watched before is let go. */
+static void wait_by(struct dgram_ep *d, int fd)
+{
+	if (fd == -1 || fd == d->ep.wfd)
+		return;
+	endpoint_want(&d->ep, 0, EPOLLOUT);
+	d->ep.wfd = fd;
+}
+
+/* It says that there is room, and the kernel says no: the name belongs to another socket by now. */
+static void drop_stale_observer(struct dgram_ep *d)
+{
+	if (d->observer == -1 || !is_writable(d->observer))
+		return;
+	if (d->ep.wfd == d->observer)
+		wait_by(d, d->sock->fd);
+	fd_close(&d->observer);
+}
+
+/* The socket itself; one that many sessions share is watched elsewhere, so it is a copy then. */
+static int own(struct dgram_ep *d)
+{
+	if (!(d->ep.caps & EP_QUEUED))
+		return d->sock->fd;
+	if (d->copy == -1)
+		d->copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
+	return d->copy;
+}
+
 void dgram_ep_await_room(struct dgram_ep *d)
 {
 	bool by_queue = d->sock->kind.family == AF_UNIX && d->to.len && !d->sock->connected &&
 			is_writable(d->sock->fd);
-	int fd = d->sock->fd;
 
 	if (by_queue) {
+		drop_stale_observer(d);
 		if (d->observer == -1)
 			d->observer = observer(d);
-		fd = d->observer;
-	} else if (d->ep.caps & EP_QUEUED) {
-		/* a socket many sessions share is watched elsewhere: wait on a copy */
-		if (d->copy == -1)
-			d->copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		fd = d->copy;
 	}
-	if (fd == -1 || fd == d->ep.wfd)
-		return;
-	endpoint_want(&d->ep, 0, EPOLLOUT); /* of the one that was waited for before */
-	d->ep.wfd = fd;
+	/* without an observer the peer is gone, and sending again will tell */
+	wait_by(d, by_queue && d->observer != -1 ? d->observer : own(d));
 }

@@ -518,6 +518,37 @@ def test_dual_address_to_a_slow_reader(local, d):
         assert n == 400000
 
 
+def fill(local, name):
+    """Make the queue behind @name full; returns how many datagrams it holds."""
+    with sock(local, DGRAM) as s:
+        s.setblocking(False)
+        n = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                s.sendto(b"filling", name)
+                n += 1
+    return n
+
+
+def test_another_receiver_with_a_full_queue(local, d):
+    """While we wait, the name goes over to a socket that has no room either: no spinning."""
+    old, new = sock(local, DGRAM, f"{d}/s"), sock(local, DGRAM, f"{d}/new")
+    fill(local, f"{d}/s")
+    n = fill(local, f"{d}/new")
+    p = up(local, "-u", "-b", "1", "-", f"UNIX-SENDTO:{d}/s")
+    p.send(b"0123456789")
+    time.sleep(0.2)
+    os.rename(f"{d}/new", f"{d}/s")
+    old.close()
+    time.sleep(0.2)
+    before = cpu_seconds(p.pid)
+    time.sleep(0.4)
+    assert cpu_seconds(p.pid) - before < 0.1
+    assert [new.recv(99) for _ in range(n)] == [b"filling"] * n
+    assert b"".join(new.recv(99) for _ in range(10)) == b"0123456789"
+    new.close()
+
+
 def test_the_receiver_goes_away(local, d):
     """While we wait for room in its queue: an error, not a wait for ever."""
     s = sock(local, DGRAM, f"{d}/s")
@@ -526,6 +557,23 @@ def test_the_receiver_goes_away(local, d):
     s.close()
     r = p.wait()
     assert r.status == 1 and re.search(r"E sendto\(.*Connection refused", r.log), r
+
+
+def test_a_slow_client_goes_away(local, d):
+    """Its session ends; the server goes on."""
+    p = up(local, "-b", "100", f"UNIX-RECVFROM:{d}/s,fork", "SYSTEM:head -c 5000 /dev/zero; cat")
+    slow = sock(local, DGRAM, f"{d}/slow")
+    slow.sendto(b"end", f"{d}/s")
+    lab.wait_until(lambda: select.select([slow], [], [], 0)[0], 5, "no answer")
+    time.sleep(0.2)
+    slow.close()
+    p.wait_log(r"E sendto\(.*Connection refused")
+    lab.wait_until(lambda: not children(p.pid), 5, "its program is left")
+    with sock(local, DGRAM, f"{d}/c") as c:
+        c.sendto(b"end", f"{d}/s")
+        got = b""
+        while not got.endswith(b"end"):
+            got += c.recv(9999)
 
 
 def test_nobody_receives(local, d):
