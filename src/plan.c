@@ -120,6 +120,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		return -1;
 	if (h->type->unavailable)
 		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
+	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
 	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0)
 		return 0;
 	if (!err->hint[0] && !set->any_group)

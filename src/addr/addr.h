@@ -17,15 +17,19 @@ extern const struct addr_family file_family;
 extern const struct addr_family pipe_family;
 extern const struct addr_family text_family;
 extern const struct addr_family exec_family;
-extern const struct addr_family tcp_family;
-extern const struct addr_family tls_family;
 extern const struct addr_family udp_family;
 extern const struct addr_family rawip_family;
+extern const struct addr_family tcp_family;
+extern const struct addr_family tls_family;
 extern const struct addr_family tun_family;
 extern const struct addr_family interface_family;
 extern const struct addr_family posixmq_family;
 extern const struct addr_family pty_family;
 extern const struct addr_family readline_family;
+extern const struct addr_family unix_family;
+extern const struct addr_family socket_family;
+extern const struct addr_family vsock_family;
+extern const struct addr_family acceptfd_family;
 
 /* The type with this name or alias, ignoring case; NULL if there is none. */
 const struct addr_type *addr_find(const char *name);

@@ -6,6 +6,7 @@
  * there is a reader. */
 #include "addr/addr.h"
 #include "addr/open.h"
+#include "addr/unix.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,9 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static enum step_result step_open(struct opening *o, struct err *err)
@@ -63,56 +62,45 @@ static enum step_result step_create(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* Whatever type of UNIX socket listens there. */
-static enum step_result connect_socket(struct opening *o, struct err *err)
+/* The steps of UNIX-CLIENT, which follow, connect to it. */
+static enum step_result is_socket(struct opening *o, struct err *err)
 {
-	static const int type[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
-	struct netaddr to = { .un.sun_family = AF_UNIX };
-	char text[NETADDR_TEXT_LEN];
-	size_t len = strlen(o->target.path);
+	log_info("\"%s\" is a socket, connecting to it", opening_param(o, 0));
+	return unix_connect_to(o, opening_param(o, 0), err) == -1 ? STEP_FAIL : STEP_DONE;
+}
 
-	if (len >= sizeof(to.un.sun_path)) {
-		err_set(err, ENAMETOOLONG, "connect(, \"%s\")", o->target.path);
-		return STEP_FAIL;
-	}
-	memcpy(to.un.sun_path, o->target.path, len);
-	to.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	log_info("\"%s\" is a socket, connecting to it", o->target.path);
-	for (size_t i = 0; i < ARRAY_SIZE(type); i++) {
-		int fd = socket(AF_UNIX, type[i] | SOCK_CLOEXEC, 0);
+static bool connects(const struct opening *o)
+{
+	return o->remote.n;
+}
 
-		if (fd == -1) {
-			err_set(err, errno, "socket(%d, %d, 0)", AF_UNIX, type[i]);
-			return STEP_FAIL;
-		}
-		if (connect(fd, &to.any, to.len) == 0) {
-			fd_nonblock(fd);
-			o->target.fd = fd;
-			log_notice("successfully connected via <anon>");
-			return STEP_DONE;
-		}
-		err_set(err, errno, "connect(, %s, %u)", netaddr_text(&to, text), to.len);
-		close(fd);
-		if (err->code != EPROTOTYPE)
-			break;
-	}
-	return STEP_FAIL;
+static enum step_result step_client_name(struct opening *o, struct err *err)
+{
+	return connects(o) ? step_unix_name(o, err) : STEP_DONE;
+}
+
+static enum step_result step_gopened(struct opening *o, struct err *err)
+{
+	return connects(o) ? STEP_DONE : step_opened(o, err);
 }
 
 static enum step_result step_gopen(struct opening *o, struct err *err)
 {
-	const char *path = o->target.path;
+	const char *path = opening_param(o, 0);
 	bool missing, regular;
 	struct stat st;
 	int flags = 0;
 
+	/* an earlier attempt may have found something else */
+	o->target.path = path;
+	o->remote.n = 0;
 	missing = stat(path, &st) == -1;
 	if (missing && errno != ENOENT) {
 		err_set(err, errno, "stat(\"%s\")", path);
 		return STEP_FAIL;
 	}
 	if (!missing && S_ISSOCK(st.st_mode))
-		return connect_socket(o, err);
+		return is_socket(o, err);
 	regular = !missing && S_ISREG(st.st_mode);
 	if (o->waiting != STEP_AGAIN)
 		log_info("\"%s\" is not a socket, open()'ing it", path);
@@ -129,17 +117,16 @@ static enum step_result step_gopen(struct opening *o, struct err *err)
 static struct endpoint *make(struct opening *o, struct err *err)
 {
 	int fd = o->target.fd;
-	struct endpoint *ep;
 
 	(void)err;
 	if (fd_kind(fd) == FD_TTY || fd_kind(fd) == FD_PIPE)
 		fd_nonblock(fd);
-	ep = endpoint_fd_new(o->relay, &o->half->conf, fd, fd);
-	if (fd_kind(fd) == FD_SOCKET) {
-		ep->half_close = SHUT_DOWN;
-		ep->final = FINAL_SHUTDOWN;
-	}
-	return ep;
+	return endpoint_fd_new(o->relay, &o->half->conf, fd, fd);
+}
+
+static struct endpoint *make_gopen(struct opening *o, struct err *err)
+{
+	return connects(o) ? make_unix_client(o, err) : make(o, err);
 }
 
 static const struct step open_steps[] = {
@@ -160,7 +147,12 @@ static const struct step create_steps[] = {
 static const struct step gopen_steps[] = {
 	{ .after = PH_PREOPEN },
 	{ step_gopen, PH_NONE },
-	{ step_opened, PH_PASTOPEN },
+	{ step_client_name, PH_NONE },
+	{ step_unix_socket, PH_PASTSOCKET },
+	{ .after = PH_PREBIND },
+	{ step_unix_bind, PH_NONE },
+	{ step_unix_connect, PH_CONNECTED },
+	{ step_gopened, PH_PASTOPEN },
 	{ .after = PH_FD },
 	STEP_END,
 };
@@ -199,7 +191,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
 	  .steps = gopen_steps,
-	  .make = make },
+	  .make = make_gopen },
 };
 
 const struct addr_family file_family = { types, ARRAY_SIZE(types) };

@@ -34,8 +34,6 @@ static int start(struct loop *loop, struct err *err)
 		return err_set(err, errno, "epoll_create1()");
 	loop->stop = false;
 	loop->nheap = 0;
-	loop->deferred = NULL;
-	loop->deferred_end = &loop->deferred;
 	list_init(&loop->ready);
 	loop_clock(loop);
 	return 0;
@@ -49,6 +47,7 @@ struct loop *loop_new(struct err *err)
 		free(loop);
 		return NULL;
 	}
+	loop->deferred_end = &loop->deferred;
 	signals_init(loop);
 	return loop;
 }
@@ -65,7 +64,8 @@ void loop_free(struct loop *loop)
 
 int loop_forked(struct loop *loop, struct err *err)
 {
-	/* timers and watches stay in their owners' memory: tell them they are idle */
+	/* timers and watches stay in their owners' memory: tell them they are idle; what was to be
+	 * freed at the end of this turn is to be freed here, too */
 	for (size_t i = 0; i < loop->nheap; i++)
 		loop->heap[i]->index = 0;
 	loop->forked = true;

@@ -178,6 +178,7 @@ struct conf {
 		int64_t sourceport; /* or -1 */
 		bool lowport;
 		const char *range; /* as written, or NULL */
+		bool range_is_data; /* and it is data:mask, because the address is data too */
 		bool reuseaddr_given; /* any form: suppresses the implicit one */
 		bool rcvbuf_given; /* suppresses the implicit enlargement */
 		int ai_set, ai_clear; /* AI_* flags */
@@ -273,6 +274,7 @@ struct target {
 	int fd; /* -1 where there is none */
 	const char *path; /* of the file-system entry, or NULL */
 	const char *queue; /* name of the POSIX message queue, or NULL */
+	bool binds; /* the entry comes with bind(2): the address sets its owner and mode itself */
 	int family; /* of the socket */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
 };

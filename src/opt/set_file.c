@@ -57,7 +57,7 @@ int set_perm_fd(struct target *t, const struct opt *o, struct err *err)
 
 int set_perm(struct target *t, const struct opt *o, struct err *err)
 {
-	return t->path || t->queue ? 0 : set_perm_fd(t, o, err);
+	return t->path || t->queue || t->binds ? 0 : set_perm_fd(t, o, err);
 }
 
 /* An entry that does not exist yet is left alone. */
@@ -108,6 +108,8 @@ int set_owner_fd(struct target *t, const struct opt *o, struct err *err)
 
 int set_owner(struct target *t, const struct opt *o, struct err *err)
 {
+	if (t->binds)
+		return 0;
 	return t->path ? change_owner(t->path, o, err) : set_owner_fd(t, o, err);
 }
 

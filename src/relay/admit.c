@@ -1,11 +1,15 @@
 /* admit.c - who may talk to us, see admit.h */
 #include "relay/admit.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "relay/wrap.h"
+#include "spec/dalan.h"
 #include "sys/resolve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define LOW_PORT 1024
 
@@ -19,12 +23,42 @@ static const struct {
 	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
 };
 
+int admit_data_range(struct range *r, const char *text, struct err *err)
+{
+	const char *sep = strchr(text, ':');
+	long net, mask;
+	char *data;
+
+	*r = (struct range){ .family = AF_UNSPEC };
+	if (!sep)
+		return err_set(err, 0, "syntax error in range \"%s\": use <data>:<mask>", text);
+	data = xstrndup(text, (size_t)(sep - text));
+	net = dalan_parse(data, r->net, sizeof(r->net), err);
+	free(data);
+	if (net == -1)
+		return -1;
+	mask = dalan_parse(sep + 1, r->mask, sizeof(r->mask), err);
+	if (mask == -1)
+		return -1;
+	r->len = (size_t)(net > mask ? net : mask);
+	for (size_t i = 0; i < r->len; i++)
+		r->net[i] &= r->mask[i];
+	return 0;
+}
+
+static int parse_range(struct admission *a, const struct conf *conf, int family, struct err *err)
+{
+	if (conf->sock.range_is_data)
+		return admit_data_range(&a->range, conf->sock.range, err);
+	return range_parse(&a->range, conf->sock.range, family, resolve_host, err);
+}
+
 int admission_init(struct admission *a, const struct conf *conf, int family, unsigned target_port,
 		   struct err *err)
 {
 	*a = (struct admission){ .conf = conf };
 	if (conf->sock.range) {
-		if (range_parse(&a->range, conf->sock.range, family, resolve_host, err) == -1)
+		if (parse_range(a, conf, family, err) == -1)
 			return -1;
 		a->has_range = true;
 	}

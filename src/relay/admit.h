@@ -24,6 +24,10 @@ struct admission {
 	uint64_t refused[REFUSE_COUNT];
 };
 
+/* Parse a range "data:mask" in the data language (spec/dalan.h); the shorter part is continued with
+ * zero bytes. Returns 0, or -1 with @err. */
+int admit_data_range(struct range *r, const char *text, struct err *err);
+
 /* Prepare the checks for sockets of @family. @target_port: port that datagrams must come from
  * unless an option says otherwise, 0: any. Fails when the range cannot be parsed, or when tcpwrap
  * is wanted but its library is missing. */

@@ -168,12 +168,31 @@ static void do_recverr(const struct report *r, const char *name)
 	}
 }
 
+/* Whose process has sent it: told by the kernel, not by the sender. */
+static void do_credentials(const struct report *r, const char *name)
+{
+	struct ucred cred;
+	char text[32];
+
+	(void)name;
+	if (r->len < sizeof(cred))
+		return;
+	memcpy(&cred, r->data, sizeof(cred));
+	snprintf(text, sizeof(text), "%d", (int)cred.pid);
+	piece(r, "pid", "PEERPID", text);
+	snprintf(text, sizeof(text), "%u", (unsigned)cred.uid);
+	piece(r, "uid", "PEERUID", text);
+	snprintf(text, sizeof(text), "%u", (unsigned)cred.gid);
+	piece(r, "gid", "PEERGID", text);
+}
+
 static const struct {
 	int level, type;
 	const char *kind, *var, *name;
 	void (*fn)(const struct report *r, const char *name);
 } kinds[] = {
 	{ SOL_SOCKET, SCM_TIMESTAMP, "SCM_TIMESTAMP", "", "TIMESTAMP", do_timestamp },
+	{ SOL_SOCKET, SCM_CREDENTIALS, "SCM_CREDENTIALS", "", "", do_credentials },
 	{ SOL_IP, IP_PKTINFO, "IP_PKTINFO", "IP_", "", do_pktinfo },
 	{ SOL_IP, IP_TTL, "IP_TTL", "IP_", "TTL", do_number },
 	{ SOL_IP, IP_TOS, "IP_TOS", "IP_", "TOS", do_number },

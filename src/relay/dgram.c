@@ -167,6 +167,9 @@ static bool from_peer(const struct dgram_sock *sock, const struct netaddr *a,
 {
 	if (sock->kind.type == SOCK_RAW)
 		return netaddr_same_host(a, peer);
+	/* a UNIX socket without a name: whoever answers need not be bound */
+	if (sock->kind.family == AF_UNIX && a->len <= sizeof(sa_family_t))
+		return true;
 	return netaddr_same(a, peer);
 }
 
@@ -189,7 +192,8 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	}
 	if (m->ctl_len && log_threshold <= LV_NOTICE) /* records only: formatted for readers */
 		ancillary_report(m, sock->conf->sock.pktinfo_given, NULL);
-	if (!admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
+	if (!sock->connected &&
+	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
 		return false;
 	log_info("permitting packet from %s", netaddr_text(&m->peer, text));
 	return true;
@@ -363,21 +367,32 @@ static bool ep_holds(const struct endpoint *ep)
 	return d->in_len || d->icmp || d->one_shot || d->end;
 }
 
+/* An answer to a socket without a name goes nowhere; the session lasts as long as it would. */
+static int send_nowhere(struct dgram_ep *d, struct batch *b)
+{
+	unsigned hidden;
+
+	b->next = b->n;
+	if (log_limit_pass(&d->sock->limit, 8, loop_now(d->sock->relay->loop), &hidden))
+		log_warn("the sender's socket has no name, so answers cannot reach it: use option "
+			 "bind or bind-tempname on the client");
+	return 0;
+}
+
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
-	int rc = dgram_send(d->sock, b, &d->to, &d->from, err);
+	int rc;
 
+	if (d->nameless)
+		return send_nowhere(d, b);
+	rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 	while (rc == -1 && d->sock->frames && frames_lose(d->sock, err)) {
 		b->packet[b->next++].drop = true; /* not counted as transferred */
 		rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 	}
-	/* a socket many sessions share is watched elsewhere: wait on a copy of the descriptor */
-	if (rc == -1 && errno == EAGAIN && ep->caps & EP_QUEUED && ep->wfd == d->sock->fd) {
-		int copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
-
-		if (copy >= 0)
-			ep->wfd = copy;
+	if (rc == -1 && errno == EAGAIN) {
+		dgram_ep_await_room(d);
 		errno = EAGAIN;
 	}
 	return rc;
@@ -452,8 +467,8 @@ static void ep_close(struct endpoint *ep)
 
 	if (d->on_close)
 		d->on_close(d, d->arg);
-	if (ep->wfd >= 0 && ep->wfd != d->sock->fd)
-		close(ep->wfd);
+	fd_close(&d->observer);
+	fd_close(&d->copy);
 	fd_close(&d->feed);
 	ep->rfd = ep->wfd = -1;
 	free(d->inbox);
@@ -494,6 +509,13 @@ static const struct endpoint_ops ops = {
 	.share = ep_share,
 };
 
+void dgram_ep_one_shot(struct dgram_ep *d)
+{
+	d->one_shot = true;
+	d->ep.half_close = SHUT_CLOSE;
+	d->nameless = d->sock->kind.family == AF_UNIX && d->to.len <= sizeof(sa_family_t);
+}
+
 struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to)
 {
 	struct dgram_ep *d = xcalloc(1, sizeof(*d));
@@ -501,7 +523,7 @@ struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to)
 	endpoint_init(&d->ep, &ops, sock->relay, sock->conf, sock->fd, sock->fd);
 	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	d->sock = sock;
-	d->feed = -1;
+	d->observer = d->copy = d->feed = -1;
 	dgram_sock_ref(sock);
 	if (to)
 		d->to = *to;

@@ -81,8 +81,10 @@ struct dgram_ep {
 	struct netaddr to; /* where writes go; len 0: nowhere or connected */
 	struct netaddr from; /* source address of replies, or len 0 */
 	enum dgram_accept accept;
+	int observer, copy; /* extra descriptors to wait for room by (dgram_room.c), or -1 */
 	int feed; /* own process: datagrams come through this, from the one with the table; or -1 */
 	bool one_shot; /* end of file after the inbox (RECVFROM) */
+	bool nameless; /* its peer is a UNIX socket without a name: nothing can be sent to it */
 	bool end; /* an end-of-file datagram is in the inbox behind everything else */
 	/* datagrams handed over: length (uint32_t) and bytes, one after the other */
 	uint8_t *inbox;
@@ -97,6 +99,13 @@ struct dgram_ep {
 
 /* An endpoint that uses @sock, which it takes a reference of. */
 struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to);
+
+/* The endpoint of one datagram: end of file follows it, answers go to its sender. */
+void dgram_ep_one_shot(struct dgram_ep *d);
+
+/* A send has met EAGAIN: choose the descriptor, ep->wfd, whose EPOLLOUT tells that there is room.
+ */
+void dgram_ep_await_room(struct dgram_ep *d);
 
 /* Hand a datagram over (copied); false when the inbox is full (counted). */
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);
@@ -115,7 +124,11 @@ struct endpoint *dgram_make_datagram(struct opening *o, struct err *err);
 struct endpoint *dgram_make_recv(struct opening *o, struct err *err);
 struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err);
 struct endpoint *dgram_make_listen(struct opening *o, struct err *err);
-/* A program behind a datagram or seqpacket socket pair. */
+/* As dgram_make_datagram(), but without a port that datagrams must come from. */
+struct endpoint *dgram_make_generic(struct opening *o, struct err *err);
+/* A connected socket of @type that keeps borders: UNIX datagrams or seqpacket, connected or
+ * accepted; and such a socket pair with a program behind it. */
+struct endpoint *dgram_make_packets(struct opening *o, int type, struct err *err);
 struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err);
 
 /* Sources (peers.c): a session per datagram, a session per peer. */

@@ -98,6 +98,20 @@ struct endpoint *dgram_make_recv(struct opening *o, struct err *err)
 	return make(o, 0, ACCEPT_ANY, false, SHUT_NONE, err);
 }
 
+struct endpoint *dgram_make_generic(struct opening *o, struct err *err)
+{
+	say_prepared(o);
+	return make(o, 0, ACCEPT_ANY, false, SHUT_NONE, err);
+}
+
+struct endpoint *dgram_make_packets(struct opening *o, int type, struct err *err)
+{
+	struct dgram_kind kind = { o->target.family, type, o->protocol };
+
+	o->remote.n = 0; /* the kernel knows where to */
+	return make_kind(o, kind, 0, ACCEPT_ANY, true, SHUT_DOWN, err);
+}
+
 struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err)
 {
 	struct dgram_kind kind = { AF_UNIX, type, 0 };
@@ -237,8 +251,7 @@ struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err)
 	struct endpoint *ep = make_first(o);
 
 	(void)err;
-	((struct dgram_ep *)ep)->one_shot = true;
-	ep->half_close = SHUT_CLOSE;
+	dgram_ep_one_shot((struct dgram_ep *)ep);
 	return ep;
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -19,12 +20,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The directory in force now (option chdir) is not the one in force at the end. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX];
+
+	if (*path == '/' || !getcwd(cwd, sizeof(cwd)))
+		return xstrdup(path);
+	return xasprintf("%s/%s", cwd, path);
+}
+
+void leftovers_add_entry(struct leftovers *l, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return;
+	free(l->unlink_path);
+	l->unlink_path = absolute(path);
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	l->owner = getpid();
+}
+
+static bool is_still_ours(const struct leftovers *l)
+{
+	struct stat st;
+
+	return !l->ino ||
+	       (lstat(l->unlink_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino);
+}
+
 void leftovers_remove(struct leftovers *l)
 {
 	if (!l->owner)
 		return;
 	if (l->owner == getpid()) {
-		if (l->unlink_path && unlink(l->unlink_path) == -1 && errno != ENOENT)
+		if (l->unlink_path && is_still_ours(l) && unlink(l->unlink_path) == -1 &&
+		    errno != ENOENT)
 			log_warn("unlink(\"%s\"): %m", l->unlink_path);
 		if (l->link_path && unlink(l->link_path) == -1 && errno != ENOENT)
 			log_warn("unlink(\"%s\"): %m", l->link_path);
@@ -457,8 +490,14 @@ static long dual_recv(struct endpoint *ep, struct batch *b, size_t max, struct e
 static int dual_send(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	struct endpoint *out = ((struct dual *)ep)->out;
+	int rc = out->ops->send_batch(out, b, err), code = errno;
 
-	return out->ops->send_batch(out, b, err);
+	if (ep->wfd != out->wfd) { /* it waits for room by another descriptor now */
+		endpoint_want(ep, 0, EPOLLOUT);
+		ep->wfd = out->wfd;
+	}
+	errno = code;
+	return rc;
 }
 
 static void dual_shut(struct endpoint *ep)

@@ -74,12 +74,17 @@ struct endpoint_ops {
  * made it: forked copies never remove anything. */
 struct leftovers {
 	char *unlink_path; /* entry to remove, or NULL */
+	dev_t dev; /* it is this one, not what others have put in its place; 0: not known */
+	ino_t ino;
 	char *link_path; /* symbolic link to remove (pty), or NULL */
 	char *lock_path; /* lock file to remove, or NULL */
 	char *queue; /* POSIX message queue to remove, or NULL */
 	pid_t owner;
 };
 
+/* The entry at @path is there because of us: it will be removed, unless it is another one by then.
+ */
+void leftovers_add_entry(struct leftovers *l, const char *path);
 void leftovers_remove(struct leftovers *l);
 
 struct endpoint {

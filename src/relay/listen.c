@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/admit.h"
+#include "relay/dgram.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -51,10 +52,9 @@ static void say_listening(const struct listener *l)
 	log_notice("listening on %s", netaddr_text(&local, text));
 }
 
-enum step_result step_listen(struct opening *o, struct err *err)
+enum step_result step_listening(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
-	int backlog = c->listen.backlog >= 0 ? (int)c->listen.backlog : SOMAXCONN;
 	struct listener *l = xcalloc(1, sizeof(*l));
 
 	l->fd = o->target.fd;
@@ -64,15 +64,23 @@ enum step_result step_listen(struct opening *o, struct err *err)
 	l->relay = o->relay;
 	l->half = o->half;
 	l->mode = o->mode;
-	if (listen(l->fd, backlog) == -1) {
-		err_set(err, errno, "listen(%d, %d)", l->fd, backlog);
-		return STEP_FAIL;
-	}
 	if (admission_init(&l->admission, c, o->target.family, 0, err) == -1)
 		return STEP_FAIL;
 	if (c->listen.accept_timeout_ns > 0)
 		l->due_ns = loop_now(o->relay->loop) + c->listen.accept_timeout_ns;
 	return STEP_DONE;
+}
+
+enum step_result step_listen(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	int backlog = c->listen.backlog >= 0 ? (int)c->listen.backlog : SOMAXCONN;
+
+	if (listen(o->target.fd, backlog) == -1) {
+		err_set(err, errno, "listen(%d, %d)", o->target.fd, backlog);
+		return STEP_FAIL;
+	}
+	return step_listening(o, err);
 }
 
 enum accepted { ACCEPTED, ACCEPT_NOBODY, ACCEPT_AGAIN, ACCEPT_SHORT, ACCEPT_FAILED };
@@ -113,15 +121,22 @@ static enum accepted accept_error(struct listener *l, struct err *err)
 	}
 }
 
-/* Who is connected to whom, for programs. UNIX names have no port. */
-static void set_vars(struct vars *vars, const struct netaddr *peer, const struct netaddr *local)
+/* Who is connected to whom, for programs. UNIX names have no port, but the kernel knows whose
+ * process it is. */
+static void set_vars(struct vars *vars, int fd, const struct netaddr *peer,
+		     const struct netaddr *local)
 {
 	char text[NETADDR_TEXT_LEN];
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
 
 	vars_set(vars, "SOCKADDR", "%s", netaddr_host_text(local, text));
 	vars_set(vars, "PEERADDR", "%s", netaddr_host_text(peer, text));
-	if (local->any.sa_family == AF_UNIX)
+	if (local->any.sa_family == AF_UNIX) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+			vars_set_peer(vars, &cred);
 		return;
+	}
 	vars_set(vars, "SOCKPORT", "%u", netaddr_port(local));
 	vars_set(vars, "PEERPORT", "%u", netaddr_port(peer));
 }
@@ -152,7 +167,7 @@ static enum accepted take_one(struct listener *l, int *fd, struct vars *vars, st
 	}
 	log_info("permitting connection from %s", netaddr_text(&peer, a));
 	if (programs)
-		set_vars(vars, &peer, &local);
+		set_vars(vars, *fd, &peer, &local);
 	return ACCEPTED;
 }
 
@@ -318,4 +333,16 @@ struct endpoint *make_stream(struct opening *o, struct err *err)
 
 	(void)err;
 	return ep;
+}
+
+struct endpoint *make_connection(struct opening *o, struct err *err)
+{
+	int type = o->socktype;
+	socklen_t len = sizeof(type);
+
+	if (!type)
+		(void)getsockopt(o->target.fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	if (type == SOCK_DGRAM || type == SOCK_SEQPACKET)
+		return dgram_make_packets(o, type, err);
+	return make_stream(o, err);
 }

@@ -12,6 +12,9 @@
  * length of the queue is option backlog, else what the system allows. */
 enum step_result step_listen(struct opening *o, struct err *err);
 
+/* As step_listen() for an inherited socket that listens already. */
+enum step_result step_listening(struct opening *o, struct err *err);
+
 /* First of a type's conn_steps: wait for a permitted connection, then close the listening socket.
  * Nothing happens when a source has accepted already. */
 enum step_result step_accept(struct opening *o, struct err *err);
@@ -21,6 +24,10 @@ struct source *listen_source(struct opening *o, struct err *err);
 
 /* The endpoint of a stream socket, connected or accepted: half-close by shutdown(2). */
 struct endpoint *make_stream(struct opening *o, struct err *err);
+
+/* The same for a connected socket of any kind: one that keeps packet borders becomes a datagram
+ * endpoint. */
+struct endpoint *make_connection(struct opening *o, struct err *err);
 
 /* The usual conn_steps: step_accept, then the options of the accepted socket. */
 extern const struct step accepted_steps[];

@@ -398,6 +398,7 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
 	o->protocol =
 		half->conf.sock.protocol >= 0 ? (int)half->conf.sock.protocol : type->net.protocol;
+	o->target.binds = type->flags & TYPE_BINDS;
 	if (type->flags & TYPE_ENTRY && half->nparams)
 		o->target.path = half->param[0];
 	if (type->flags & TYPE_QUEUE)

@@ -40,8 +40,10 @@ enum type_flag {
 	TYPE_PASSIVE = 8, /* resolves its own side: fixed IP version */
 	TYPE_ENTRY = 16, /* the first parameter is the path of a file-system entry */
 	TYPE_TRANSPARENT = 32, /* data is not transformed: nofork may follow it */
-	TYPE_QUEUE = 128, /* the first parameter is the name of a POSIX message queue */
 	TYPE_FOREIGN = 64, /* its descriptors belong to others: never closed (STDIO, FD) */
+	TYPE_BINDS = 128, /* the entry is made by bind(2), its owner and mode set by a step */
+	TYPE_DATA = 256, /* addresses are written as data, and so is option range */
+	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
 };
 
 /* An address type: one row. */
@@ -106,6 +108,7 @@ struct opening {
 	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
 	struct source *from; /* one endpoint is wanted for this source, or NULL */
 	bool over; /* @done has been called, or never will be */
+	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;
 	void *arg;

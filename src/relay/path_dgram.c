@@ -194,18 +194,25 @@ static long cut_stream(struct flow *f)
 #define DENSE 5 /* datagrams per millisecond */
 #define QUEUED_SIZE 2304 /* bytes that the kernel reckons for a datagram of an Ethernet frame */
 
+/* Datagrams that the receive queue holds for sure. That of a UNIX socket is short whatever its size
+ * in bytes is, and its senders wait instead of losing any: it is never left alone. */
+static size_t queue_room(int fd)
+{
+	int bytes = 0, domain = AF_UNSPEC;
+	socklen_t len = sizeof(int);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	(void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+	return domain == AF_UNIX ? 1 : (size_t)bytes / QUEUED_SIZE;
+}
+
 static void measure_density(struct flow *f)
 {
 	if (!f->one_way || f->dst->caps & EP_DGRAM_OUT || f->relay->plan->set.plain ||
 	    !flow_measure(f, f->dgram.batch->n))
 		return;
-	if (!f->dgram.queue_room) {
-		int bytes = 0;
-		socklen_t len = sizeof(bytes);
-
-		getsockopt(f->src->rfd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
-		f->dgram.queue_room = (size_t)bytes / QUEUED_SIZE;
-	}
+	if (!f->dgram.queue_room)
+		f->dgram.queue_room = queue_room(f->src->rfd);
 	f->meter->nap_ns = FLOW_NAP_DGRAM_NS;
 	f->dense = f->meter->per_ms >= DENSE && f->meter->per_ms * 8 < f->dgram.queue_room;
 }

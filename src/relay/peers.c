@@ -58,8 +58,7 @@ void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
 		log_notice("listening on UDP %s", text);
 	else if (listens)
 		log_notice("listening on PROTO%d %s", sock->kind.protocol, text);
-	else if (sock->kind.protocol != IPPROTO_UDP && sock->kind.protocol != IPPROTO_UDPLITE &&
-		 netaddr_is_any(&local))
+	else if (sock->kind.type == SOCK_RAW && netaddr_is_any(&local))
 		log_notice("receiving IP protocol %d", sock->kind.protocol);
 	else
 		log_notice("receiving on %s", text);
@@ -265,8 +264,7 @@ static void begin_one_shot(struct peers *t, const struct packet *p)
 		return; /* the closing datagram of a CONNECT type asks nothing */
 	d = new_end(t, m);
 	vars = vars_of(t, m);
-	d->one_shot = true;
-	d->ep.half_close = SHUT_CLOSE;
+	dgram_ep_one_shot(d);
 	if (p->len)
 		dgram_ep_push(d, p->data, p->len);
 	source_yield(&t->src, &d->ep, &vars);

@@ -77,6 +77,7 @@ static void forget_others(struct relay *relay)
 		list_del(&src->node);
 		src->closed = true;
 		src->ops->close(src);
+		leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
 	}
 	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
 	list_for_each_safe (node, tmp, &relay->sessions) {

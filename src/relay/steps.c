@@ -18,6 +18,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define FULL_QUEUE_NS (10 * NSEC_PER_MSEC) /* a full queue is tried again this often */
+
 static int ip_family(int version)
 {
 	return version == 4 ? AF_INET : version == 6 ? AF_INET6 : AF_UNSPEC;
@@ -400,14 +402,36 @@ static bool connected_at_once(int fd)
 	return poll(&p, 1, 0) > 0 && p.revents == POLLOUT;
 }
 
+/* The queue of a UNIX listener is full. No event tells when there is room: try again, as long as
+ * connect-timeout allows; a blocking connect(2) would wait for ever. */
+static enum step_result wait_for_queue(struct opening *o, struct err *err)
+{
+	int64_t now = loop_now(o->relay->loop), due = now + FULL_QUEUE_NS;
+	char text[NETADDR_TEXT_LEN];
+
+	if (o->connect_due_ns && now >= o->connect_due_ns) {
+		err_set(err, ETIMEDOUT, "connecting to %s",
+			netaddr_text(&o->remote.addr[o->remote_i], text));
+		return STEP_FAIL;
+	}
+	if (o->connect_due_ns && due > o->connect_due_ns)
+		due = o->connect_due_ns;
+	opening_wait(o, -1, 0, due);
+	return STEP_AGAIN;
+}
+
 enum step_result step_connect(struct opening *o, struct err *err)
 {
 	const struct netaddr *to = &o->remote.addr[o->remote_i];
 	int64_t limit = o->half->conf.sock.connect_timeout_ns;
 	char text[NETADDR_TEXT_LEN];
 
+	if (o->waiting != STEP_AGAIN)
+		o->connect_due_ns = limit > 0 ? loop_now(o->relay->loop) + limit : 0;
 	if (connect(o->target.fd, &to->any, to->len) == 0)
 		return STEP_DONE;
+	if (errno == EAGAIN && to->any.sa_family == AF_UNIX)
+		return wait_for_queue(o, err);
 	if (errno != EINPROGRESS) {
 		err_set(err, errno, "connect(%d, %s, %u)", o->target.fd, netaddr_text(to, text),
 			(unsigned)to->len);
@@ -415,7 +439,7 @@ enum step_result step_connect(struct opening *o, struct err *err)
 	}
 	if (connected_at_once(o->target.fd))
 		return STEP_DONE;
-	opening_wait(o, o->target.fd, EPOLLOUT, limit > 0 ? loop_now(o->relay->loop) + limit : 0);
+	opening_wait(o, o->target.fd, EPOLLOUT, o->connect_due_ns);
 	return STEP_WAIT;
 }
 

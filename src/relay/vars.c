@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -39,6 +40,13 @@ void vars_set(struct vars *v, const char *name, const char *fmt, ...)
 	vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
 	put(v, xasprintf("%s=%s", name, value));
+}
+
+void vars_set_peer(struct vars *v, const struct ucred *peer)
+{
+	vars_set(v, "PEERPID", "%d", (int)peer->pid);
+	vars_set(v, "PEERUID", "%u", (unsigned)peer->uid);
+	vars_set(v, "PEERGID", "%u", (unsigned)peer->gid);
 }
 
 void vars_copy(struct vars *to, const struct vars *from)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 struct conf;
+struct ucred;
 
 /* NAME=VALUE texts without the prefix. Zero-initialise; owned by the session. */
 struct vars {
@@ -18,6 +19,8 @@ struct vars {
 /* Set a variable ("PEERADDR"); a second value replaces the first. */
 void vars_set(struct vars *v, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* PEERPID, PEERUID, PEERGID of a process behind a UNIX socket. */
+void vars_set_peer(struct vars *v, const struct ucred *peer);
 void vars_copy(struct vars *to, const struct vars *from);
 void vars_done(struct vars *v);
 

@@ -320,12 +320,29 @@ int range_parse(struct range *r, const char *text, int family, netaddr_lookup *l
 	return rc;
 }
 
+/* Bytes behind the end of an address count as zero. */
+static bool data_match(const struct range *r, const struct netaddr *a)
+{
+	const size_t skip = sizeof(sa_family_t);
+
+	for (size_t i = 0; i < r->len; i++) {
+		uint8_t byte =
+			skip + i < a->len && skip + i < sizeof(a->raw) ? a->raw[skip + i] : 0;
+
+		if ((byte & r->mask[i]) != r->net[i])
+			return false;
+	}
+	return true;
+}
+
 bool range_match(const struct range *r, const struct netaddr *a)
 {
 	uint8_t data[sizeof(a->raw)] = { [10] = 0xff, [11] = 0xff }; /* ::ffff:0.0.0.0 */
 	const uint8_t *addr = data;
 	int af = a->any.sa_family;
 
+	if (r->family == AF_UNSPEC)
+		return data_match(r, a);
 	if (af == AF_INET) {
 		memcpy(data + 12, &a->in.sin_addr, 4);
 	} else if (af == AF_INET6) {

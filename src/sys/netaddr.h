@@ -65,8 +65,8 @@ bool netaddr_is_broadcast(const struct netaddr *a);
 
 /* A set of addresses: network and mask over the address bytes. */
 struct range {
-	int family; /* AF_INET, AF_INET6, or any other: @net/@mask cover the bytes after sa_family
-		     */
+	int family; /* AF_INET, AF_INET6; AF_UNSPEC: net and mask are about the bytes after the
+		     * family, whatever it is */
 	size_t len; /* bytes used of net and mask */
 	uint8_t net[128], mask[128];
 };

@@ -46,7 +46,7 @@ def take_socket(p):
 S, I4, I6 = socket.SOL_SOCKET, socket.SOL_IP, socket.IPPROTO_IPV6
 U4, U6, RAW4 = "UDP4-DATAGRAM:127.0.0.1:9", "UDP6-DATAGRAM:[::1]:9", "IP4-DATAGRAM:127.0.0.1:200"
 T4 = "TCP4-LISTEN:0"
-LITE = "UDPLITE4-SENDTO:127.0.0.1:9"
+LITE, LOCAL = "UDPLITE4-SENDTO:127.0.0.1:9", "ABSTRACT-SENDTO:nobody"
 TIME = struct.pack("@ll", 2, 500000)
 
 # address, option, value, level, name, what getsockopt gives (number, bytes, or function of the number)
@@ -75,6 +75,7 @@ SOCKETS = [
     (U6, "ipv6-recvpathmtu", "1", I6, 60, 1), (U6, "ipv6-recvpktinfo", "1", I6, 49, 1), (U6, "ipv6-recvrthdr", "1", I6, 56, 1),
     (U6, "ipv6-recvtclass", "1", I6, 66, 1), (U6, "ipv6-tclass", "16", I6, 67, 16), (U6, "ipv6-unicast-hops", "9", I6, 16, 9),
     (U6, "ipv6-v6only", "1", I6, 26, 1), (LITE, "udplite-recv-cscov", "8", 136, 11, 8), (LITE, "udplite-send-cscov", "8", 136, 10, 8),
+    (LOCAL, "so-passcred", "1", S, 16, 1),
 ]
 
 
@@ -103,6 +104,16 @@ def test_tcp_socket(local, opt, value, name, want):
         with take_socket(p) as s:
             got = s.getsockopt(6, name)
             assert (want(got) if callable(want) else got == want), p
+
+
+@pytest.mark.parametrize("opt,value,want", [
+    ("unix-bind-tempname", "tXXXXXXt", rb"\0t\w{6}t"), ("bind", "me", rb"\0me"), ("unix-tightsocklen", "0,bind=me", rb"\0me\0{105}"),
+    ("unix-tightsocklen", "1,bind=me", rb"\0me")])
+def test_name(local, opt, value, want):
+    """The name that the socket has got, byte by byte."""
+    p = local.start("-d", "-d", f"{LOCAL},{opt}={value}", "PIPE")
+    with take_socket(p) as s:
+        assert re.fullmatch(want, s.getsockname()), p
 
 
 # Options that Linux refuses or that cannot be set: the sentence is the effect.
@@ -547,11 +558,15 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
              "above": "setpgid netns o-wronly o-direct unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string children-shutup",
+             "by test_tls.py": """openssl-alpn openssl-cafile openssl-capath openssl-certificate openssl-cipherlist openssl-commonname
+    openssl-compress openssl-dhparam openssl-egd openssl-handshake-timeout openssl-key openssl-max-proto-version openssl-maxfraglen
+    openssl-maxsendfrag openssl-min-proto-version openssl-no-sni openssl-pseudo openssl-snihost openssl-verify""",
              "by test_resolver.py": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc
     res-nsaddr res-recurse res-retrans res-retry res-stayopen res-usevc""",
              "by test_tcp.py": "backlog connect-timeout retry forever interval",
              "by test_engine.py": """cr crnl escape ignoreeof readbytes lockfile waitlock cool-write end-close shut-close shut-down
     shut-none shut-null""",
+             "by test_unix.py": "backlog connect-timeout retry interval unlink-late",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
     tiocsctty chdir umask""",
              "by test_tun.py": "iff-no-pi retrieve-vlan",
@@ -560,7 +575,6 @@ ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isola
     o-rdonly"""}
 REASON = {"needs a file system with this attribute": """fs-append fs-compr fs-dirsync fs-immutable fs-journal-data fs-noatime
     fs-nodump fs-notail fs-secrm fs-sync fs-topdir fs-unrm""",
-          "no address type of this build uses it": "unix-bind-tempname unix-tightsocklen",
           "needs a kernel with DCCP": "dccp-set-ccid",
           "nothing to see from outside": "so-peercred fiosetown siocspgrp ipv6-hoplimit tcp-maxseg-late tcp-quickack"}
 

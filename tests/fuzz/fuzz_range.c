@@ -1,7 +1,7 @@
 /* fuzz_range.c - 24 bytes of peer address, then the text of a range */
-#include "sys/netaddr.h"
-
 #include "base/str.h"
+#include "relay/admit.h"
+#include "sys/netaddr.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 2; i++)
 		if (range_parse(&r, text, i ? AF_INET : AF_INET6, NULL, &err) == 0)
 			range_match(&r, &a);
+	if (admit_data_range(&r, text, &err) == 0)
+		range_match(&r, &a);
 	a.any.sa_family = data[1];
 	netaddr_text(&a, buf);
 	free(text);

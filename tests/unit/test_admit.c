@@ -127,12 +127,50 @@ static void test_limit(void **state)
 	conf_done(&conf);
 }
 
+/* Generic sockets: the bytes behind the family, whatever they mean. */
+static void test_data_range(void **state)
+{
+	static const struct {
+		const char *text;
+		bool in, other; /* 192.168.10.7:80, 10.0.0.1:80 */
+	} row[] = {
+		{ "x0000xc0a80a00:x0000xffffff00", true, false },
+		{ "x0050:xffff", true, true },
+		{ "x0051:xffff", false, false },
+		{ "x0000xc0a80a07x01:x0000xffffffffxff", false, false }, /* zero follows */
+		{ "x0000xc0a80a07x00:x0000xffffffffxff", true, false },
+		{ "xffff:x", true, true }, /* no mask: everything */
+	};
+	struct conf conf;
+	struct admission a;
+	struct err err;
+	(void)state;
+
+	conf_init(&conf);
+	conf.sock.range_is_data = true;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		conf.sock.range = row[i].text;
+		assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), 0);
+		assert_int_equal(ask(&a, "192.168.10.7", 80, 1), row[i].in);
+		assert_int_equal(ask(&a, "10.0.0.1", 80, 1), row[i].other);
+	}
+	conf.sock.range = "127.0.0.1/8";
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	assert_string_equal(err.text, "syntax error in range \"127.0.0.1/8\": use <data>:<mask>");
+	conf.sock.range = "x00:zz";
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	conf.sock.range = "x0:x00";
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	conf_done(&conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_target_port),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_data_range),
 	};
 	struct err err;
 	int rc;
