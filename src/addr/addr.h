@@ -21,6 +21,7 @@ extern const struct addr_family udp_family;
 extern const struct addr_family rawip_family;
 extern const struct addr_family tcp_family;
 extern const struct addr_family tls_family;
+extern const struct addr_family dtls_family;
 extern const struct addr_family tun_family;
 extern const struct addr_family interface_family;
 extern const struct addr_family posixmq_family;

@@ -15,6 +15,7 @@ static const struct addr_family *const families[] = {
 	&rawip_family,
 	&tcp_family,
 	&tls_family,
+	&dtls_family,
 	&tun_family,
 	&interface_family,
 	&posixmq_family,

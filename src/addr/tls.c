@@ -4,8 +4,8 @@
  * more step shakes hands in the loop. What comes out is an endpoint whose bytes go through the
  * module (tls_module.c). Certificates and settings are read once per address, before anything
  * connects or listens, and are shared by all its connections. */
-#include "addr/tls.h"
 #include "addr/addr.h"
+#include "addr/tls_address.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,12 +22,6 @@
 #include <string.h>
 
 #define NOTIFY_AGAIN_NS (10 * NSEC_PER_MSEC) /* a close-notify that found the socket full */
-
-/* What all connections of an address share. */
-struct tls_address {
-	const struct tls_api *api;
-	struct tls_context *context;
-};
 
 struct tls_ep {
 	struct endpoint ep;
@@ -48,7 +42,7 @@ static void address_free(void *data)
 	free(a);
 }
 
-static struct tls_address *address_of(const struct opening *o)
+struct tls_address *tls_address_of(const struct opening *o)
 {
 	return relay_share_of(o->relay, o->half)->data;
 }
@@ -61,7 +55,7 @@ static char *bare_host(const char *host)
 	return *host == '[' && host[len - 1] == ']' ? xstrndup(host + 1, len - 2) : xstrdup(host);
 }
 
-static int load(struct opening *o, enum tls_role role, struct err *err)
+int tls_address_load(struct opening *o, enum tls_role role, struct err *err)
 {
 	struct relay_share *share = relay_share_of(o->relay, o->half);
 	const struct tls_api *api;
@@ -74,7 +68,7 @@ static int load(struct opening *o, enum tls_role role, struct err *err)
 	api = module_symbol(TLS_MODULE, TLS_SYMBOL, err);
 	if (!api)
 		return -1;
-	if (role == TLS_CLIENT)
+	if (role == TLS_CLIENT || role == DTLS_CLIENT)
 		name = bare_host(opening_param(o, 0));
 	context = api->context_new(&o->half->conf, role, name, err);
 	free(name);
@@ -88,21 +82,26 @@ static int load(struct opening *o, enum tls_role role, struct err *err)
 	return 0;
 }
 
-static enum step_result step_client_context(struct opening *o, struct err *err)
+enum step_result tls_client_context(struct opening *o, enum tls_role role, struct err *err)
 {
 	if (!*opening_param(o, 0)) {
 		err_set(err, 0, "%s: empty host name", o->half->keyword);
 		return STEP_FAIL;
 	}
-	if (load(o, TLS_CLIENT, err) == -1)
+	if (tls_address_load(o, role, err) == -1)
 		return STEP_FAIL;
 	log_notice("opening OpenSSL connection to %s:%s", opening_param(o, 0), opening_param(o, 1));
 	return STEP_DONE;
 }
 
+static enum step_result step_client_context(struct opening *o, struct err *err)
+{
+	return tls_client_context(o, TLS_CLIENT, err);
+}
+
 static enum step_result step_server_context(struct opening *o, struct err *err)
 {
-	return load(o, TLS_SERVER, err) == -1 ? STEP_FAIL : STEP_DONE;
+	return tls_address_load(o, TLS_SERVER, err) == -1 ? STEP_FAIL : STEP_DONE;
 }
 
 /* ---- the handshake ---- */
@@ -134,7 +133,7 @@ static void shaking_free(void *impl)
 static struct shaking *begin(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
-	struct tls_address *a = address_of(o);
+	struct tls_address *a = tls_address_of(o);
 	struct tls *tls = a->api->start(a->context, o->target.fd, NULL, NULL, 0, err);
 	struct shaking *s;
 
@@ -161,6 +160,12 @@ static void tell(void *arg, const char *name, const char *value)
 	vars_set(vars, full, "%s", value);
 }
 
+void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls)
+{
+	if (o->relay->plan->programs)
+		api->describe(tls, tell, &o->vars);
+}
+
 static enum step_result step_handshake(struct opening *o, struct err *err)
 {
 	int64_t now = loop_now(o->relay->loop);
@@ -172,8 +177,7 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 	r = s->api->handshake(s->tls, err);
 	switch (r) {
 	case TLS_DONE:
-		if (o->relay->plan->programs)
-			s->api->describe(s->tls, tell, &o->vars);
+		tls_tell_variables(o, s->api, s->tls);
 		return STEP_DONE;
 	case TLS_WANT_READ:
 	case TLS_WANT_WRITE:

@@ -229,6 +229,11 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 
 /* ---- the endpoint ---- */
 
+struct endpoint *dgram_ep_top(struct dgram_ep *d)
+{
+	return d->top ? d->top : &d->ep;
+}
+
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)
 {
 	uint32_t head = (uint32_t)len;
@@ -278,7 +283,7 @@ static long would_block(void)
  * follows it is dropped. */
 static bool meet_empty(struct dgram_ep *d, struct batch *b)
 {
-	bool is_end = d->sock->connected || d->feed >= 0 || d->ep.conf->sock.null_eof;
+	bool is_end = !d->top && (d->sock->connected || d->feed >= 0 || d->ep.conf->sock.null_eof);
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->packet[i].drop || b->packet[i].len)

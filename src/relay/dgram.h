@@ -91,6 +91,8 @@ struct dgram_ep {
 	size_t in_off, in_len, in_cap;
 	int icmp; /* error of an earlier packet that a send has met, for the reader */
 	uint64_t overflow; /* datagrams dropped because the inbox was full */
+	struct endpoint *top; /* the layer above that sessions see (DTLS), or NULL: this one */
+	struct opening *opening; /* while that layer shakes hands: it wants to know of datagrams */
 	void (*on_close)(struct dgram_ep *d, void *arg); /* before the socket goes, or NULL */
 	void *arg;
 };
@@ -106,6 +108,9 @@ void dgram_ep_one_shot(struct dgram_ep *d);
 /* A send has met EAGAIN: choose the descriptor, ep->wfd, whose EPOLLOUT tells that there is room.
  */
 void dgram_ep_await_room(struct dgram_ep *d);
+
+/* The endpoint that a session has: the layer above, or @d itself. */
+struct endpoint *dgram_ep_top(struct dgram_ep *d);
 
 /* Hand a datagram over (copied); false when the inbox is full (counted). */
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);

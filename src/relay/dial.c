@@ -48,7 +48,7 @@ static void dial(struct dialer *d)
 	struct source *src = &d->src;
 
 	d->due = false;
-	d->opening = opening_start_single(src, d->half, d->mode, -1, NULL, on_connected);
+	d->opening = opening_start_single(src, d->half, d->mode, -1, NULL, NULL, on_connected);
 }
 
 static void on_timer(struct timer *t)

@@ -230,7 +230,7 @@ static void accept_some(struct listen_source *ls)
 
 		switch (take_one(ls->l, &fd, &vars, &err)) {
 		case ACCEPTED:
-			opening_start_single(src, ls->l->half, ls->l->mode, fd, &vars,
+			opening_start_single(src, ls->l->half, ls->l->mode, fd, NULL, &vars,
 					     on_connection);
 			vars_done(&vars);
 			break;

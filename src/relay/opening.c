@@ -50,6 +50,8 @@ static void drop_attempt(struct opening *o)
 	if (o->impl)
 		o->impl_free(o->impl);
 	o->impl = NULL;
+	endpoint_free(o->lower);
+	o->lower = NULL;
 	tty_restore(&o->tty[0]);
 	tty_restore(&o->tty[1]);
 	if (!(o->half->type->flags & TYPE_FOREIGN)) {
@@ -90,6 +92,12 @@ void opening_cancel(struct opening *o)
 	dispose(o);
 	if (src)
 		source_opened(src, NULL, NULL);
+}
+
+void opening_kick(struct opening *o)
+{
+	if (!o->over)
+		run(o);
 }
 
 void opening_forget(struct opening *o)
@@ -473,8 +481,8 @@ struct opening *opening_start(struct relay *relay, const struct side *side, enum
 }
 
 struct opening *opening_start_single(struct source *src, const struct half *half,
-				     enum open_mode mode, int fd, const struct vars *vars,
-				     opening_done_fn *done)
+				     enum open_mode mode, int fd, struct endpoint *lower,
+				     const struct vars *vars, opening_done_fn *done)
 {
 	struct opening *o = new_opening(src->relay, src->number, vars, done, src);
 
@@ -482,8 +490,9 @@ struct opening *opening_start_single(struct source *src, const struct half *half
 	o->from = src;
 	begin_half(o, half, mode);
 	o->step = half->type->steps;
-	if (fd != -1) {
+	if (fd != -1 || lower) {
 		o->target.fd = fd;
+		o->lower = lower;
 		o->step = half->type->conn_steps;
 		o->stage = AT_CONNECTION;
 		o->retries_left = 0;

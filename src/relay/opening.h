@@ -97,6 +97,7 @@ struct opening {
 	struct leftovers left;
 	struct tty_saved tty[2];
 	struct proc *proc; /* program started */
+	struct endpoint *lower; /* what conn_steps build upon (datagrams of one peer), or NULL */
 	struct endpoint *other; /* the left endpoint when the right address is opened; borrowed */
 	void *impl; /* the type's own state */
 	void (*impl_free)(void *impl);
@@ -126,11 +127,15 @@ struct opening *opening_start(struct relay *relay, const struct side *side, enum
 			      opening_done_fn *done, void *arg);
 
 /* As opening_start() for one more endpoint of @src, whose address is @half: a new connection
- * (dial.c), or, where @fd is not -1, the steps of a connection that has been accepted (listen.c).
- * Takes @fd. @done gets @src as argument and must call source_opened(). */
+ * (dial.c), or, where @fd is not -1 or @lower not NULL, the steps of a connection that has been
+ * accepted (listen.c, peers.c). Takes @fd and @lower. @done gets @src as argument and must call
+ * source_opened(). */
 struct opening *opening_start_single(struct source *src, const struct half *half,
-				     enum open_mode mode, int fd, const struct vars *vars,
-				     opening_done_fn *done);
+				     enum open_mode mode, int fd, struct endpoint *lower,
+				     const struct vars *vars, opening_done_fn *done);
+
+/* What it waits for has come without a descriptor telling (datagrams handed over). */
+void opening_kick(struct opening *o);
 
 /* Give up; @done is not called. */
 void opening_cancel(struct opening *o);

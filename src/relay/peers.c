@@ -36,6 +36,8 @@ struct peer {
 struct peers {
 	struct source src;
 	struct dgram_sock *sock;
+	const struct half *half; /* the address, and how it was opened */
+	enum open_mode mode;
 	struct watch watch;
 	bool per_peer; /* LISTEN; else RECVFROM */
 	struct batch *batch; /* received, not all handed out (while paused) */
@@ -164,7 +166,7 @@ static void end_peer(struct peer *p, const char *why)
 {
 	char text[NETADDR_TEXT_LEN];
 	struct dgram_ep *ep = p->ep;
-	struct session *s = ep ? ep->ep.owner : NULL;
+	struct session *s = ep ? dgram_ep_top(ep)->owner : NULL;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
 	if (ep)
@@ -172,6 +174,8 @@ static void end_peer(struct peer *p, const char *why)
 	forget(p); /* another process reads end of file */
 	if (s)
 		session_end(s, why);
+	else if (ep && ep->opening)
+		opening_cancel(ep->opening);
 	else if (ep && !(ep->ep.caps & EP_LENT))
 		endpoint_free(&ep->ep);
 }
@@ -194,7 +198,7 @@ static void arm_expiry(struct peers *t)
 /* A session that answers is alive as well: what its flows have moved counts. */
 static int64_t last_activity(const struct peer *p)
 {
-	const struct session *s = p->ep ? p->ep->ep.owner : NULL;
+	const struct session *s = p->ep ? dgram_ep_top(p->ep)->owner : NULL;
 
 	return s && s->last_active_ns > p->last_ns ? s->last_active_ns : p->last_ns;
 }
@@ -300,6 +304,24 @@ static void feed_other_process(struct peers *t, struct peer *p)
 	loop_watch(t->src.relay->loop, &p->gone, p->feed, EPOLLRDHUP);
 }
 
+/* The same for a layer above: its lower end still knows the peer. */
+static void feed_layer(struct peers *t, struct endpoint *top)
+{
+	for (struct list *node = t->oldest_first.next; node != &t->oldest_first;
+	     node = node->next) {
+		struct peer *p = container_of(node, struct peer, age);
+
+		struct dgram_ep *lower = p->ep;
+
+		if (!lower || lower->top != top)
+			continue;
+		feed_other_process(t, p);
+		top->rfd = lower->ep.rfd;
+		top->caps &= ~(unsigned)EP_QUEUED;
+		return;
+	}
+}
+
 static void pass_on(struct peer *p, const struct packet *packet)
 {
 	char text[NETADDR_TEXT_LEN];
@@ -307,6 +329,20 @@ static void pass_on(struct peer *p, const struct packet *packet)
 	if (send(p->feed, packet->data, packet->len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
 		log_warn("datagram from %s dropped: its session is too slow (%m)",
 			 netaddr_text(&p->addr, text));
+}
+
+/* The layer above (DTLS) has shaken hands with its peer, or will not. */
+static void on_layer(struct opening *o, struct endpoint *ep, struct source *none, struct err *err)
+{
+	struct source *src = o->arg;
+	struct peers *t = container_of(src, struct peers, src);
+
+	(void)none;
+	if (err)
+		log_err(LV_ERROR, err);
+	if (ep && t->src.relay->plan->isolate && !src->closed)
+		feed_layer(t, ep);
+	source_opened(src, ep, &o->vars);
 }
 
 /* Begin the session of a peer that is in the table. */
@@ -320,9 +356,13 @@ static void begin_session(struct peers *t, struct peer *p)
 	list_del(&p->waiting);
 	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
 	log_info("permitting UDP connection from %s", text);
-	if (t->src.relay->plan->isolate)
-		feed_other_process(t, p);
-	source_yield(&t->src, &ep->ep, &vars);
+	if (t->half->type->conn_steps) {
+		opening_start_single(&t->src, t->half, t->mode, -1, &ep->ep, &vars, on_layer);
+	} else {
+		if (t->src.relay->plan->isolate)
+			feed_other_process(t, p);
+		source_yield(&t->src, &ep->ep, &vars);
+	}
 	vars_done(&vars);
 }
 
@@ -380,11 +420,16 @@ static void to_peer(struct peers *t, const struct packet *p)
 	}
 	if (p->len)
 		dgram_ep_push(peer->ep, p->data, p->len);
-	else
+	else if (!peer->ep->top) /* a layer above has a farewell of its own, which cannot be forged
+				  */
 		peer->ep->end = true;
-	s = peer->ep->ep.owner;
+	if (peer->ep->opening) {
+		opening_kick(peer->ep->opening);
+		return;
+	}
+	s = dgram_ep_top(peer->ep)->owner;
 	if (s && s->state == SESSION_RELAYING)
-		session_kick(&peer->ep->ep);
+		session_kick(dgram_ep_top(peer->ep));
 }
 
 /* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out. */
@@ -482,7 +527,7 @@ static void peers_close(struct source *src)
 			continue;
 		}
 		/* still waiting for its session */
-		if (!p->ep->ep.owner && !(p->ep->ep.caps & EP_LENT)) {
+		if (!dgram_ep_top(p->ep)->owner && !p->ep->opening && !(p->ep->ep.caps & EP_LENT)) {
 			endpoint_free(&p->ep->ep);
 			continue;
 		}
@@ -525,6 +570,8 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	t = xcalloc(1, sizeof(*t));
 	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
 	t->sock = sock;
+	t->half = o->half;
+	t->mode = o->mode;
 	t->per_peer = per_peer;
 	list_init(&t->oldest_first);
 	list_init(&t->waiting);

@@ -1,0 +1,26 @@
+/* tls_address.h - what the openers of TLS and DTLS addresses share */
+#ifndef ADDR_TLS_ADDRESS_H
+#define ADDR_TLS_ADDRESS_H
+
+#include "addr/tls.h"
+#include "relay/opening.h"
+
+/* What all connections of an address share. */
+struct tls_address {
+	const struct tls_api *api;
+	struct tls_context *context;
+};
+
+/* Load the module and read certificates and settings, once per address; 0, or -1 with @err. */
+int tls_address_load(struct opening *o, enum tls_role role, struct err *err);
+
+/* As a client's first step: that, and a record. */
+enum step_result tls_client_context(struct opening *o, enum tls_role role, struct err *err);
+
+/* What tls_address_load() has put there. */
+struct tls_address *tls_address_of(const struct opening *o);
+
+/* Tell o->vars about the connection, if programs are going to read them. */
+void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls);
+
+#endif
