@@ -141,8 +141,10 @@ void relay_end(struct relay *relay, int status)
 	list_for_each_safe (node, tmp, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->session_process)
-			proc_release(p, false);
+		if (!p->session_process)
+			continue;
+		proc_release(p, false);
+		source_session_ended(p->arg); /* nobody waits for it */
 	}
 	relay->status = status;
 	loop_stop(relay->loop);

@@ -77,6 +77,8 @@ static void forget_others(struct relay *relay)
 		list_del(&src->node);
 		src->closed = true;
 		src->ops->close(src);
+		if (src->other) /* shared by all sessions, its program is the parent's */
+			src->other->proc = NULL;
 		leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
 	}
 	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
@@ -96,7 +98,7 @@ static void forget_others(struct relay *relay)
 	}
 	list_for_each_safe (node, tmp, &relay->openings)
 		opening_forget(container_of(node, struct opening, node));
-	list_init(&relay->procs);
+	procs_forget(relay);
 }
 
 static void on_session_process_end(struct proc *p, void *arg)

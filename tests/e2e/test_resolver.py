@@ -22,9 +22,14 @@ class NameServer(threading.Thread):
 
     def __init__(self, host):
         super().__init__(daemon=True)
-        self.udp = host.socket(socket.AF_INET, socket.SOCK_DGRAM, bind=(LOOP, 0))
-        self.port = self.udp.getsockname()[1]
-        self.tcp = host.socket(socket.AF_INET, socket.SOCK_STREAM, bind=(LOOP, self.port))
+        for _ in range(20):             # a port that both have free
+            self.udp = host.socket(socket.AF_INET, socket.SOCK_DGRAM, bind=(LOOP, 0))
+            self.port = self.udp.getsockname()[1]
+            try:
+                self.tcp = host.socket(socket.AF_INET, socket.SOCK_STREAM, bind=(LOOP, self.port))
+                break
+            except OSError:
+                self.udp.close()
         self.tcp.listen()
         self.seen = []                  # (transport, name, type, recursion desired)
         self.over = False
