@@ -113,10 +113,10 @@ enum step_result step_opened(struct opening *o, struct err *err)
 	if (o->impl)
 		inotify_free(o->impl);
 	o->impl = NULL;
-	tty_save(&o->tty[0], o->target.fd);
+	tty_save(&o->undo.tty[0], o->target.fd);
 	if (c->open.unlink_close == 1) {
-		o->left.unlink_path = xstrdup(o->target.path);
-		o->left.owner = getpid();
+		o->undo.left.unlink_path = xstrdup(o->target.path);
+		o->undo.left.owner = getpid();
 	}
 	return STEP_DONE;
 }

@@ -49,8 +49,8 @@ static enum step_result step_named(struct opening *o, struct err *err)
 		}
 		log_notice("created named pipe \"%s\" for %s", path, mode_word(o->mode));
 		if (c->open.unlink_close != 0) { /* what we made goes with us */
-			o->left.unlink_path = xstrdup(path);
-			o->left.owner = getpid();
+			o->undo.left.unlink_path = xstrdup(path);
+			o->undo.left.owner = getpid();
 		}
 	}
 	return open_path(o, 0, err);

@@ -36,8 +36,8 @@ int pty_link(struct opening *o, const char *name, struct err *err)
 	if (symlink(name, link) == -1)
 		return err_set(err, errno, "symlink(\"%s\", \"%s\")", name, link);
 	if (o->half->conf.open.unlink_close != 0) {
-		o->left.link_path = xstrdup(link);
-		o->left.owner = getpid();
+		o->undo.left.link_path = xstrdup(link);
+		o->undo.left.owner = getpid();
 	}
 	return 0;
 }

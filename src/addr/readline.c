@@ -573,7 +573,7 @@ static enum step_result step_terminal(struct opening *o, struct err *err)
 	if (!module_symbol(MODULE, "socast_lineedit", err))
 		return STEP_FAIL;
 	o->target.fd = 0;
-	tty_save(&o->tty[0], 0);
+	tty_save(&o->undo.tty[0], 0);
 	return STEP_DONE;
 }
 

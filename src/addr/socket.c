@@ -106,7 +106,7 @@ static enum step_result step_bind_any(struct opening *o, struct err *err)
 	if (step_bind(o, err) == STEP_FAIL)
 		return STEP_FAIL;
 	if (o->local.any.sa_family == AF_UNIX && o->local.len > skip && o->local.un.sun_path[0])
-		leftovers_add_entry(&o->left, o->local.un.sun_path);
+		leftovers_add_entry(&o->undo.left, o->local.un.sun_path);
 	return STEP_DONE;
 }
 

@@ -23,9 +23,9 @@ static void use(struct opening *o, int rfd, int wfd)
 {
 	o->target.fd = rfd >= 0 ? rfd : wfd;
 	o->fd2 = rfd >= 0 && wfd >= 0 && wfd != rfd ? wfd : -1;
-	tty_save(&o->tty[0], o->target.fd);
+	tty_save(&o->undo.tty[0], o->target.fd);
 	if (o->fd2 >= 0)
-		tty_save(&o->tty[1], o->fd2);
+		tty_save(&o->undo.tty[1], o->fd2);
 }
 
 static enum step_result step_stdio(struct opening *o, struct err *err)
@@ -98,8 +98,7 @@ static void close_stdio(struct endpoint *ep)
 {
 	bool r = ep->rfd > 2 && ep->caps & EP_OWN_READ, w = ep->wfd > 2 && ep->caps & EP_OWN_WRITE;
 
-	tty_restore(&ep->tty[0]);
-	tty_restore(&ep->tty[1]);
+	endpoint_restore_tty(ep);
 	if (r)
 		close(ep->rfd);
 	if (w && !(r && ep->wfd == ep->rfd))

@@ -70,11 +70,11 @@ static const char *own_path(const struct opening *o)
 /* An earlier attempt of this opening has made one. */
 static void remove_own_entry(struct opening *o)
 {
-	if (!o->left.unlink_path)
+	if (!o->undo.left.unlink_path)
 		return;
-	unlink(o->left.unlink_path);
-	free(o->left.unlink_path);
-	o->left.unlink_path = NULL;
+	unlink(o->undo.left.unlink_path);
+	free(o->undo.left.unlink_path);
+	o->undo.left.unlink_path = NULL;
 }
 
 /* A client's mode and owner were given to the descriptor before bind(2). */
@@ -101,7 +101,7 @@ static int finish_entry(struct opening *o, struct err *err)
 	if (!path)
 		return 0;
 	if (o->half->conf.open.unlink_close != 0)
-		leftovers_add_entry(&o->left, path);
+		leftovers_add_entry(&o->undo.left, path);
 	o->target.path = path;
 	if (set_mode_and_owner(o, path, err) == -1)
 		return -1;

@@ -73,6 +73,18 @@ void leftovers_remove(struct leftovers *l)
 	*l = (struct leftovers){ 0 };
 }
 
+void endpoint_undo_later(struct endpoint *ep, const struct undo *undo)
+{
+	if (undo->left.owner || undo->tty[0].fd != -1 || undo->tty[1].fd != -1)
+		ep->undo = xmemdup(undo, sizeof(*undo));
+}
+
+void endpoint_restore_tty(struct endpoint *ep)
+{
+	for (int i = 0; ep->undo && i < 2; i++)
+		tty_restore(&ep->undo->tty[i]);
+}
+
 /* Watch what somebody waits for. */
 static void watch_wanted(struct endpoint *ep)
 {
@@ -271,8 +283,7 @@ void ep_fd_close(struct endpoint *ep)
 {
 	bool same = ep->rfd == ep->wfd;
 
-	tty_restore(&ep->tty[0]);
-	tty_restore(&ep->tty[1]);
+	endpoint_restore_tty(ep);
 	final_shutdown(ep, ep->wfd);
 	if (!(ep->caps & EP_KEEP_OPEN)) {
 		fd_close(&ep->wfd);
@@ -366,7 +377,6 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
 		.rkind = FD_OTHER,
 		.wkind = FD_OTHER,
 		.read_left = conf->flow.readbytes > 0 ? (uint64_t)conf->flow.readbytes : UINT64_MAX,
-		.tty = { { .fd = -1 }, { .fd = -1 } },
 	};
 	watch_init(&ep->rwatch, on_read_watch);
 	watch_init(&ep->wwatch, on_write_watch);
@@ -453,7 +463,10 @@ void endpoint_free(struct endpoint *ep)
 		proc_release(ep->proc, ep->caps & EP_SHARED || ep->conf->flow.end_close);
 	ep->proc = NULL;
 	ep->ops->close(ep);
-	leftovers_remove(&ep->left);
+	if (ep->undo)
+		leftovers_remove(&ep->undo->left);
+	free(ep->undo);
+	ep->undo = NULL;
 	f = xcalloc(1, sizeof(*f));
 	f->ep = ep;
 	loop_defer(ep->relay->loop, &f->deferred, free_now);

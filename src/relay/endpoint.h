@@ -87,6 +87,12 @@ struct leftovers {
 void leftovers_add_entry(struct leftovers *l, const char *path);
 void leftovers_remove(struct leftovers *l);
 
+/* What has to be put right when an end is closed; most have nothing. */
+struct undo {
+	struct tty_saved tty[2];
+	struct leftovers left;
+};
+
 struct endpoint {
 	const struct endpoint_ops *ops;
 	struct relay *relay;
@@ -105,8 +111,7 @@ struct endpoint {
 	unsigned number; /* 1 or 2, in records */
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
-	struct tty_saved tty[2];
-	struct leftovers left;
+	struct undo *undo; /* owned, or NULL */
 	struct proc *proc; /* program behind it, or NULL */
 	struct timer sitout; /* while EIO of a terminal is tolerated: look again */
 	int64_t eio_since_ns; /* 0: none seen */
@@ -150,6 +155,11 @@ void endpoint_rewatch(struct endpoint *ep);
 /* Do not watch for these events although somebody wants them: an end that hangs up for the time
  * being would report it without a pause. Replaces what was masked before; 0: watch everything. */
 void endpoint_mask(struct endpoint *ep, uint32_t masked);
+
+/* Have @ep put right what opening it has changed; takes the contents of @undo. */
+void endpoint_undo_later(struct endpoint *ep, const struct undo *undo);
+/* Put its terminals back now. */
+void endpoint_restore_tty(struct endpoint *ep);
 
 /* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
 void endpoint_free(struct endpoint *ep);

@@ -52,8 +52,8 @@ static void drop_attempt(struct opening *o)
 	o->impl = NULL;
 	endpoint_free(o->lower);
 	o->lower = NULL;
-	tty_restore(&o->tty[0]);
-	tty_restore(&o->tty[1]);
+	tty_restore(&o->undo.tty[0]);
+	tty_restore(&o->undo.tty[1]);
 	if (!(o->half->type->flags & TYPE_FOREIGN)) {
 		if (o->fd2 != o->target.fd)
 			fd_close(&o->fd2);
@@ -80,7 +80,7 @@ static void dispose(struct opening *o)
 	o->over = true;
 	list_del(&o->node);
 	drop_attempt(o);
-	leftovers_remove(&o->left);
+	leftovers_remove(&o->undo.left);
 	endpoint_free(o->dual_in);
 	loop_defer(o->relay->loop, &o->deferred, free_now);
 }
@@ -103,7 +103,7 @@ void opening_kick(struct opening *o)
 void opening_forget(struct opening *o)
 {
 	list_del(&o->node);
-	o->left.owner = 0;
+	o->undo.left.owner = 0;
 	o->proc = NULL;
 	drop_attempt(o);
 }
@@ -126,12 +126,12 @@ static enum step_result step_locks(struct opening *o, struct err *err)
 	const struct conf *c = &o->half->conf;
 	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
 
-	if (!name || o->left.lock_path)
+	if (!name || o->undo.left.lock_path)
 		return STEP_DONE;
 	switch (lock_take(name, err)) {
 	case LOCK_TAKEN:
-		o->left.lock_path = xstrdup(name);
-		o->left.owner = getpid();
+		o->undo.left.lock_path = xstrdup(name);
+		o->undo.left.owner = getpid();
 		return STEP_DONE;
 	case LOCK_HELD:
 		if (c->flow.lockfile) {
@@ -229,19 +229,17 @@ static void succeed(struct opening *o)
 	o->target.fd = o->fd2 = -1;
 	o->impl = NULL;
 	if (src) {
-		src->left = o->left;
+		src->left = o->undo.left;
 	} else {
 		ep->number = o->number;
-		ep->left = o->left;
-		ep->tty[0] = o->tty[0];
-		ep->tty[1] = o->tty[1];
+		endpoint_undo_later(ep, &o->undo);
 		ep->proc = o->proc;
 		if (o->proc)
 			o->proc->number = o->number;
 	}
 	o->proc = NULL;
-	o->left = (struct leftovers){ 0 };
-	o->tty[0].fd = o->tty[1].fd = -1;
+	o->undo.left = (struct leftovers){ 0 };
+	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
 	if (ep && o->side) {
 		open_second_half(o, ep);
 		return;
@@ -443,7 +441,7 @@ static struct opening *new_opening(struct relay *relay, unsigned number, const s
 	o->done = done;
 	o->arg = arg;
 	o->job.fd = -1;
-	o->tty[0].fd = o->tty[1].fd = -1;
+	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
 	watch_init(&o->watch, on_watch);
 	timer_init(&o->timer, on_timer);
 	if (vars)

@@ -94,8 +94,7 @@ struct opening {
 	struct resolve_req req; /* the question */
 	struct resolve_job job;
 	struct vars vars; /* variables learned here, and those of the other side before it */
-	struct leftovers left;
-	struct tty_saved tty[2];
+	struct undo undo;
 	struct proc *proc; /* program started */
 	struct endpoint *lower; /* what conn_steps build upon (datagrams of one peer), or NULL */
 	struct endpoint *other; /* the left endpoint when the right address is opened; borrowed */
