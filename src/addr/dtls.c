@@ -335,15 +335,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 /* clang-format off */
 static const struct step client_steps[] = {
 	{ .run = step_client_context },
-	{ .run = step_resolve_target },
-	{ .run = step_resolved },
-	{ .run = step_resolve_bind },
-	{ .run = step_socket, .after = PH_PASTSOCKET },
-	{ .after = PH_FD },
-	{ .after = PH_PREBIND },
-	{ .run = step_bind_client },
-	{ .run = step_connect },
-	{ .run = step_connected, .after = PH_CONNECTED },
+	CONNECT_STEPS,
 	{ .run = step_handshake },
 	STEP_END,
 };

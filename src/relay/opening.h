@@ -170,7 +170,20 @@ enum step_result step_bind_client(struct opening *o, struct err *err);
 /* connect(2), and its outcome. */
 enum step_result step_connect(struct opening *o, struct err *err);
 enum step_result step_connected(struct opening *o, struct err *err);
-/* All of it: look the target up, try its addresses one after another. */
+/* All of it: look the target up, try its addresses one after another; also for types that have more
+ * to do before or behind it. */
+/* clang-format off */
+#define CONNECT_STEPS \
+	{ .run = step_resolve_target }, \
+	{ .run = step_resolved }, \
+	{ .run = step_resolve_bind }, \
+	{ .run = step_socket, .after = PH_PASTSOCKET }, \
+	{ .after = PH_FD }, \
+	{ .after = PH_PREBIND }, \
+	{ .run = step_bind_client }, \
+	{ .run = step_connect }, \
+	{ .run = step_connected, .after = PH_CONNECTED }
+/* clang-format on */
 extern const struct step connect_steps[];
 /* SO_REUSEADDR, unless an option has decided about it. */
 enum step_result step_reuseaddr(struct opening *o, struct err *err);

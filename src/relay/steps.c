@@ -478,15 +478,7 @@ enum step_result step_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 const struct step connect_steps[] = {
-	{ .run = step_resolve_target },
-	{ .run = step_resolved },
-	{ .run = step_resolve_bind },
-	{ .run = step_socket, .after = PH_PASTSOCKET },
-	{ .after = PH_FD },
-	{ .after = PH_PREBIND },
-	{ .run = step_bind_client },
-	{ .run = step_connect },
-	{ .run = step_connected, .after = PH_CONNECTED },
+	CONNECT_STEPS,
 	STEP_END,
 };
 /* clang-format on */
