@@ -145,6 +145,38 @@ def test_stunnel(local, zoo, tmp_path):
     assert p.out == BIG[:500000]
 
 
+def test_nginx(local, zoo, tmp_path):
+    """A web server behind TLS, which asks for our certificate; and its own client's TLS in front of us."""
+    if not shutil.which("nginx"):
+        pytest.skip("needs nginx")
+    (tmp_path / "page").write_bytes(BIG)
+    (tmp_path / "web.sh").write_text("read x; printf 'HTTP/1.0 200 OK\\r\\n\\r\\nfrom behind'")
+    far, port = tls_server(local, zoo, f"EXEC:sh {tmp_path}/web.sh")
+    a, b = lab.port(), lab.port()
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(f"""
+        daemon off; master_process off; pid {tmp_path}/pid; error_log {tmp_path}/err;
+        events {{}}
+        http {{
+          access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
+          uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
+          server {{ listen {LOOP}:{a} ssl; ssl_certificate {zoo / 'server.crt'}; ssl_certificate_key {zoo / 'server.key'};
+                    ssl_client_certificate {zoo / 'ca.crt'}; ssl_verify_client on; root {tmp_path};
+                    location = /who {{ return 200 "$ssl_client_s_dn"; }} }}
+          server {{ listen {LOOP}:{b}; location / {{ proxy_pass https://{LOOP}:{port}; proxy_ssl_verify on; proxy_ssl_name localhost;
+                    proxy_ssl_trusted_certificate {zoo / 'ca.crt'}; }} }}
+        }}""")
+    local.command(["nginx", "-c", str(conf), "-p", str(tmp_path)])
+    connect(local, a).close()
+    address = f"OPENSSL:localhost:{a},cafile={zoo / 'ca.crt'},cert={zoo / 'client'}.pem"
+    r = local.run("-t", "5", "-", address, input=b"GET /who HTTP/1.0\r\n\r\n")
+    assert b"CN=alice,O=clientorg,C=XY" in r.out, r
+    r = local.run("-t", "5", "-", address, input=b"GET /page HTTP/1.0\r\n\r\n", timeout=15)
+    assert r.out.endswith(BIG), r
+    r = local.run("-t", "5", "-", f"TCP4:{LOOP}:{b},shut-none", input=b"GET / HTTP/1.0\r\n\r\n")
+    assert b"from behind" in r.out, (r, far)
+
+
 def test_many_at_once(local, zoo):
     """200 sessions in one process, all of them answered."""
     p, port = tls_server(local, zoo)
