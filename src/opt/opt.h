@@ -188,6 +188,8 @@ struct conf {
 		int64_t connect_timeout_ns; /* 0: none */
 		bool ignore_peerport; /* udp-ignore-peerport */
 		bool joins; /* some option joins a group */
+		const char *dst; /* what datagrams must have been sent to, or NULL */
+		bool no_echo;
 		bool pktinfo_given; /* the user wants packet information logged and exported */
 	} sock;
 	struct resolve_conf res;

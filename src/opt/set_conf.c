@@ -234,6 +234,14 @@ int conf_pktinfo(struct target *t, const struct opt *o, struct err *err)
 	return 0;
 }
 
+int conf_dst(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	t->conf->sock.dst = o->val.str;
+	t->conf->sock.pktinfo_given = true;
+	return 0;
+}
+
 int conf_peercred(struct target *t, const struct opt *o, struct err *err)
 {
 	(void)t;

@@ -30,6 +30,7 @@ opt_setter conf_res_nsaddr;
 opt_setter conf_reuseaddr;
 opt_setter conf_rcvbuf;
 opt_setter conf_pktinfo;
+opt_setter conf_dst; /* and switches packet information on */
 opt_setter conf_pipesz;
 opt_setter conf_joins; /* a group is joined */
 opt_setter conf_iff; /* arg.n.a: IFF_* flag */

@@ -21,6 +21,8 @@ static const struct {
 	[REFUSE_SOURCEPORT] = { "sourceport", "sourceport option", "wrong sourceport" },
 	[REFUSE_LOWPORT] = { "lowport", "lowport option", "lowport option" },
 	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
+	[REFUSE_DST] = { "dst", "dst option", "dst option" },
+	[REFUSE_ECHO] = { "no-echo", "no-echo option", "no-echo option" },
 };
 
 int admit_data_range(struct range *r, const char *text, struct err *err)
@@ -93,6 +95,14 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 	log_warn("refusing connection from %s due to %s%s%s", netaddr_text(peer, text),
 		 reasons[why].refuse, advice, more);
 	return false;
+}
+
+void admit_refuse(struct admission *a, const struct netaddr *peer, enum refusal why, int64_t now_ns)
+{
+	if (why == REFUSE_ECHO)
+		a->refused[why]++;
+	else
+		refuse(a, peer, why, now_ns);
 }
 
 static void permit(const struct netaddr *peer, enum refusal why)

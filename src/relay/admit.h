@@ -12,7 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum refusal { REFUSE_RANGE, REFUSE_SOURCEPORT, REFUSE_LOWPORT, REFUSE_TCPWRAP, REFUSE_COUNT };
+enum refusal {
+	REFUSE_RANGE,
+	REFUSE_SOURCEPORT,
+	REFUSE_LOWPORT,
+	REFUSE_TCPWRAP,
+	REFUSE_DST, /* datagrams only: see admit_refuse() */
+	REFUSE_ECHO,
+	REFUSE_COUNT,
+};
 
 struct admission {
 	const struct conf *conf;
@@ -38,6 +46,11 @@ int admission_init(struct admission *a, const struct conf *conf, int family, uns
  * (limited). */
 bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr *local,
 	   int64_t now_ns);
+
+/* Count a datagram of @peer as refused for a reason that others have found out; say it as admit()
+ * would, but for echoes, which are nothing to worry about. */
+void admit_refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
+		  int64_t now_ns);
 
 /* "refused 3 (range 2, sourceport 1)" appended to @out, nothing when there were none. */
 struct str;

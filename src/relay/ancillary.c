@@ -83,6 +83,8 @@ static void do_pktinfo(const struct report *r, const char *name)
 	piece(r, "if", "IF", dev);
 	piece(r, "locaddr", "LOCADDR", local);
 	piece(r, "dstaddr", "DSTADDR", dst);
+	piece(r, "dsttype", "DSTTYPE",
+	      dst_type_word(dst_type_ip4(&info.ipi_addr, &info.ipi_spec_dst)));
 }
 
 static void do_pktinfo6(const struct report *r, const char *name)
@@ -96,6 +98,8 @@ static void do_pktinfo6(const struct report *r, const char *name)
 	memcpy(&info, r->data, sizeof(info));
 	piece(r, "dstaddr", "DSTADDR", netaddr_ip6_text(&info.ipi6_addr, dst));
 	piece(r, "if", "IF", if_name(info.ipi6_ifindex, dev));
+	piece(r, "dsttype", "DSTTYPE",
+	      dst_type_word(IN6_IS_ADDR_MULTICAST(&info.ipi6_addr) ? DST_MULTICAST : DST_UNICAST));
 }
 
 static int64_t number(const struct report *r)
@@ -268,6 +272,25 @@ bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigne
 		}
 	}
 	return false;
+}
+
+bool ancillary_destination_type(const struct message *m, struct netaddr *dst, enum dst_type *type)
+{
+	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
+		struct in_pktinfo info;
+
+		if (c->cmsg_level != SOL_IP || c->cmsg_type != IP_PKTINFO ||
+		    !message_ctl_get(c, &info, sizeof(info)))
+			continue;
+		netaddr_any(dst, AF_INET, 0);
+		dst->in.sin_addr = info.ipi_addr;
+		*type = dst_type_ip4(&info.ipi_addr, &info.ipi_spec_dst);
+		return true;
+	}
+	if (!ancillary_destination(m, dst, NULL))
+		return false;
+	*type = netaddr_is_multicast(dst) ? DST_MULTICAST : DST_UNICAST;
+	return true;
 }
 
 bool ancillary_drops(const struct message *m, uint32_t *total)

@@ -2,6 +2,7 @@
 #ifndef RELAY_ANCILLARY_H
 #define RELAY_ANCILLARY_H
 
+#include "relay/destination.h"
 #include "relay/packet.h"
 #include "relay/vars.h"
 #include "sys/netaddr.h"
@@ -16,6 +17,9 @@ void ancillary_report(const struct message *m, bool pktinfo, struct vars *vars);
 /* Destination address of the datagram, from its packet information, as an address without port;
  * false when there is none. @ifindex may be NULL. */
 bool ancillary_destination(const struct message *m, struct netaddr *dst, unsigned *ifindex);
+
+/* The same with what it is: one of this host, a group, a broadcast address. */
+bool ancillary_destination_type(const struct message *m, struct netaddr *dst, enum dst_type *type);
 
 /* The kernel's drop counter of the socket (SO_RXQ_OVFL), or false when none came. */
 bool ancillary_drops(const struct message *m, uint32_t *total);

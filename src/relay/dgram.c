@@ -67,6 +67,17 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		free(sock);
 		return NULL;
 	}
+	if (conf->sock.dst && !(sock->dst = dst_rule_new(conf->sock.dst, kind.family, err))) {
+		free(sock);
+		return NULL;
+	}
+	if (conf->sock.dst) {
+		/* refused by sockets of the other version */
+		set_on(fd, SOL_IP, IP_PKTINFO);
+		set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
+	}
+	if (conf->sock.no_echo)
+		sock->echo = echo_new();
 	sock->errqueue = is_on(fd, SOL_IP, IP_RECVERR) || is_on(fd, SOL_IPV6, IPV6_RECVERR);
 	set_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
 	if (!relay->many) {
@@ -92,6 +103,8 @@ void dgram_sock_unref(struct dgram_sock *sock)
 	if (--sock->refs)
 		return;
 	fd_close(&sock->fd);
+	free(sock->dst);
+	free(sock->echo);
 	free(sock);
 }
 
@@ -195,7 +208,24 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	if (!sock->connected &&
 	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
 		return false;
+	if (sock->dst && !dst_rule_permits(sock->dst, m)) {
+		admit_refuse(&sock->admission, &m->peer, REFUSE_DST, loop_now(sock->relay->loop));
+		return false;
+	}
 	log_info("permitting packet from %s", netaddr_text(&m->peer, text));
+	return true;
+}
+
+/* Each datagram for itself, also those that came merged. */
+static bool is_echo(struct dgram_sock *sock, const struct batch *b, struct packet *p)
+{
+	const struct netaddr *peer = &b->msg[p->msg].peer;
+	int64_t now = loop_now(sock->relay->loop);
+
+	if (!sock->echo || !echo_is(sock->echo, sock->fd, peer, p->data, p->len, now))
+		return false;
+	admit_refuse(&sock->admission, peer, REFUSE_ECHO, now);
+	p->drop = true;
 	return true;
 }
 
@@ -214,7 +244,7 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 			ok = judge_message(sock, &b->msg[last], peer);
 		}
 		p->drop = !ok;
-		if (!ok)
+		if (!ok || is_echo(sock, b, p))
 			continue;
 		if (sock->frames)
 			frames_complete(sock, b, i);
@@ -493,6 +523,8 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 		return NULL;
 	}
 	sock = xmemdup(d->sock, sizeof(*sock));
+	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
+	sock->echo = d->sock->echo ? echo_new() : NULL;
 	sock->fd = fd;
 	sock->refs = 0;
 	twin = dgram_ep_new(sock, &d->to);

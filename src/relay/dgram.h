@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "relay/admit.h"
+#include "relay/destination.h"
+#include "relay/echo.h"
 #include "relay/endpoint.h"
 #include "relay/opening.h"
 #include "relay/packet.h"
@@ -41,6 +43,8 @@ struct dgram_sock {
 	bool no_gso;
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
 	struct admission admission;
+	struct dst_rule *dst; /* option dst; owned, or NULL */
+	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct log_limit limit;
 	uint32_t drops_seen; /* last kernel counter */
 	struct {

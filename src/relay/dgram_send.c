@@ -193,6 +193,18 @@ static void say_local(const struct dgram_sock *sock)
 	log_notice("local address: %s", netaddr_text(&local, text));
 }
 
+/* Before they leave: an echo may be back before the call returns. What is not taken is sent again,
+ * and noted again, which does no harm. */
+static void note(struct dgram_sock *sock, const struct batch *b)
+{
+	int64_t now = loop_now(sock->relay->loop);
+
+	for (size_t i = b->next; i < b->n; i++) {
+		if (!b->packet[i].drop)
+			echo_sent(sock->echo, b->packet[i].data, b->packet[i].len, now);
+	}
+}
+
 int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
 	       const struct netaddr *from, struct err *err)
 {
@@ -201,6 +213,9 @@ int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *t
 
 	/* a connected socket needs no address: the route is looked up once then */
 	const struct netaddr *target = sock->connected && !from->len ? &connected : to;
+
+	if (sock->echo)
+		note(sock, b);
 
 	while (b->next < b->n) {
 		size_t n;

@@ -64,6 +64,10 @@ enum step_result step_listening(struct opening *o, struct err *err)
 	l->relay = o->relay;
 	l->half = o->half;
 	l->mode = o->mode;
+	if (c->sock.dst) {
+		err_set(err, 0, "option dst is for datagrams; connections have bind");
+		return STEP_FAIL;
+	}
 	if (admission_init(&l->admission, c, o->target.family, 0, err) == -1)
 		return STEP_FAIL;
 	if (c->listen.accept_timeout_ns > 0)
