@@ -13,7 +13,7 @@ struct addr_family {
 
 /* One array per family; each file ends with its rows. */
 extern const struct addr_family stdio_family, file_family, pipe_family, text_family, exec_family,
-	tcp_family, udp_family, rawip_family;
+	tcp_family, udp_family, rawip_family, socks_family, proxy_family;
 
 /* The type with this name or alias, ignoring case; NULL if there is none. */
 const struct addr_type *addr_find(const char *name);

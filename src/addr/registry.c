@@ -5,8 +5,8 @@
 #include "base/names.h"
 
 static const struct addr_family *const families[] = {
-	&stdio_family, &file_family, &pipe_family,  &text_family, &exec_family,
-	&tcp_family,   &udp_family,  &rawip_family, NULL,
+	&stdio_family, &file_family,  &pipe_family,  &text_family,  &exec_family, &tcp_family,
+	&udp_family,   &rawip_family, &socks_family, &proxy_family, NULL,
 };
 
 int addr_each(int (*fn)(const struct addr_type *type, void *arg), void *arg)

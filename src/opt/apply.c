@@ -255,6 +255,7 @@ void conf_init(struct conf *c)
 		.retry = { .interval_ns = NSEC_PER_SEC },
 		.flow = { .escape = -1 },
 		.prog = { .fdin = -1, .fdout = -1 },
+		.proxy = { .http_version = "1.0", .timeout_ns = 30 * NSEC_PER_SEC },
 		.pty = { .interval_ns = NSEC_PER_SEC },
 	};
 	ident_init(&c->ident);
@@ -262,5 +263,7 @@ void conf_init(struct conf *c)
 
 void conf_done(struct conf *c)
 {
+	free(c->proxy.auth_read);
+	c->proxy.auth_read = NULL;
 	ident_done(&c->ident);
 }

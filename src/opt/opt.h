@@ -234,6 +234,15 @@ struct conf {
 		int64_t interval_ns;
 		int64_t sitout_eio_ns;
 	} pty;
+	struct {
+		const char *socksport, *socksuser, *sockspass; /* or NULL */
+		const char *port; /* or NULL */
+		const char *auth; /* "user:password", or NULL */
+		char *auth_read; /* the same out of a file; owned */
+		const char *http_version;
+		bool resolve, ignorecr;
+		int64_t timeout_ns; /* of the dialogue; 0: none */
+	} proxy; /* SOCKS and HTTP proxies */
 	struct ident ident;
 };
 

@@ -31,6 +31,7 @@ opt_setter conf_rcvbuf;
 opt_setter conf_pktinfo;
 opt_setter conf_pipesz;
 opt_setter conf_joins; /* a group is joined */
+opt_setter conf_proxy_auth_file;
 opt_setter conf_peercred; /* always fails */
 
 /* set_proc.c: into struct ident */

@@ -5,5 +5,5 @@
 #include "opt/tables.h"
 
 const struct opt_table *const opt_tables[] = {
-	&table_sock, &table_tcp, &table_file, &table_tty, &table_proc, NULL,
+	&table_sock, &table_tcp, &table_file, &table_tty, &table_proc, &table_proxy, NULL,
 };

@@ -9,5 +9,6 @@ extern const struct opt_table table_tcp;
 extern const struct opt_table table_file;
 extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;
+extern const struct opt_table table_proxy;
 
 #endif
