@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/session.h"
+#include "sys/chaos.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -69,8 +70,8 @@ static enum step_result wait_for(struct opening *o, const struct dialogue *d, ui
 enum step_result dialogue_send(struct opening *o, struct dialogue *d, struct err *err)
 {
 	while (d->sent < d->out.len) {
-		ssize_t n = send(o->target.fd, d->out.data + d->sent, d->out.len - d->sent,
-				 MSG_NOSIGNAL);
+		ssize_t n = send(o->target.fd, d->out.data + d->sent,
+				 chaos_len(d->out.len - d->sent), MSG_NOSIGNAL);
 
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -97,7 +98,7 @@ enum step_result dialogue_recv(struct opening *o, struct dialogue *d, void *buf,
 	int code;
 
 	do
-		got = recv(o->target.fd, buf, len, flags);
+		got = recv(o->target.fd, buf, chaos_len(len), flags);
 	while (got == -1 && errno == EINTR);
 	if (got > 0) {
 		*n = (size_t)got;

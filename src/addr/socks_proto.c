@@ -143,7 +143,7 @@ int socks5_put_text(struct str *out, const char *what, const char *text, struct 
 /* An IPv6 literal, in brackets or not. */
 static bool is_ip6(const char *host, struct in6_addr *ip)
 {
-	char text[INET6_ADDRSTRLEN + 1] = "";
+	char text[INET6_ADDRSTRLEN + 1];
 	size_t len = strlen(host);
 
 	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
@@ -153,6 +153,7 @@ static bool is_ip6(const char *host, struct in6_addr *ip)
 	if (len >= sizeof(text))
 		return false;
 	memcpy(text, host, len);
+	text[len] = '\0';
 	return inet_pton(AF_INET6, text, ip) == 1;
 }
 

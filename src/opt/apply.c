@@ -116,7 +116,10 @@ static void announce(const struct opt *o)
 	char name[64];
 
 	opt_name(o->row, 0, name, sizeof(name));
-	value_format(o, &text);
+	if (o->row->flags & OPT_SECRET)
+		str_adds(&text, "***");
+	else
+		value_format(o, &text);
 	if (o->row->type == V_CONST || o->val.null)
 		log_info("setting option \"%s\"", name);
 	else

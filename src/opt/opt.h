@@ -282,6 +282,7 @@ union opt_arg {
 enum opt_flag {
 	OPT_EXPERIMENTAL = 1, /* warns unless --experimental */
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
+	OPT_SECRET = 4, /* the value is kept out of the log */
 };
 
 /* The descriptor of an option, constant. */

@@ -54,6 +54,16 @@ def test_answer_in_pieces(local):
     assert p.wait().status == 0 and p.out == b"data"
 
 
+def test_short_reads_and_writes(local, chaos):
+    """The kernel takes and gives any part of what is asked for."""
+    s, port = server(local)
+    p = local.start("-", DIALOGUES[4][0].format(p=port))
+    c = play(s, [(DIALOGUES[4][1], OK[:-2] + b"X: y\r\n" * 100 + b"\r\nglued")])
+    p.expect_output(b"glued")
+    both_ways(p, c)
+    assert p.out == b"glued" + BIG
+
+
 def test_records(local):
     """What the log tells; the password is not in it."""
     s, port = server(local)
@@ -65,7 +75,8 @@ def test_records(local):
                  r'I proxy_connect: received answer "HTTP/1.0 200 Connection established\r\n"', r'I proxy_connect: received header "X: ?[31my\r\n"',
                  f"N successfully connected to www.example.test:443 via proxy {LOOP}:{port}"):
         assert line in p.log, p
-    assert "am9lOnNlY3JldA" not in p.log
+    assert "am9lOnNlY3JldA" not in p.log and "secret" not in p.log
+    assert 'I setting option "proxy-authorization" to "***"' in p.log
     c.close()
 
 

@@ -70,10 +70,22 @@ def test_answers_in_pieces(local, address, dialogue):
     assert p.wait().status == 0
 
 
-def test_records(local):
-    """What the log tells at the usual levels, and that the password is not in it."""
+@pytest.mark.parametrize("address,dialogue", [DIALOGUES[0], DIALOGUES[9], DIALOGUES[12], DIALOGUES[17]], ids=["4", "5", "password", "bind"])
+def test_short_reads_and_writes(local, chaos, address, dialogue):
+    """The kernel takes and gives any part of what is asked for."""
     s, port = server(local)
-    p = local.start("-d", "-d", "-", f"SOCKS5:{LOOP}:{port}:www.example.test:443,socksuser=joe,sockspass=secret")
+    p = local.start("-", address.format(p=port))
+    last, answer = dialogue[-1]
+    c = play(s, [*dialogue[:-1], (last, answer + b"glued")])
+    p.expect_output(b"glued")
+    both_ways(p, c)
+    assert p.out == b"glued" + BIG
+
+
+def test_records(local):
+    """What the log tells, and that the password is not in it."""
+    s, port = server(local)
+    p = local.start("-d", "-d", "-d", "-", f"SOCKS5:{LOOP}:{port}:www.example.test:443,socksuser=joe,sockspass=secret")
     c = play(s, [(NAMED, b"\5\2"), (b"\1\3joe\6secret", b"\1\0"), (b"\5\1\0\3\x10www.example.test\1\xbb", OK5)])
     p.wait_log("starting data transfer loop")
     for line in (f"N opening connection to www.example.test:443 via socks5 server {LOOP}:{port}",
