@@ -8,7 +8,7 @@ PYTHON := /usr/bin/python3
 PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev mandoc python3 \
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
-	strace ncat netcat-openbsd
+	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)

@@ -31,6 +31,8 @@ extern const struct addr_family unix_family;
 extern const struct addr_family socket_family;
 extern const struct addr_family vsock_family;
 extern const struct addr_family acceptfd_family;
+extern const struct addr_family socks_family;
+extern const struct addr_family proxy_family;
 
 /* The type with this name or alias, ignoring case; NULL if there is none. */
 const struct addr_type *addr_find(const char *name);

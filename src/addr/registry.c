@@ -25,6 +25,8 @@ static const struct addr_family *const families[] = {
 	&socket_family,
 	&vsock_family,
 	&acceptfd_family,
+	&socks_family,
+	&proxy_family,
 	NULL,
 };
 /* clang-format on */

@@ -12,9 +12,7 @@
 #include "base/str.h"
 #include "relay/dgram.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -25,31 +23,12 @@
 /* LISTEN takes its port as a number in any base (0x1a0a) or as a service name. */
 static enum step_result step_listen_port(struct opening *o, struct err *err)
 {
-	const char *text = opening_param(o, 0), *end;
-	int protocol = o->half->type->net.protocol;
-	const struct servent *service;
-	int64_t port;
+	unsigned port;
 
-	if (isdigit((unsigned char)*text)) {
-		if (num_parse(text, &port, &end) == NUM_TRAILING) {
-			err_set(err, 0, "parseport(\"%s\", %d): extra trailing data \"%s\"", text,
-				protocol, end);
-			return STEP_FAIL;
-		}
-		if (port < 0 || port > 65535) {
-			err_set(err, 0, "port %s is out of range 0..65535", text);
-			return STEP_FAIL;
-		}
-	} else {
-		service = getservbyname(text, "udp");
-		if (!service) {
-			err_set(err, 0, "cannot resolve service \"%s/%d\"", text, protocol);
-			return STEP_FAIL;
-		}
-		port = ntohs((uint16_t)service->s_port);
-	}
+	if (resolve_port(opening_param(o, 0), o->half->type->net.protocol, "udp", &port, err) == -1)
+		return STEP_FAIL;
 	free(o->service);
-	o->service = xasprintf("%d", (int)port);
+	o->service = xasprintf("%u", port);
 	return STEP_DONE;
 }
 

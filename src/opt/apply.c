@@ -116,7 +116,10 @@ static void announce(const struct opt *o)
 	char name[64];
 
 	opt_name(o->row, 0, name, sizeof(name));
-	value_format(o, &text);
+	if (o->row->flags & OPT_SECRET)
+		str_adds(&text, "***");
+	else
+		value_format(o, &text);
 	if (o->row->type == V_CONST || o->val.null)
 		log_info("setting option \"%s\"", name);
 	else
@@ -259,6 +262,7 @@ void conf_init(struct conf *c)
 		.retry = { .interval_ns = NSEC_PER_SEC },
 		.flow = { .escape = -1 },
 		.prog = { .fdin = -1, .fdout = -1 },
+		.proxy = { .http_version = "1.0", .timeout_ns = 30 * NSEC_PER_SEC },
 		.pty = { .interval_ns = NSEC_PER_SEC },
 		.netif = { .mtu = -1 },
 		.mq = { .maxmsg = -1, .msgsize = -1 },
@@ -268,5 +272,7 @@ void conf_init(struct conf *c)
 
 void conf_done(struct conf *c)
 {
+	free(c->proxy.auth_read);
+	c->proxy.auth_read = NULL;
 	ident_done(&c->ident);
 }

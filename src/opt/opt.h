@@ -267,6 +267,15 @@ struct conf {
 		const char *noecho; /* regular expression, or NULL */
 		bool noprompt;
 	} readline;
+	struct {
+		const char *socksport, *socksuser, *sockspass; /* or NULL */
+		const char *port; /* or NULL */
+		const char *auth; /* "user:password", or NULL */
+		char *auth_read; /* the same out of a file; owned */
+		const char *http_version;
+		bool resolve, ignorecr;
+		int64_t timeout_ns; /* of the dialogue; 0: none */
+	} proxy; /* SOCKS and HTTP proxies */
 	struct ident ident;
 };
 
@@ -308,6 +317,7 @@ union opt_arg {
 enum opt_flag {
 	OPT_EXPERIMENTAL = 1, /* warns unless --experimental */
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
+	OPT_SECRET = 4, /* the value is kept out of the log */
 };
 
 /* The descriptor of an option, constant. */

@@ -4,15 +4,22 @@
  * member is part of the setter's name and a unit test compares both. A repeated option overwrites:
  * the last one wins. Strings stay where they are, in the spec. */
 #include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "opt/setters.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <regex.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define DNS_PORT 53
+#define AUTH_MAX 1024 /* bytes of user:password */
 
 /* Store @len bytes into the member that the row names. */
 static int store(struct target *t, const struct opt *o, const void *data, size_t len)
@@ -249,4 +256,49 @@ int conf_peercred(struct target *t, const struct opt *o, struct err *err)
 	return err_set(err, 0,
 		       "option \"so-peercred\" cannot be set: the kernel fills in the "
 		       "credentials of the peer and they are read-only");
+}
+
+/* Its end of line is no part of the password. Asked of the descriptor: the name may change. */
+static char *read_auth(int fd, const char *path, struct err *err)
+{
+	char text[AUTH_MAX + 1];
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text + len, sizeof(text) - len)) > 0)
+		len += (size_t)n;
+	if (n == -1) {
+		err_set(err, errno, "read(\"%s\")", path);
+		return NULL;
+	}
+	while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+		len--;
+	if (len > AUTH_MAX - 1 || memchr(text, '\0', len) || memchr(text, '\n', len)) {
+		err_set(err, 0, "\"%s\" does not hold one line user:password of less than %d bytes",
+			path, AUTH_MAX);
+		return NULL;
+	}
+	return xstrndup(text, len);
+}
+
+int conf_proxy_auth_file(struct target *t, const struct opt *o, struct err *err)
+{
+	const char *path = o->val.str;
+	struct stat st;
+	char *text;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		return err_set(err, errno, "open(\"%s\", O_RDONLY)", path);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & S_IROTH)
+		log_warn("file \"%s\" with the password for the proxy can be read by everybody; "
+			 "try: chmod o-r",
+			 path);
+	text = read_auth(fd, path, err);
+	close(fd);
+	if (!text)
+		return -1;
+	free(t->conf->proxy.auth_read);
+	t->conf->proxy.auth_read = text;
+	return 0;
 }

@@ -9,6 +9,7 @@ const struct opt_table *const opt_tables[] = {
 	&table_sock,
 	&table_tcp,
 	&table_tls,
+	&table_proxy,
 	&table_file,
 	&table_tty,
 	&table_proc,

@@ -13,5 +13,6 @@ extern const struct opt_table table_proc;
 extern const struct opt_table table_if;
 extern const struct opt_table table_mq;
 extern const struct opt_table table_readline;
+extern const struct opt_table table_proxy;
 
 #endif

@@ -256,11 +256,16 @@ static void succeed(struct opening *o)
 /* Connecting types end with an error that names the address as written. */
 static void final_connect_error(const struct opening *o, struct err *err)
 {
+	const struct addr_type *t = o->half->type;
 	char hint[ERR_TEXT_LEN];
 
 	memcpy(hint, err->hint, sizeof(hint));
-	err_set(err, err->code, "%s:%s:%s", o->half->keyword, opening_param(o, 0),
-		opening_param(o, 1));
+	if (t->server.noun)
+		err_set(err, err->code, "%s:%s%s%s%s", o->half->keyword, opening_param(o, 0),
+			t->server.before, o->service, t->server.behind);
+	else
+		err_set(err, err->code, "%s:%s:%s", o->half->keyword, opening_param(o, 0),
+			opening_param(o, 1));
 	memcpy(err->hint, hint, sizeof(hint));
 }
 
@@ -284,7 +289,7 @@ static void failed(struct opening *o, struct err *err)
 	}
 	if (retry) {
 		if (!connects)
-			log_err(LV_INFO, err);
+			log_err(o->half->type->flags & TYPE_CONNECTS ? LV_NOTICE : LV_INFO, err);
 		if (o->retries_left > 0)
 			o->retries_left--;
 		o->step = o->half->type->steps;
@@ -411,7 +416,9 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 		o->target.queue = half->param[0];
 	o->fd2 = -1;
 	o->remote_i = o->remote_step = 0;
-	o->local = (struct netaddr){ 0 };
+	o->local = o->behind = (struct netaddr){ 0 };
+	free(o->service);
+	o->service = NULL;
 	o->retries_left = half->conf.retry.forever ? -1 : half->conf.retry.retry;
 	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes)) {
 		static const char *const word[] = { "read-write", "read-only", "write-only" };

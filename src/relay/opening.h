@@ -58,6 +58,12 @@ struct addr_type {
 		int family, type, protocol;
 	} net;
 	unsigned flags; /* enum type_flag */
+	/* connecting types that speak to a server in between: what records call it, and what stands
+	 * around its service where errors name the address ("SOCKS5:host", before, service,
+	 * behind); else NULLs. A step of theirs sets o->service. */
+	struct {
+		const char *noun, *before, *behind;
+	} server;
 	const struct step *steps;
 	/* listeners: what is done for each connection, beginning with step_accept; else NULL */
 	const struct step *conn_steps;
@@ -89,7 +95,11 @@ struct opening {
 	size_t remote_step; /* failing steps behind this one try the next address; 0: no list */
 	struct netaddr local; /* bind address; len 0: none */
 	int socktype, protocol; /* arguments of socket(2): the type's, or by option or parameter */
-	char *service; /* local port in decimal, where the type has looked it up itself, or NULL */
+	char *service; /* port in decimal (listening types: the own one; types that speak to a
+			* server in between: its), where the type has looked it up itself, or NULL
+			*/
+	struct netaddr behind; /* what the server in between shall connect to: the port, and the
+				* address where this side has to know it */
 	char *host; /* copy of the host being looked up, or NULL */
 	struct resolve_req req; /* the question */
 	struct resolve_job job;
@@ -153,7 +163,8 @@ const char *opening_param(const struct opening *o, size_t i);
 
 /* ---- shared steps (steps.c) ---- */
 
-/* Look the target up: parameters 0 (host) and 1 (service). Passive types: fixed IP version. */
+/* Look the target up: parameter 0 (host), and o->service or parameter 1 (service). Passive types:
+ * fixed IP version. */
 enum step_result step_resolve_target(struct opening *o, struct err *err);
 /* Look the local address up: bind host, parameter 0 is the service. */
 enum step_result step_resolve_local(struct opening *o, struct err *err);
@@ -189,6 +200,12 @@ extern const struct step connect_steps[];
 enum step_result step_reuseaddr(struct opening *o, struct err *err);
 /* Option max-children makes sense with fork only. */
 enum step_result step_max_children(struct opening *o, struct err *err);
+
+/* Not a step, for steps that need one more address: look @host up in @family and put it into
+ * o->behind, whose port stays. STEP_AGAIN: call it again when the step is resumed. Fails with
+ * 'xioresolve(node="x", pf=2, ...): Name or service not known' behind a warning with the question,
+ * temporary failures with code EAGAIN. */
+enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err);
 
 /* AF_* fixed for this opening, or AF_UNSPEC, by type, option pf and settings. */
 int opening_family(const struct opening *o, bool passive);

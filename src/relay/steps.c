@@ -127,14 +127,17 @@ static enum step_result start_resolve(struct opening *o, struct err *err)
 
 enum step_result step_resolve_target(struct opening *o, struct err *err)
 {
-	const char *host = opening_param(o, 0), *service = opening_param(o, 1);
+	const char *host = opening_param(o, 0);
+	const char *service = o->service ? o->service : opening_param(o, 1);
+	const char *noun = o->half->type->server.noun;
 	int family = opening_family(o, o->half->type->flags & TYPE_PASSIVE);
 
 	o->remote.n = 0;
 	set_req(o, host, o->socktype == SOCK_RAW ? NULL : service, family, 0);
 	o->req.host = host; /* an empty target host is an error, not the wildcard */
 	if (o->half->type->flags & TYPE_CONNECTS)
-		log_notice("opening connection to %s:%s", host, service);
+		log_notice("opening connection to %s%s%s:%s", noun ? noun : "", noun ? " " : "",
+			   host, service);
 	return start_resolve(o, err);
 }
 
@@ -178,6 +181,41 @@ enum step_result step_resolve_local(struct opening *o, struct err *err)
 		return STEP_DONE;
 	}
 	return start_resolve(o, err);
+}
+
+enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err)
+{
+	bool asked = o->waiting == STEP_AGAIN && o->job.fd >= 0;
+	char why[ERR_TEXT_LEN], text[ERR_TEXT_LEN];
+	unsigned port = netaddr_port(&o->behind);
+	enum resolve_result r;
+	struct addr_list list;
+
+	if (!asked) {
+		set_req(o, host, NULL, family, 0);
+		o->req.host = host; /* an empty host is an error, not the wildcard */
+	}
+	r = asked ? resolve_finish(&o->job, &list, err)
+		  : resolve_start(&o->req, &o->job, &list, err);
+	if (r == RESOLVE_WAIT) {
+		opening_wait(o, o->job.fd, EPOLLIN, 0);
+		return STEP_AGAIN;
+	}
+	if (r == RESOLVE_OK) {
+		o->behind = list.addr[0];
+		netaddr_set_port(&o->behind, port);
+		return STEP_DONE;
+	}
+	if (!err->code) /* the whole sentence is there */
+		return STEP_FAIL;
+	snprintf(why, sizeof(why), "%s", err->text);
+	log_warn("%s", resolve_req_text(&o->req, why, text, sizeof(text)));
+	err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, family, why);
+	if (r == RESOLVE_AGAIN) {
+		err->status = 255; /* as in resolve_failed() */
+		err->code = EAGAIN;
+	}
+	return STEP_FAIL;
 }
 
 static enum step_result collect(struct opening *o, struct err *err)

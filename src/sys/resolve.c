@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 #include <arpa/nameser.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -314,6 +315,29 @@ enum resolve_result resolve_now(const struct resolve_req *req, struct addr_list 
 	enum resolve_result rc = resolve_start(req, &job, out, err);
 
 	return rc == RESOLVE_WAIT ? resolve_finish(&job, out, err) : rc;
+}
+
+int resolve_port(const char *text, int protocol, const char *transport, unsigned *port,
+		 struct err *err)
+{
+	const struct servent *service;
+	const char *end;
+	int64_t n;
+
+	if (isdigit((unsigned char)*text)) {
+		if (num_parse(text, &n, &end) == NUM_TRAILING)
+			return err_set(err, 0, "parseport(\"%s\", %d): extra trailing data \"%s\"",
+				       text, protocol, end);
+		if (n < 0 || n > PORT_MAX)
+			return err_set(err, 0, "port %s is out of range 0..65535", text);
+		*port = (unsigned)n;
+		return 0;
+	}
+	service = getservbyname(text, transport);
+	if (!service)
+		return err_set(err, 0, "cannot resolve service \"%s/%d\"", text, protocol);
+	*port = ntohs((uint16_t)service->s_port);
+	return 0;
 }
 
 int resolve_host(const char *host, int family, struct netaddr *out, struct err *err)

@@ -63,6 +63,13 @@ void resolve_cancel(struct resolve_job *job);
 enum resolve_result resolve_now(const struct resolve_req *req, struct addr_list *out,
 				struct err *err);
 
+/* A port as some types write it: a number in any base (0x1a0a, 010), or the name of a service of
+ * @protocol (IPPROTO_*), which is called @transport ("tcp") in the list of services. Returns 0, or
+ * -1 with @err and code 0: 'parseport("80x", 6): extra trailing data "x"', 'cannot resolve service
+ * "x/6"'. Reads a local file at most. */
+int resolve_port(const char *text, int protocol, const char *transport, unsigned *port,
+		 struct err *err);
+
 /* Shape of range.lookup: host name of @family, no service. Fails with the classic sentence
  * 'xioresolve(node="x", pf=2, ...): Name or service not known'. */
 int resolve_host(const char *host, int family, struct netaddr *out, struct err *err);

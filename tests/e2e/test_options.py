@@ -550,6 +550,50 @@ def test_tun_device(local, tmp_path, opt, name):
     assert str(tmp_path / name) in fds
 
 
+# option, value, address, what the server is sent: as much of it is answered with what follows
+OK_SOCKS, OK_HTTP = b"\0\x5a\0\0\0\0\0\0", b"HTTP/1.0 200 OK\r\n\r\n"
+SOCKS4, SOCKS5, PROXY = (f"{kind}:127.0.0.1:10.1.2.3:80,{port}={{port}}" for kind, port in (("SOCKS4", "socksport"), ("SOCKS5", "socksport"), ("PROXY", "proxyport")))
+PROXIES = [
+    ("socksport", "{port}", "SOCKS4:127.0.0.1:10.1.2.3:80,socksuser=x", b"\4\1\0\x50\n\1\2\3x\0", OK_SOCKS),
+    ("socksuser", "joe", SOCKS4, b"\4\1\0\x50\n\1\2\3joe\0", OK_SOCKS),
+    ("sockspass", "secret", SOCKS5 + ",socksuser=joe", b"\5\2\0\2", b"\5\2", b"\1\3joe\6secret", b"\1\0", b"\5\1\0\1\n\1\2\3\0\x50", b"\5\0\0\1" + bytes(6)),
+    ("proxyport", "{port}", "PROXY:127.0.0.1:10.1.2.3:80", b"CONNECT 10.1.2.3:80 HTTP/1.0\r\n\r\n", OK_HTTP),
+    ("proxy-authorization", "a:b", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.0\r\nProxy-authorization: Basic YTpi\r\n\r\n", OK_HTTP),
+    ("proxy-authorization-file", "{file}", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.0\r\nProxy-authorization: Basic YTpi\r\n\r\n", OK_HTTP),
+    ("proxy-resolve", "1", PROXY.replace("10.1.2.3", "localhost"), b"CONNECT 127.0.0.1:80 HTTP/1.0\r\n\r\n", OK_HTTP),
+    ("http-version", "1.7", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.7\r\n\r\n", OK_HTTP),
+    ("ignorecr", "1", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.0\r\n\r\n", OK_HTTP.replace(b"\r", b"")),
+]
+
+
+@pytest.mark.parametrize("row", PROXIES, ids=lambda row: row[0])
+def test_proxies(local, tmp_path, row):
+    """What is said to a proxy."""
+    path = tmp_path / "auth"
+    path.write_text("a:b\n", encoding="ascii")
+    path.chmod(0o600)
+    opt, value, address, *said = row
+    with local.socket(kind=socket.SOCK_STREAM, bind=("127.0.0.1", 0)) as server:
+        server.listen()
+        p = local.start("-", f"{address},{opt}={value}".format(port=server.getsockname()[1], file=path))
+        c, _ = server.accept()
+    with c:
+        for want, answer in zip(said[::2], said[1::2]):
+            assert c.recv(len(want) + 1) == want
+            c.sendall(answer)
+        c.sendall(b"through")
+        p.expect_output(b"through")
+
+
+@pytest.mark.parametrize("address", [SOCKS5, PROXY])
+def test_proxy_timeout(local, address):
+    """proxy-timeout: a silent proxy is given up."""
+    with local.socket(kind=socket.SOCK_STREAM, bind=("127.0.0.1", 0)) as server:
+        server.listen()
+        r = local.run("-", f"{address},proxy-timeout=0.2".format(port=server.getsockname()[1]), input=None, timeout=3)
+    assert r.status == 1 and "within 0.2 seconds (option proxy-timeout)" in r.log, r
+
+
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
@@ -586,7 +630,7 @@ def test_every_option_has_a_row_or_a_reason():
         source = f.read()
     rows = {row[1] for row in SOCKETS + REFUSED} | {row[0] for row in TCP_SOCKETS} | set(WORD) | set(CHARS) | {row[0].split("=")[0] for row in FIELDS}
     rows |= {"b" + s for s in SPEEDS} | {"ispeed", "ospeed", "tiocswinsz"}
-    rows |= {"f-setpipe-sz", "chroot", "chroot-early"} | {row[0] for row in PTYS + LINES}
+    rows |= {"f-setpipe-sz", "chroot", "chroot-early", "proxy-timeout"} | {row[0] for row in PTYS + LINES} | {row[0] for row in PROXIES}
     rows |= {n for quoted in re.findall(r'\("([a-z0-9-]+[a-z0-9=,-]*)", ', source) for n in re.findall(r"[a-z][a-z0-9-]+", quoted)}
     rows |= {n for table in (ELSEWHERE, REASON) for words in table.values() for n in words.split()}
     assert len(names) > 300 and not names - rows, sorted(names - rows)
