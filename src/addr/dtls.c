@@ -255,6 +255,51 @@ static struct dtls_ep *layer(struct opening *o, struct dgram_ep *lower, struct e
 	return d;
 }
 
+/* ---- strangers ---- */
+
+/* The wire of one greeting: it receives that, and answers by the table's socket. */
+struct greeting {
+	const struct dgram_greeting *g;
+	bool taken;
+};
+
+static ssize_t greeting_recv(void *arg, void *buf, size_t cap)
+{
+	struct greeting *w = arg;
+	size_t len = w->g->len < cap ? w->g->len : cap;
+
+	if (w->taken) {
+		errno = EAGAIN;
+		return -1;
+	}
+	w->taken = true;
+	memcpy(buf, w->g->data, len);
+	return (ssize_t)len;
+}
+
+static ssize_t greeting_send(void *arg, const void *buf, size_t len)
+{
+	const struct dgram_greeting *g = ((struct greeting *)arg)->g;
+	struct batch *b = pool_batch(&g->sock->relay->pool);
+	struct err err;
+
+	batch_put(b, buf, len);
+	/* lost or refused: the client asks again */
+	(void)dgram_send(g->sock, b, g->peer, g->local, &err);
+	pool_batch_back(&g->sock->relay->pool, b);
+	return (ssize_t)len;
+}
+
+/* Nothing is kept about anybody who has not shown a cookie. */
+static bool greets(struct relay *relay, const struct half *half, const struct dgram_greeting *g)
+{
+	const struct tls_address *a = relay_share_of(relay, half)->data;
+	struct greeting w = { g, false };
+	struct tls_wire wire = { greeting_recv, greeting_send, &w };
+
+	return a->api->greeted(a->context, &wire, g->peer->raw, g->peer->len);
+}
+
 /* ---- opening ---- */
 
 static enum step_result step_client_context(struct opening *o, struct err *err)
@@ -374,7 +419,7 @@ static const struct addr_type types[] = {
 	  .groups = G_DTLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP },
 	  .flags = TYPE_PASSIVE, .steps = server_steps, .conn_steps = peer_steps,
-	  .make = make, .source = dgram_source_listen },
+	  .make = make, .source = dgram_source_listen, .greets = greets },
 };
 /* clang-format on */
 

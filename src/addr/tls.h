@@ -39,6 +39,11 @@ struct tls_api {
 	 * other side in cookies). The descriptor stays the caller's. */
 	struct tls *(*start)(struct tls_context *c, int fd, const struct tls_wire *wire,
 			     const void *peer, size_t peer_len, struct err *err);
+	/* Of a DTLS server: look at the one datagram that @wire receives, without keeping anything.
+	 * True when it shows, by its cookie, that its sender receives at @peer; a first greeting is
+	 * answered with a cookie, anything else passed over. */
+	bool (*greeted)(struct tls_context *c, const struct tls_wire *wire, const void *peer,
+			size_t peer_len);
 	/* Go on with the handshake: TLS_DONE when the peer is verified, wants, or TLS_FAIL with
 	 * @err, status and hint included. */
 	enum tls_result (*handshake)(struct tls *t, struct err *err);

@@ -421,8 +421,8 @@ static void set_cookies(struct tls_context *c)
 {
 	if (c->role != DTLS_SERVER)
 		return;
+	/* DTLSv1_listen() asks for cookies; the exchange within the handshake would keep state */
 	RAND_bytes(c->secret, sizeof(c->secret));
-	SSL_CTX_set_options(c->ctx, SSL_OP_COOKIE_EXCHANGE);
 	SSL_CTX_set_cookie_generate_cb(c->ctx, generate_cookie);
 	SSL_CTX_set_cookie_verify_cb(c->ctx, verify_cookie);
 }
@@ -433,6 +433,7 @@ void tls_context_free(struct tls_context *c)
 {
 	if (!c)
 		return;
+	tls_free(c->greeter);
 	SSL_SESSION_free(c->session);
 	SSL_CTX_free(c->ctx);
 	free(c->name);

@@ -14,6 +14,7 @@ struct tls_context {
 	const struct conf *conf;
 	enum tls_role role;
 	char *name; /* to verify and to ask for; NULL: none */
+	struct tls *greeter; /* of a DTLS server: looks at greetings, and forgets them */
 	SSL_SESSION *session; /* the last one of this client, to be resumed */
 	uint8_t secret[32]; /* of cookies */
 	uint8_t *alpn; /* names with their lengths before them */
@@ -27,6 +28,7 @@ struct tls {
 	struct tls_wire wire;
 	uint8_t peer[128]; /* its address, for cookies */
 	size_t peer_len;
+	bool greeted; /* DTLS server: the client has shown its cookie */
 	bool more; /* the last read did not take all there was */
 	struct err *failure; /* met behind bytes that had to be delivered first; or NULL */
 };
@@ -40,6 +42,9 @@ static inline bool is_dgram(enum tls_role role)
 {
 	return role == DTLS_CLIENT || role == DTLS_SERVER;
 }
+
+/* tls_api.free */
+void tls_free(struct tls *t);
 
 /* tls_api.context_new and .context_free */
 struct tls_context *tls_context_new(const struct conf *conf, enum tls_role role, const char *name,

@@ -74,7 +74,14 @@ static BIO *wire_bio(struct tls *t)
 
 /* ---- a connection ---- */
 
-static void tls_free(struct tls *t)
+/* Who it talks to, for cookies. */
+static void set_peer(struct tls *t, const void *peer, size_t len)
+{
+	t->peer_len = len < sizeof(t->peer) ? len : sizeof(t->peer);
+	memcpy(t->peer, peer, t->peer_len);
+}
+
+void tls_free(struct tls *t)
 {
 	if (!t)
 		return;
@@ -112,11 +119,8 @@ static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *w
 		return NULL;
 	}
 	SSL_set_app_data(t->ssl, t);
-	if (peer_len > sizeof(t->peer))
-		peer_len = sizeof(t->peer);
-	t->peer_len = peer_len;
 	if (peer_len)
-		memcpy(t->peer, peer, peer_len);
+		set_peer(t, peer, peer_len);
 	if (wire) {
 		BIO *b;
 
@@ -185,12 +189,43 @@ static void say_connected(const struct tls *t)
 		log_info("SSL session resumed");
 }
 
+/* DTLSv1_listen(3): 1 when the greeting carries a good cookie; it answers one without, and keeps
+ * nothing but that. */
+static bool listen_once(struct tls *t)
+{
+	BIO_ADDR *nobody = BIO_ADDR_new();
+	bool ok = DTLSv1_listen(t->ssl, nobody) == 1;
+
+	BIO_ADDR_free(nobody);
+	ERR_clear_error();
+	return ok;
+}
+
+static bool greeted(struct tls_context *c, const struct tls_wire *wire, const void *peer,
+		    size_t peer_len)
+{
+	struct err err;
+
+	if (!c->greeter)
+		c->greeter = start(c, -1, wire, peer, peer_len, &err);
+	if (!c->greeter)
+		return true; /* the handshake will say what is wrong */
+	c->greeter->wire = *wire;
+	set_peer(c->greeter, peer, peer_len);
+	return listen_once(c->greeter);
+}
+
 static enum tls_result handshake(struct tls *t, struct err *err)
 {
 	const char *what = is_server(t->c->role) ? "SSL_accept()" : "SSL_connect()";
 	enum tls_result r;
 
 	ERR_clear_error();
+	if (t->c->role == DTLS_SERVER && !t->greeted) {
+		t->greeted = listen_once(t);
+		if (!t->greeted)
+			return TLS_WANT_READ;
+	}
 	errno = 0;
 	r = outcome(t, SSL_do_handshake(t->ssl), what, err);
 	if (r == TLS_END) {
@@ -295,6 +330,7 @@ const struct tls_api socast_tls_api = {
 	.context_new = tls_context_new,
 	.context_free = tls_context_free,
 	.start = start,
+	.greeted = greeted,
 	.handshake = handshake,
 	.describe = tls_describe,
 	.read = tls_read,

@@ -140,6 +140,14 @@ struct endpoint *dgram_make_generic(struct opening *o, struct err *err);
 struct endpoint *dgram_make_packets(struct opening *o, int type, struct err *err);
 struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err);
 
+/* The first datagram of somebody who has no session. */
+struct dgram_greeting {
+	struct dgram_sock *sock;
+	const struct netaddr *peer, *local; /* local: where answers leave from, or len 0 */
+	const void *data;
+	size_t len;
+};
+
 /* Sources (peers.c): a session per datagram, a session per peer. */
 struct source *dgram_source_recvfrom(struct opening *o, struct err *err);
 struct source *dgram_source_listen(struct opening *o, struct err *err);

@@ -14,6 +14,7 @@
 #include "relay/vars.h"
 #include "sys/resolve.h"
 
+struct dgram_greeting;
 struct opening;
 struct source;
 
@@ -69,6 +70,9 @@ struct addr_type {
 	const struct step *conn_steps;
 	/* build the endpoint when all steps are done; takes o->fd, o->fd2 */
 	struct endpoint *(*make)(struct opening *o, struct err *err);
+	/* datagrams, with fork: does this first one begin a session? NULL: every one does */
+	bool (*greets)(struct relay *relay, const struct half *half,
+		       const struct dgram_greeting *g);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
 	struct source *(*source)(struct opening *o, struct err *err);
 	const char *needs_process; /* why each session must have a process of its own, or NULL */

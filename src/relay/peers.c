@@ -381,6 +381,12 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 			 netaddr_text(&m->peer, text));
 		return;
 	}
+	if (t->half->type->greets) {
+		struct dgram_greeting g = { t->sock, &m->peer, local, p->data, p->len };
+
+		if (!t->half->type->greets(t->src.relay, t->half, &g))
+			return;
+	}
 	if (max > 0 && t->npeers >= (size_t)max)
 		end_peer(oldest(t), "more than max-sessions, and this one is silent longest");
 	d = new_end(t, m);
