@@ -130,7 +130,7 @@ def test_own_packets_do_not_come_back(lan, fast, to):
     far.send(b"from mine\n")                            # the same words of another host are not an echo
     mine.expect_output(b"from mine\n")
     assert mine.lines() == ["from twin", "from far", "from mine"]
-    assert twin.lines().count("from mine") == 2
+    twin.until(lambda: twin.out.count(b"from mine\n") == 2, 5, "both")
     mine.kill(signal.SIGUSR1)
     mine.wait_log(r"refused \d+ \(no-echo 1\)")
     assert "refusing" not in mine.log                   # nothing to worry about
