@@ -169,10 +169,9 @@ static enum tls_result outcome(struct tls *t, int rc, const char *what, struct e
 	}
 	if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		ERR_clear_error();
-		err_set(err, 0,
-			"%s: the peer ended the connection without close-notify: data may be "
-			"missing",
-			what);
+		err_set(err, 0, "%s: the peer ended the connection %s", what,
+			SSL_is_init_finished(t->ssl) ? "without close-notify: data may be missing"
+						     : "during the handshake");
 		return TLS_FAIL;
 	}
 	tls_library_error(err, what);
