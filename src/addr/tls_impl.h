@@ -28,6 +28,7 @@ struct tls {
 	struct tls_wire wire;
 	uint8_t peer[128]; /* its address, for cookies */
 	size_t peer_len;
+	bool shaken; /* the handshake is over */
 	bool greeted; /* DTLS server: the client has shown its cookie */
 	bool more; /* the last read did not take all there was */
 	struct err *failure; /* met behind bytes that had to be delivered first; or NULL */

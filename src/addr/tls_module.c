@@ -170,8 +170,8 @@ static enum tls_result outcome(struct tls *t, int rc, const char *what, struct e
 	if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		ERR_clear_error();
 		err_set(err, 0, "%s: the peer ended the connection %s", what,
-			SSL_is_init_finished(t->ssl) ? "without close-notify: data may be missing"
-						     : "during the handshake");
+			t->shaken ? "without close-notify: data may be missing"
+				  : "during the handshake");
 		return TLS_FAIL;
 	}
 	tls_library_error(err, what);
@@ -239,6 +239,7 @@ static enum tls_result handshake(struct tls *t, struct err *err)
 	}
 	if (r != TLS_DONE)
 		return r;
+	t->shaken = true;
 	if (tls_check_name(t, err) == -1)
 		return TLS_FAIL;
 	say_connected(t);
