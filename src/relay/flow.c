@@ -70,6 +70,11 @@ static void wait_for(struct flow *f, uint32_t what)
 	endpoint_want(f->dst, what & EPOLLOUT, dst_off);
 }
 
+void flow_wait(struct flow *f)
+{
+	wait_for(f, EPOLLIN);
+}
+
 enum move_result flow_run(struct flow *f, bool *moved)
 {
 	enum move_result r = MOVE_SOME;

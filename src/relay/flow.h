@@ -95,6 +95,9 @@ int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct 
  * tells whether anything was transferred. */
 enum move_result flow_run(struct flow *f, bool *moved);
 
+/* Begin by waiting for the source. */
+void flow_wait(struct flow *f);
+
 /* Bytes read but not yet written. */
 size_t flow_pending(const struct flow *f);
 

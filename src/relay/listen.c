@@ -30,6 +30,7 @@ struct listen_source {
 	struct listener *l;
 	struct watch watch;
 	struct timer nap;
+	int burst; /* connections to take in the next turn: more while the queue is never empty */
 };
 
 static void listener_free(void *impl)
@@ -229,7 +230,7 @@ static void accept_some(struct listen_source *ls)
 	struct err err;
 	int fd;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN && !src->paused && !src->closed; i++) {
+	for (int i = 0; i < ls->burst && !src->paused && !src->closed; i++) {
 		struct vars vars = { 0 };
 
 		switch (take_one(ls->l, &fd, &vars, &err)) {
@@ -241,6 +242,7 @@ static void accept_some(struct listen_source *ls)
 		case ACCEPT_AGAIN:
 			break;
 		case ACCEPT_NOBODY:
+			ls->burst = 1;
 			return;
 		case ACCEPT_SHORT:
 			loop_watch(src->relay->loop, &ls->watch, ls->l->fd, 0);
@@ -252,6 +254,8 @@ static void accept_some(struct listen_source *ls)
 			return;
 		}
 	}
+	if (ls->burst < ACCEPTS_PER_TURN)
+		ls->burst++;
 }
 
 static void on_readable(struct watch *w, uint32_t events)
@@ -316,6 +320,7 @@ struct source *listen_source(struct opening *o, struct err *err)
 	(void)err;
 	source_init(&ls->src, &ops, o->relay, &o->half->conf, o->number);
 	ls->l = o->impl;
+	ls->burst = 1;
 	o->impl = NULL;
 	watch_init(&ls->watch, on_readable);
 	timer_init(&ls->nap, on_nap_over);

@@ -330,6 +330,13 @@ static void analyse(const struct session *s)
 	fdinfo_print(stderr, fds, n);
 }
 
+/* A server that has just been connected to has rarely said anything yet: its readiness will tell.
+ */
+static bool speaks_second(const struct endpoint *ep)
+{
+	return ep->rkind == FD_SOCKET && !ep->ops->holds && ep->rfd == ep->wfd && !ep->proc;
+}
+
 /* Both ends are there: start the flows. */
 static void begin(struct session *s)
 {
@@ -365,7 +372,10 @@ static void begin(struct session *s)
 	s->flow[1].one_way = !set->left_to_right;
 	arm(s);
 	run_direction(s, 0);
-	run_direction(s, 1);
+	if (s->flow[1].active && speaks_second(s->right))
+		flow_wait(&s->flow[1]);
+	else
+		run_direction(s, 1);
 }
 
 static struct session *session_new(struct relay *relay, struct source *source,
