@@ -3,7 +3,6 @@
 #include "addr/open.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "relay/dgram.h"
 #include "relay/session.h"
 #include "sys/fd.h"
@@ -48,10 +47,8 @@ static enum step_result step_named(struct opening *o, struct err *err)
 			return STEP_FAIL;
 		}
 		log_notice("created named pipe \"%s\" for %s", path, mode_word(o->mode));
-		if (c->open.unlink_close != 0) { /* what we made goes with us */
-			o->undo.left.unlink_path = xstrdup(path);
-			o->undo.left.owner = getpid();
-		}
+		if (c->open.unlink_close != 0) /* what we made goes with us */
+			leftovers_add_entry(&o->undo.left, path);
 	}
 	return open_path(o, 0, err);
 }
