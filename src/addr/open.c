@@ -114,9 +114,7 @@ enum step_result step_opened(struct opening *o, struct err *err)
 		inotify_free(o->impl);
 	o->impl = NULL;
 	tty_save(&o->undo.tty[0], o->target.fd);
-	if (c->open.unlink_close == 1) {
-		o->undo.left.unlink_path = xstrdup(o->target.path);
-		o->undo.left.owner = getpid();
-	}
+	if (c->open.unlink_close == 1)
+		leftovers_add_entry(&o->undo.left, o->target.path);
 	return STEP_DONE;
 }

@@ -239,6 +239,15 @@ def test_named_pipe_made_and_removed(local, tmp_path):
     assert not f.exists()
 
 
+def test_pipe_under_chdir_is_removed(local, tmp_path):
+    """The name is taken in the directory of option chdir, at the end too."""
+    p = local.start("-d", "-d", "-u", f"PIPE:x,chdir={tmp_path}", "-")
+    lab.wait_until(lambda: (tmp_path / "x").exists(), 5, "FIFO")
+    assert local.run("-u", "-", f"PIPE:{tmp_path}/x", input=b"x\n").status == 0
+    assert p.wait().out == b"x\n"
+    assert not (tmp_path / "x").exists()
+
+
 def test_named_pipe_unlink_close_0(local, tmp_path):
     """unlink-close=0 leaves it."""
     f = tmp_path / "fifo"
