@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Measures the program beside other relays that are installed: haproxy (splicing) and nginx (stream).
+"bare" is bench/stream.c's relay, which does the least any relay must: what this kernel allows.
 
     bench/peers.py [--rounds N]
 
@@ -51,7 +52,7 @@ def write(path, text):
     return path
 
 
-def programs(d):
+def programs(b, d):
     """Name, command line, UNIX command line or None."""
     found = {"socast": ([lab.SOCAST, f"TCP4-LISTEN:{FROM},fork", f"TCP4:127.0.0.1:{TO}"],
                         [lab.SOCAST, f"UNIX-LISTEN:{d}/a.s,fork", f"UNIX-CONNECT:{d}/b.s"])}
@@ -61,6 +62,7 @@ def programs(d):
     module = "/usr/lib/nginx/modules/ngx_stream_module.so"
     if shutil.which("nginx") and os.path.exists(module):
         found["nginx"] = ([shutil.which("nginx"), "-c", write(f"{d}/nginx.conf", NGINX.format(module=module, a=FROM, b=TO, d=d))], None)
+    found["bare"] = ([b.stream, "relay", f"tcp:{FROM}", f"tcp:{TO}"], None)
     return found
 
 
@@ -118,7 +120,7 @@ def main():
         try:
             results = {}
             for _ in range(args.rounds):
-                for name, (argv, unix) in programs(scratch).items():
+                for name, (argv, unix) in programs(b, scratch).items():
                     for metric, value in one(b, argv, unix).items():
                         results.setdefault(metric, {}).setdefault(name, []).append(value)
         finally:

@@ -6,6 +6,8 @@
  *   stream conns FROM TO CLIENTS SECS  connect, send 64 bytes, read them back, close, again
  *   stream idle FROM TO N              N connections, each used once; then wait for stdin's end
  *   stream rtt FROM TO SECS            64 bytes there and back, one at a time
+ *   stream relay FROM TO               be a relay that does the bare minimum: what the kernel
+ * allows
  *
  * FROM is where the relay listens, TO where it connects to: tcp:PORT, udp:PORT (rtt only) or
  * unix:PATH; "-" for TO: somebody else listens there. What answers at TO is a child of ours. Each
@@ -354,8 +356,69 @@ static int rtt(const char *from, const char *to, double secs)
 static const struct {
 	const char *name;
 	int nargs;
-} commands[] = { { "bulk", 3 },  { "sink", 1 }, { "pour", 2 },
-		 { "conns", 4 }, { "idle", 3 }, { "rtt", 3 } };
+} commands[] = { { "bulk", 3 }, { "sink", 1 }, { "pour", 2 }, { "conns", 4 },
+		 { "idle", 3 }, { "rtt", 3 },  { "relay", 2 } };
+
+/* One connection through the bare relay. */
+struct pair {
+	int fd[2], ended;
+	struct side {
+		struct pair *pair;
+		int number;
+	} side[2];
+};
+
+static void join(int ep, int from, const char *to)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct pair *p = calloc(1, sizeof(*p));
+
+	p->fd[0] = from;
+	p->fd[1] = dial(to, SOCK_NONBLOCK);
+	fcntl(p->fd[1], F_SETFL, 0);
+	for (int i = 0; i < 2; i++) {
+		p->side[i] = (struct side){ p, i };
+		ev.data.ptr = &p->side[i];
+		epoll_ctl(ep, EPOLL_CTL_ADD, p->fd[i], &ev);
+	}
+}
+
+/* Waits while it writes, knows no errors, no fairness and no log: a bound, not a program to use. */
+static void pass_on(int ep, struct side *side, char *data, size_t size)
+{
+	struct pair *p = side->pair;
+	int in = p->fd[side->number], out = p->fd[!side->number];
+	ssize_t len = read(in, data, size);
+
+	if (len > 0 && write(out, data, (size_t)len) == len)
+		return;
+	if (++p->ended == 1) {
+		epoll_ctl(ep, EPOLL_CTL_DEL, in, NULL);
+		shutdown(out, SHUT_WR);
+	} else {
+		close(in);
+		close(out);
+		free(p);
+	}
+}
+
+static int relay(const char *from, const char *to)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC), l = listener(from);
+	struct epoll_event ev = { .events = EPOLLIN }, got[64];
+	static char data[1 << 17];
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
+	for (;;) {
+		int n = epoll_wait(ep, got, 64, -1);
+		for (int i = 0; i < n; i++) {
+			if (got[i].data.ptr)
+				pass_on(ep, got[i].data.ptr, data, sizeof(data));
+			else
+				join(ep, accept(l, NULL, NULL), to);
+		}
+	}
+}
 
 int main(int argc, char **argv)
 {
@@ -368,10 +431,10 @@ int main(int argc, char **argv)
 		most.rlim_cur = most.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &most);
 	}
-	while (which < 6 && (argc < 2 || strcmp(argv[1], commands[which].name) != 0))
+	while (which < 7 && (argc < 2 || strcmp(argv[1], commands[which].name) != 0))
 		which++;
-	if (which == 6 || argc != commands[which].nargs + 2)
-		errx(2, "bulk, sink, pour, conns, idle or rtt; see the head of stream.c");
+	if (which == 7 || argc != commands[which].nargs + 2)
+		errx(2, "bulk, sink, pour, conns, idle, rtt or relay; see the head of stream.c");
 	switch (which) {
 	case 0:
 		return bulk(a[0], a[1], strtoul(a[2], NULL, 0));
@@ -383,7 +446,9 @@ int main(int argc, char **argv)
 		return conns(a[0], a[1], (unsigned)atoi(a[2]), atof(a[3]));
 	case 4:
 		return idle(a[0], a[1], (unsigned)atoi(a[2]));
-	default:
+	case 5:
 		return rtt(a[0], a[1], atof(a[2]));
+	default:
+		return relay(a[0], a[1]);
 	}
 }
