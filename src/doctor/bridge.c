@@ -6,28 +6,14 @@
 #include "base/mem.h"
 #include "doctor/exam.h"
 
-#include <dirent.h>
 #include <stdlib.h>
-#include <string.h>
-
-static long setting(const char *bridge, const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/class/net/%s/bridge/%s", bridge, name);
-	return number_read(path, -1);
-}
 
 /* Is the interface the address uses this bridge, or one of its ports? */
 static bool is_used(const struct exam *x, const struct exam_link *bridge)
 {
-	const struct exam_link *l = exam_link_used(x);
-	char path[128];
+	const struct exam_link *l = x->half ? exam_link_used(x) : NULL;
 
-	if (!l)
-		return false;
-	snprintf(path, sizeof(path), "/sys/class/net/%s/brif/%s", bridge->name, l->name);
-	return l == bridge || number_read(path, -2) != -2;
+	return l && (l == bridge || l->master == bridge->index);
 }
 
 static void check_one(struct exam *x, const struct exam_link *l)
@@ -35,20 +21,20 @@ static void check_one(struct exam *x, const struct exam_link *l)
 	enum finding_level level = FIND_NOTE;
 	struct finding *f;
 
-	if (setting(l->name, "multicast_snooping") != 1) {
+	if (!l->snoops) {
 		exam_add(x, FIND_OK, xasprintf("bridge %s sends groups everywhere", l->name),
-			 xstrdup("multicast_snooping is 0"));
+			 xstrdup("mcast_snooping is 0"));
 		return;
 	}
-	if (setting(l->name, "multicast_querier") == 1 || x->querier) {
+	if (l->querier || x->querier) {
 		exam_add(x, FIND_OK, xasprintf("bridge %s snoops and has a querier", l->name),
-			 xstrdup(x->querier ? "a query was heard" : "multicast_querier is 1"));
+			 xstrdup(x->querier ? "a query was heard" : "it is one, or has heard one"));
 		return;
 	}
-	if (x->half && is_used(x, l))
+	if (is_used(x, l))
 		level = FIND_PROBLEM;
 	f = exam_add(x, level, xasprintf("bridge %s snoops IGMP, and no querier is known", l->name),
-		     xstrdup("multicast_snooping is 1, multicast_querier is 0: members may be "
+		     xstrdup("mcast_snooping is 1, mcast_querier is 0: members may be "
 			     "forgotten after 260 s"));
 	exam_command(f, "ip link set %s type bridge mcast_querier 1", l->name);
 }
@@ -58,7 +44,7 @@ void check_bridge(struct exam *x)
 	for (size_t i = 0; i < x->nlinks; i++) {
 		const struct exam_link *l = &x->link[i];
 
-		if (l->flags & IFF_UP && setting(l->name, "multicast_snooping") >= 0)
+		if (l->flags & IFF_UP && l->bridge)
 			check_one(x, l);
 	}
 }

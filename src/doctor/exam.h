@@ -11,6 +11,10 @@
 
 #include <net/if.h>
 
+#ifndef IFF_LOWER_UP
+#define IFF_LOWER_UP 0x10000 /* there is a carrier (linux/if.h) */
+#endif
+
 #define LINKS_MAX 256 /* interfaces looked at */
 #define GROUPS_MAX 64 /* groups one address joins */
 #define ADDRS_MAX 8 /* addresses kept of an interface */
@@ -21,6 +25,8 @@ struct exam_link {
 	char name[IF_NAMESIZE];
 	unsigned flags; /* IFF_* */
 	int mtu; /* bytes */
+	int master; /* index of the bridge it is a port of, or 0 */
+	bool bridge, snoops, querier; /* is a bridge; looks into IGMP; is or knows a querier */
 	struct netaddr addr[ADDRS_MAX];
 	unsigned bits[ADDRS_MAX]; /* length of the network's prefix */
 	size_t naddrs;
@@ -95,6 +101,9 @@ void rehearse_close(struct exam *x);
 /* route.c: which way do packets leave? Fills x->way and what follows it. */
 void route_find(struct exam *x);
 
+/* netlink.c: which of x->link are bridges, or ports of one. */
+void bridges_read(struct exam *x);
+
 /* links.c */
 void links_read(struct exam *x);
 const struct exam_link *link_by_index(const struct exam *x, int index);
@@ -103,7 +112,7 @@ bool link_has_family(const struct exam_link *l, int family);
 /* The interface in whose network @a lies, or NULL. */
 const struct exam_link *link_of_network(const struct exam *x, const struct netaddr *a);
 
-/* kernel.c: what the kernel tells */
+/* kernel.c: what the kernel tells in files, and what programs print */
 
 /* Number in /proc/sys/@name, or @absent. Printf formats. */
 long sysctl_read(long absent, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -117,7 +126,7 @@ int command_read(struct str *out, const char *command);
 /* Counter @name of group @group ("Udp:", "TcpExt:") in the two-line tables of /proc/net/snmp and
  * netstat, or -1. */
 long counter_read(const char *path, const char *group, const char *name);
-/* Which way goes @to? @from and @oif narrow the question (NULL, 0). 0, or errno. */
+/* netlink.c: which way goes @to? @from and @oif narrow the question (NULL, 0). 0, or errno. */
 int route_ask(struct route_answer *r, const struct netaddr *to, const struct netaddr *from,
 	      int oif);
 /* Number of nftables tables, or -1. */

@@ -76,6 +76,7 @@ void links_read(struct exam *x)
 		l->bits[l->naddrs++] = bits_of(i->ifa_netmask);
 	}
 	freeifaddrs(all);
+	bridges_read(x);
 }
 
 const struct exam_link *link_by_index(const struct exam *x, int index)
@@ -184,7 +185,7 @@ static void check_one(struct exam *x, const struct exam_link *l)
 
 	if (!(l->flags & IFF_UP))
 		add_broken(x, l, "is down", "up");
-	else if (!(l->flags & IFF_RUNNING))
+	else if (!(l->flags & IFF_LOWER_UP))
 		add_broken(x, l, "has no link", "");
 	if (!(l->flags & (IFF_MULTICAST | IFF_LOOPBACK)))
 		add_broken(x, l, "takes no part in multicast", "multicast on");
@@ -201,7 +202,7 @@ static void check_any(struct exam *x)
 
 	for (size_t i = 0; i < x->nlinks; i++) {
 		const struct exam_link *l = &x->link[i];
-		unsigned want = IFF_UP | IFF_RUNNING | IFF_MULTICAST;
+		unsigned want = IFF_UP | IFF_LOWER_UP | IFF_MULTICAST;
 
 		if (l->flags & IFF_LOOPBACK || (l->flags & want) != want)
 			continue;

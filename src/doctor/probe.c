@@ -21,6 +21,7 @@ struct probe {
 	struct netaddr to;
 	int index; /* interface */
 	int tx, rx;
+	unsigned wanted; /* port; another one may have to do, which filters may treat otherwise */
 	char mark[48];
 };
 
@@ -140,6 +141,7 @@ static void judge(struct exam *x, struct probe *p)
 {
 	ssize_t n = sendto(p->tx, p->mark, strlen(p->mark), 0, &p->to.any, p->to.len);
 	int code = n == -1 ? errno : 0;
+	bool real = !x->half || p->wanted == netaddr_port(&p->to);
 	char ip[IP_TEXT_LEN];
 
 	ip_text(&p->to, ip);
@@ -156,7 +158,7 @@ static void judge(struct exam *x, struct probe *p)
 			 told(p, "received"));
 	else
 		exam_advice(
-			exam_add(x, FIND_PROBLEM,
+			exam_add(x, real ? FIND_PROBLEM : FIND_NOTE,
 				 xasprintf("a datagram to %s does not come back to this host", ip),
 				 told(p, "not received")),
 			"see the other findings; if there are none: nft list ruleset");
@@ -164,7 +166,9 @@ static void judge(struct exam *x, struct probe *p)
 
 static void run_probe(struct exam *x, const struct netaddr *to, int index)
 {
-	struct probe p = { .to = *to, .index = index, .tx = -1, .rx = -1 };
+	struct probe p = {
+		.to = *to, .index = index, .tx = -1, .rx = -1, .wanted = netaddr_port(to)
+	};
 	uint64_t mark = 0;
 
 	if (getrandom(&mark, sizeof(mark), GRND_NONBLOCK) == -1)
@@ -182,7 +186,7 @@ static void run_probe(struct exam *x, const struct netaddr *to, int index)
 
 static bool can_probe(const struct exam_link *l)
 {
-	return l && l->flags & IFF_UP && l->flags & IFF_RUNNING;
+	return l && l->flags & IFF_UP && l->flags & IFF_LOWER_UP;
 }
 
 /* The port to use: that of the address, unless others listen there or it is a broadcast. */

@@ -138,8 +138,7 @@ def test_two_addresses(host):
     """A whole command line can be examined; programs are not started."""
     r = doctor(host, HEAR, "SYSTEM:touch /dev/null/never")
     healthy(r)
-    assert names(r, "SYSTEM is no datagram address", "ok") if False else True
-    assert [f for f in r.found if "SYSTEM" in f["what"]]
+    names(r, "SYSTEM is no datagram address", "ok")
 
 
 def test_text_report(host):
@@ -190,7 +189,7 @@ def test_no_route_limited_broadcast(host):
 
 
 def test_no_route6(host):
-    sh(host, "ip -6 route flush table local type multicast; ip -6 route flush root ff00::/8")
+    sh(host, "ip -6 route flush table local type multicast")
     cure(host, doctor(host, SEND6), "no route to ff15::114", SEND6)
 
 
@@ -220,7 +219,7 @@ def test_wrong_interface(host):
 def test_wrong_interface6(host):
     second_link(host)
     host.ip("addr add fe80::11/64 dev eth1 nodad")
-    sh(host, "ip -6 route flush root ff00::/8; ip -6 route add multicast ff00::/8 dev eth1 table local")
+    sh(host, "ip -6 route flush table local type multicast; ip -6 route add multicast ff00::/8 dev eth1 table local")
     address = "UDP6-DATAGRAM:[ff15::114]:6666,bind=[::]:6666,ipv6-join-group=[ff15::114]:eth0"
     cure(host, doctor(host, address), "wrong interface", address)
 
@@ -325,7 +324,7 @@ def test_membership_limit(host):
 
 def test_port_taken(host):
     p = host.start("-d", "-d", "-u", "UDP4-RECV:6666", "STDOUT")
-    p.wait_log("receiving on AF=2")
+    p.wait_log("starting data transfer")
     f = names(doctor(host, HEAR), "port 6666 is held by another socket")
     assert f"process {p.pid} (" in f["evidence"] and f["cure"] == f"kill {p.pid}"
     sh(host, f["cure"])
@@ -335,7 +334,7 @@ def test_port_taken(host):
 
 def test_port_taken6(host):
     p = host.start("-d", "-d", "-u", "UDP6-RECV:6666", "STDOUT")
-    p.wait_log("receiving on AF=10")
+    p.wait_log("starting data transfer")
     assert names(doctor(host, HEAR6), "port 6666 is held by another socket")["cure"] == f"kill {p.pid}"
 
 
@@ -355,7 +354,7 @@ def test_dropped_datagrams(hosts):
     host = hosts[0]
     small = "UDP4-RECV:6666,reuseaddr,rcvbuf=2304,ip-add-membership=224.1.0.1:eth0"
     p = host.start("-d", "-d", "-u", small, "STDOUT")
-    p.wait_log("receiving on AF=2")
+    p.wait_log("starting data transfer")
     os.kill(p.pid, 19)  # SIGSTOP: it is slow
     s = hosts[1].udp(bind=("192.168.10.2", 0))
     for _ in range(200):
@@ -366,7 +365,7 @@ def test_dropped_datagrams(hosts):
     os.kill(p.pid, 18)
     p.stop()
     p = host.start("-d", "-d", "-u", small.replace("rcvbuf=2304", option), "STDOUT")
-    p.wait_log("receiving on AF=2")
+    p.wait_log("starting data transfer")
     healthy(doctor(host, small.replace("rcvbuf=2304", option)))
 
 
@@ -467,7 +466,7 @@ def test_bridge_without_querier(host):
     bridge(host)
     address = HEAR.replace("eth0", "br0")
     f = cure(host, doctor(host, address), "bridge br0 snoops IGMP, and no querier is known", address)
-    assert "multicast_snooping is 1" in f["evidence"]
+    assert "mcast_snooping is 1" in f["evidence"]
 
 
 def test_bridge_elsewhere(host):
