@@ -81,16 +81,19 @@ static bool read_escape(struct reader *r, struct str *out)
 static char *read_string(struct reader *r)
 {
 	struct str out = { 0 };
+	bool ok = true;
 
-	while (r->p < r->end && *r->p != '"') {
+	while (ok && r->p < r->end && *r->p != '"') {
 		char c = *r->p++;
 
-		if (!c || (c == '\\' && !read_escape(r, &out)))
-			break;
-		if (c != '\\')
+		if (c == '\\')
+			ok = read_escape(r, &out);
+		else if (c)
 			str_addc(&out, c);
+		else
+			ok = false;
 	}
-	if (r->p < r->end && *r->p == '"') {
+	if (ok && r->p < r->end) {
 		r->p++;
 		str_add(&out, "", 0);
 		return out.data ? str_take(&out) : xstrdup("");
