@@ -124,6 +124,11 @@ const struct netaddr *exam_destination(const struct exam *x)
 	return x->ngroups ? &x->group[0].group : NULL;
 }
 
+int exam_family(const struct exam *x)
+{
+	return x->ngroups ? x->group[0].group.any.sa_family : x->family;
+}
+
 const struct exam_link *exam_link_used(const struct exam *x)
 {
 	for (size_t i = 0; i < x->ngroups; i++) {

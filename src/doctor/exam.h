@@ -84,6 +84,9 @@ const struct netaddr *exam_destination(const struct exam *x);
 /* Its interface: of the join, else of the route; NULL: unknown. */
 const struct exam_link *exam_link_used(const struct exam *x);
 
+/* Version of IP of what is heard: an IPv6 socket may join groups of IPv4. */
+int exam_family(const struct exam *x);
+
 bool exam_is_broadcast(const struct exam *x, const struct netaddr *a);
 static inline bool exam_is_group(const struct netaddr *a)
 {

@@ -73,36 +73,42 @@ static void read_iptables(struct exam *x, struct str *out, bool v6, bool legacy)
 
 /* ---- judging ---- */
 
+/* The packet in words of the program: nft's " ip daddr 224.1.0.1 udp dport 6666", or iptables'
+ * " -d 224.1.0.1 -p udp --dport 6666". */
+static void describe(struct str *out, const struct packet *p, bool nft)
+{
+	const char *proto = p->protocol == IPPROTO_UDP       ? "udp"
+			    : p->protocol == IPPROTO_UDPLITE ? "udplite"
+							     : NULL;
+	const char *any = !p->multicast ? NULL : p->v6 ? "ff00::/8" : "224.0.0.0/4";
+	char ip[IP_TEXT_LEN];
+	const char *dst = p->dst.len ? ip_text(&p->dst, ip) : any;
+
+	if (dst && nft)
+		str_addf(out, " %s daddr %s", p->v6 ? "ip6" : "ip", dst);
+	else if (dst)
+		str_addf(out, " -d %s", dst);
+	if (proto && p->dport)
+		str_addf(out, nft ? " %s dport %u" : " -p %s --dport %u", proto, p->dport);
+	else if (!proto)
+		str_addf(out, nft ? " meta l4proto %d" : " -p %d", p->protocol);
+}
+
 /* A rule in front that lets the packet pass. */
 static void add_cure(struct finding *f, const struct rules *r, const struct chain *c,
 		     const struct packet *p)
 {
-	const char *proto = p->protocol == IPPROTO_UDP       ? "udp"
-			    : p->protocol == IPPROTO_UDPLITE ? "udplite"
-							     : "";
 	bool nft = strcmp(r->program, "nft") == 0;
-	char ip[IP_TEXT_LEN], port[64] = "", dst[IP_TEXT_LEN + 8];
+	struct str what = { 0 };
 
-	snprintf(dst, sizeof(dst), "%s",
-		 p->dst.len ? ip_text(&p->dst, ip)
-		 : p->v6    ? "ff00::/8"
-			    : "224.0.0.0/4");
-	if (nft) {
-		if (*proto && p->dport)
-			snprintf(port, sizeof(port), " %s dport %u", proto, p->dport);
-		else if (!*proto && p->dst.len)
-			snprintf(port, sizeof(port), " %s %d",
-				 p->v6 ? "meta l4proto" : "ip protocol", p->protocol);
-		exam_command(f, "nft insert rule %s %s %s daddr %s%s accept", c->table, c->name,
-			     p->v6 ? "ip6" : "ip", dst, port);
-		return;
-	}
-	if (*proto && p->dport)
-		snprintf(port, sizeof(port), " -p %s --dport %u", proto, p->dport);
-	else if (!*proto && p->dst.len)
-		snprintf(port, sizeof(port), " -p %d", p->protocol);
-	exam_command(f, "%s -t %s -I %s -d %s%s -j ACCEPT", r->program, c->table, c->name, dst,
-		     port);
+	str_adds(&what, "");
+	describe(&what, p, nft);
+	if (nft)
+		exam_command(f, "nft insert rule %s %s%s accept", c->table, c->name, what.data);
+	else
+		exam_command(f, "%s -t %s -I %s%s -j ACCEPT", r->program, c->table, c->name,
+			     what.data);
+	str_done(&what);
 }
 
 /* Returns true if something is wrong. */
@@ -192,6 +198,25 @@ static struct packet report(const struct exam_link *l)
 	return p;
 }
 
+/* It joins nothing and hears what comes to its port, broadcasts for example. */
+static bool check_receiver(struct exam *x, const struct filters *f)
+{
+	bool bad = false;
+
+	for (size_t i = 0; i < x->nlinks; i++) {
+		const struct exam_link *l = &x->link[i];
+		struct packet p = { .v6 = x->family == AF_INET6,
+				    .ifname = l->name,
+				    .protocol = x->protocol ? x->protocol : IPPROTO_UDP,
+				    .dport = x->port,
+				    .broadcast = x->family == AF_INET };
+
+		if (l->flags & IFF_UP && !(l->flags & IFF_LOOPBACK))
+			bad |= judge_all(x, f, &p, "what comes to the port by");
+	}
+	return bad;
+}
+
 static bool check_address(struct exam *x, const struct filters *f)
 {
 	const struct exam_link *out = link_by_index(x, x->out_index);
@@ -214,6 +239,8 @@ static bool check_address(struct exam *x, const struct filters *f)
 		if (x->family == AF_INET)
 			bad |= judge_all(x, f, &p, "reports of membership (IGMP) sent by");
 	}
+	if (!x->ngroups && x->port && !x->target.len)
+		bad |= check_receiver(x, f);
 	if (exam_is_broadcast(x, &x->target) && out && x->port) {
 		p = packet_to(x, &x->target, out, false);
 		bad |= judge_all(x, f, &p, "broadcasts that come by");

@@ -47,7 +47,7 @@ static bool joins_sources(const struct exam *x)
 /* The oldest protocols cannot leave groups (IGMPv1), or not join for one sender. */
 static void check_version(struct exam *x, const struct exam_link *l)
 {
-	bool v6 = x->family == AF_INET6, sources = joins_sources(x);
+	bool v6 = exam_family(x) == AF_INET6, sources = joins_sources(x);
 	const char *what = v6 ? "MLD" : "IGMP", *by;
 	long n = forced(l->name, v6, &by), newest = v6 ? 2 : 3;
 	bool bad = n && n < newest && (sources || (!v6 && n == 1));

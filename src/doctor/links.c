@@ -161,10 +161,10 @@ static bool why_no_ip6(struct exam *x, const struct exam_link *l)
 
 static void check_address(struct exam *x, const struct exam_link *l)
 {
-	bool v6 = x->family == AF_INET6;
+	bool v6 = exam_family(x) == AF_INET6;
 	struct finding *f;
 
-	if (link_has_family(l, x->family) || (v6 && why_no_ip6(x, l)))
+	if (link_has_family(l, exam_family(x)) || (v6 && why_no_ip6(x, l)))
 		return;
 	f = exam_add(x, FIND_PROBLEM,
 		     xasprintf("interface %s has no IPv%d address", l->name, v6 ? 6 : 4),

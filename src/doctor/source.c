@@ -125,7 +125,7 @@ void check_source(struct exam *x)
 {
 	const struct exam_link *l = exam_link_used(x);
 
-	if (x->family != AF_INET)
+	if (exam_family(x) != AF_INET)
 		return;
 	for (size_t i = 0; !x->half && i < x->nlinks; i++) {
 		if (x->link[i].flags & IFF_UP && !(x->link[i].flags & IFF_LOOPBACK))

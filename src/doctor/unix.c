@@ -82,11 +82,12 @@ void check_unix(struct exam *x)
 	const struct addr_type *t = x->half->type;
 	const char *path = x->half->nparams ? x->half->param[0] : "";
 
-	if (t->net.family != AF_UNIX || !(t->groups & G_NAMED))
+	if (t->net.family != AF_UNIX || !(t->groups & G_NAMED)) {
+		x->check = "address";
 		exam_add(x, FIND_OK,
 			 xasprintf("%s is no datagram address of the network", x->half->keyword),
 			 xstrdup("nothing to examine"));
-	else if (t->groups & (G_LISTEN | G_RANGE | G_CHILD) || !t->writes)
+	} else if (t->groups & (G_LISTEN | G_RANGE | G_CHILD) || !t->writes)
 		check_own(x, path);
 	else
 		check_peer(x, path);

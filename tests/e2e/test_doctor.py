@@ -96,10 +96,7 @@ def pair_up():
 
 
 @pytest.fixture
-def hosts():
-    from conftest import REASON
-    if REASON:
-        pytest.skip(REASON)
+def hosts(local):   # which knows whether hosts can be made
     both = pair_up()
     yield both
     lab.stop_all()
@@ -422,6 +419,14 @@ def test_forced_igmp_version_and_sources(host):
     cure(host, doctor(host, address), "IGMPv2 is forced on eth0, which cannot join for one sender", address)
 
 
+def test_group_of_ip4_on_a_socket_of_ip6(host):
+    """The group decides which protocol and which settings count."""
+    address = "UDP6-RECV:6666,ip-add-membership=224.1.0.1:eth0"
+    healthy(doctor(host, address))
+    host.sysctl("net/ipv4/conf/eth0/force_igmp_version", 1)
+    cure(host, doctor(host, address), "IGMPv1 is forced on eth0", address)
+
+
 def test_forced_mld_version(host):
     address = "UDP6-RECV:6666,ipv6-join-source-group=[ff35::1]:eth0:[fd00::2]"
     host.sysctl("net/ipv6/conf/eth0/force_mld_version", 1)
@@ -529,6 +534,16 @@ def test_nft_lets_through(host):
        "nft add rule inet t in ip daddr 224.0.0.0/4 accept; nft add rule inet t in ip6 nexthdr icmpv6 accept; "
        "nft add chain inet t out '{ type filter hook output priority 0; }'; nft add rule inet t out tcp dport 6666 drop")
     healthy(doctor(host, HEAR))
+
+
+@needs_nft
+@pytest.mark.parametrize("address", ["UDP4-RECVFROM:6666,broadcast,fork", "UDP6-RECV:6666"])
+def test_nft_drops_without_group(host, address):
+    """A receiver that joins nothing: of broadcasts, or of the group of all nodes."""
+    healthy(doctor(host, address))
+    sh(host, "nft add table inet t; nft add chain inet t c '{ type filter hook input priority 0; }'; nft add rule inet t c udp dport 6666 drop")
+    f = cure(host, doctor(host, address), "a packet filter drops what comes to the port by eth0", address)
+    assert f["cure"] == "nft insert rule inet t c udp dport 6666 accept"
 
 
 IPTABLES = [
@@ -646,3 +661,13 @@ def test_unix(host, tmp_path):
     p.stop(9)
     names(doctor(host, f"UNIX-SENDTO:{path}"), "nobody listens")
     cure(host, doctor(host, f"UNIX-RECV:{path}"), "exists", f"UNIX-RECV:{path}")
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT or not shutil.which("setpriv"), reason="needs root, and setpriv to give it up")
+def test_without_rights(host):
+    """What may not be seen is not healthy: status 2."""
+    argv = ["setpriv", "--reuid", "65534", "--clear-groups", lab.SOCAST, "--doctor", "--log=json", "--wait=1", HEAR]
+    report = Report(host.command(argv).wait(20))
+    assert report.status == 2
+    assert "root" in names(report, "rules of nftables are not known", "unknown")["cure"]
+    assert "root" in names(report, "no listening for a querier", "unknown")["cure"]
