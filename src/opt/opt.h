@@ -59,6 +59,7 @@ enum opt_group {
 	G_DCCP = 1ULL << 32,
 	G_UDPLITE = 1ULL << 33,
 	G_ALL = 1ULL << 34,
+	G_MULTICAST = 1ULL << 35,
 };
 #define GROUPS_EVERYWHERE (G_PROCESS | G_APPL | G_ALL)
 
@@ -190,8 +191,13 @@ struct conf {
 		bool joins; /* some option joins a group */
 		const char *dst; /* what datagrams must have been sent to, or NULL */
 		bool no_echo;
+		const char *device; /* so-bindtodevice, or NULL */
 		bool pktinfo_given; /* the user wants packet information logged and exported */
 	} sock;
+	struct {
+		const char *join_if, *send_if; /* or NULL */
+		int64_t hops, loop; /* or -1 */
+	} mcast;
 	struct resolve_conf res;
 	struct {
 		bool on;
@@ -287,6 +293,7 @@ struct target {
 	const char *queue; /* name of the POSIX message queue, or NULL */
 	bool binds; /* the entry comes with bind(2): the address sets its owner and mode itself */
 	int family; /* of the socket */
+	bool device_chosen; /* the address has its own use for option so-bindtodevice */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
 };
 

@@ -15,6 +15,7 @@ const struct opt_table *const opt_tables[] = {
 	&table_proc,
 	&table_readline,
 	&table_if,
+	&table_mcast,
 	&table_mq,
 	NULL,
 };

@@ -49,6 +49,18 @@ static void enlarge_queue(const struct conf *conf, int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 }
 
+/* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
+ */
+static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
+{
+	sock->dst = dst_rule_new(dst, sock->kind.family, err);
+	if (!sock->dst)
+		return -1;
+	set_on(sock->fd, SOL_IP, IP_PKTINFO);
+	set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
+	return 0;
+}
+
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err)
 {
@@ -67,14 +79,9 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		free(sock);
 		return NULL;
 	}
-	if (conf->sock.dst && !(sock->dst = dst_rule_new(conf->sock.dst, kind.family, err))) {
+	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
-	}
-	if (conf->sock.dst) {
-		/* refused by sockets of the other version */
-		set_on(fd, SOL_IP, IP_PKTINFO);
-		set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
 	}
 	if (conf->sock.no_echo)
 		sock->echo = echo_new();
@@ -86,6 +93,11 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 			set_on(fd, IPPROTO_UDP, UDP_GRO);
 	}
 	return sock;
+}
+
+int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err)
+{
+	return hear_only(((struct dgram_ep *)ep)->sock, dst, err);
 }
 
 struct dgram_kind dgram_kind_of(const struct opening *o)

@@ -119,6 +119,10 @@ struct endpoint *dgram_ep_top(struct dgram_ep *d);
 /* Hand a datagram over (copied); false when the inbox is full (counted). */
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);
 
+/* The datagram endpoint @ep hears only what was sent to @dst, as option dst says it, which must not
+ * have been given. 0, or -1 with @err. */
+int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err);
+
 /* ---- shared steps and makers ---- */
 
 /* Wait for the first datagram that is permitted, keep it in o->impl, set the variables of its
