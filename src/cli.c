@@ -26,6 +26,7 @@ const struct cli_flag cli_flags[] = {
 	{ "-d0|1|2|3|4", "log level: errors, warnings, notices, infos, debug", true },
 	{ "-D", "print an analysis of the descriptors before the transfer", true },
 	{ "--experimental", "do not warn about experimental options", true },
+	{ "--keygen [sign]", "write a key for option seal (sign-key), and exit", false },
 	{ "--statistics", "print the transfer counters at the end", true },
 	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
 	  true },
@@ -115,6 +116,12 @@ static int do_version(struct scan *s)
 	if (s->word[2])
 		return usage_error();
 	s->cli->action = CLI_VERSION;
+	return 0;
+}
+
+static int do_keygen(struct scan *s)
+{
+	s->cli->action = CLI_KEYGEN;
 	return 0;
 }
 
@@ -282,6 +289,7 @@ static const struct {
 	size_t offset; /* do_switch: bool in struct settings */
 } flags[] = {
 	{ "--experimental", EXACT, do_switch, offsetof(struct settings, experimental) },
+	{ "--keygen", EXACT, do_keygen, 0 },
 	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
 	{ "--drain=", ARGUMENT, do_drain, 0 },
 	{ "-V", PREFIX, do_version, 0 },
@@ -400,6 +408,11 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)
 			return -1;
+		if (cli->action == CLI_KEYGEN && i + 1 < argc)
+			return err_set(err, 0, "--keygen: \"%s\" is one word too many",
+				       argv[i + 1]);
+		if (cli->action == CLI_KEYGEN)
+			cli->keygen = argv[i];
 		if (cli->action != CLI_RUN)
 			return 0;
 	}

@@ -16,6 +16,7 @@ const struct opt_table *const opt_tables[] = {
 	&table_readline,
 	&table_if,
 	&table_mq,
+	&table_seal,
 	NULL,
 };
 /* clang-format on */

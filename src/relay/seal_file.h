@@ -1,0 +1,14 @@
+/* seal_file.h - the key files of sealed datagrams */
+#ifndef RELAY_SEAL_FILE_H
+#define RELAY_SEAL_FILE_H
+
+#include "opt/opt.h"
+#include "relay/seal.h"
+
+/* Read the files that @conf names (options seal, sign-key, trust) into @k. Secrets that group or
+ * others may read or write are refused, and so is a list of the trusted that they may write.
+ * Returns 0, or -1 with @err and an untouched @k. */
+int seal_keys_read(struct seal_keys *k, const struct seal_crypto *crypto, const struct conf *conf,
+		   struct err *err);
+
+#endif
