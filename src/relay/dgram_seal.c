@@ -11,6 +11,7 @@
 #include "sys/module.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct seal_address {
 	struct seal_keys keys;
 	struct seal_sender sender;
 	pid_t pid; /* whose sender it is */
+	char *path[3]; /* of the files, to read them again wherever we are then */
 };
 
 struct dgram_seal {
@@ -35,8 +37,22 @@ struct dgram_seal {
 
 static void address_free(void *data)
 {
-	explicit_bzero(data, sizeof(struct seal_address));
-	free(data);
+	struct seal_address *a = data;
+
+	for (int i = 0; i < 3; i++)
+		free(a->path[i]);
+	explicit_bzero(a, sizeof(*a));
+	free(a);
+}
+
+/* Option chdir holds only while the address is being opened. */
+static char *absolute(const char *name)
+{
+	char dir[PATH_MAX];
+
+	if (!name || *name == '/' || !getcwd(dir, sizeof(dir)))
+		return name ? xstrdup(name) : NULL;
+	return xasprintf("%s/%s", dir, name);
 }
 
 static void say_keys(const struct seal_keys *k, const char *file)
@@ -51,6 +67,7 @@ static struct seal_address *address_load(struct relay_share *share, struct err *
 {
 	seal_crypto_fn *load = (seal_crypto_fn *)module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
 	const struct conf *conf = &share->half->conf;
+	struct seal_files files = { conf->seal.file, conf->seal.sign_file, conf->seal.trust_file };
 	struct seal_address *a;
 
 	if (!load)
@@ -59,11 +76,14 @@ static struct seal_address *address_load(struct relay_share *share, struct err *
 	a->crypto = load();
 	if (!a->crypto)
 		err_set(err, 0, "libsodium finds no source of random numbers");
-	if (!a->crypto || seal_keys_read(&a->keys, a->crypto, conf, err) == -1) {
+	if (!a->crypto || seal_keys_read(&a->keys, a->crypto, &files, err) == -1) {
 		address_free(a);
 		return NULL;
 	}
-	say_keys(&a->keys, conf->seal.file);
+	say_keys(&a->keys, files.group);
+	a->path[0] = absolute(files.group);
+	a->path[1] = absolute(files.sign);
+	a->path[2] = absolute(files.trust);
 	share->data = a;
 	share->free = address_free;
 	return a;
@@ -210,23 +230,24 @@ bool dgram_seal_used(const struct relay *relay)
 	return false;
 }
 
-static void reread(struct seal_address *a, const struct conf *conf)
+static void reread(struct seal_address *a)
 {
+	struct seal_files files = { a->path[0], a->path[1], a->path[2] };
 	struct err err;
 
-	if (seal_keys_read(&a->keys, a->crypto, conf, &err) == -1) {
+	if (seal_keys_read(&a->keys, a->crypto, &files, &err) == -1) {
 		log_err(LV_WARN, &err);
 		log_warn("the keys read before stay in use");
 		return;
 	}
-	say_keys(&a->keys, conf->seal.file);
+	say_keys(&a->keys, files.group);
 }
 
 void dgram_seal_reread(struct relay *relay)
 {
 	for (struct relay_share *s = relay->shares; s; s = s->next) {
 		if (s->half->conf.seal.file && s->data)
-			reread(s->data, &s->half->conf);
+			reread(s->data);
 	}
 	list_for_each (node, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);

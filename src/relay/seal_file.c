@@ -64,36 +64,36 @@ static ssize_t read_keys(uint8_t (*out)[SEAL_KEY], size_t max, const char *path,
 }
 
 static int read_files(struct seal_keys *k, const struct seal_crypto *crypto,
-		      const struct conf *conf, struct err *err)
+		      const struct seal_files *files, struct err *err)
 {
 	uint8_t secret[SEAL_KEYS][SEAL_KEY];
-	ssize_t n = read_keys(secret, SEAL_KEYS, conf->seal.file, SECRET, err);
+	ssize_t n = read_keys(secret, SEAL_KEYS, files->group, SECRET, err);
 	struct err why;
 
 	if (n == -1)
 		return -1;
 	if (seal_keys_set(k, crypto, secret, (size_t)n, &why) == -1)
-		return err_set(err, 0, "\"%s\": %s", conf->seal.file, why.text);
+		return err_set(err, 0, "\"%s\": %s", files->group, why.text);
 	explicit_bzero(secret, sizeof(secret));
-	k->signs = conf->seal.sign_file;
+	k->signs = files->sign;
 	if (k->signs) {
-		if (read_keys(&k->seed, 1, conf->seal.sign_file, SECRET, err) == -1)
+		if (read_keys(&k->seed, 1, files->sign, SECRET, err) == -1)
 			return -1;
 		crypto->public_key(k->own, k->seed);
 	}
-	k->trusts = conf->seal.trust_file;
+	k->trusts = files->trust;
 	if (!k->trusts)
 		return 0;
-	n = read_keys(k->trusted, SEAL_TRUSTED, conf->seal.trust_file, PUBLIC, err);
+	n = read_keys(k->trusted, SEAL_TRUSTED, files->trust, PUBLIC, err);
 	k->ntrusted = n > 0 ? (size_t)n : 0;
 	return n == -1 ? -1 : 0;
 }
 
-int seal_keys_read(struct seal_keys *k, const struct seal_crypto *crypto, const struct conf *conf,
-		   struct err *err)
+int seal_keys_read(struct seal_keys *k, const struct seal_crypto *crypto,
+		   const struct seal_files *files, struct err *err)
 {
 	struct seal_keys now = { 0 };
-	int rc = read_files(&now, crypto, conf, err);
+	int rc = read_files(&now, crypto, files, err);
 
 	if (rc == 0)
 		memcpy(k, &now, sizeof(*k));
