@@ -71,11 +71,8 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		free(sock);
 		return NULL;
 	}
-	if (conf->seal.file && !(sock->seal = dgram_seal_new(relay, conf, err))) {
-		free(sock->dst);
-		free(sock);
-		return NULL;
-	}
+	if (conf->seal.file)
+		sock->seal = dgram_seal_new(relay, conf);
 	if (conf->sock.dst || conf->seal.file) {
 		/* refused by sockets of the other version */
 		set_on(fd, SOL_IP, IP_PKTINFO);

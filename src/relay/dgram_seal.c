@@ -63,22 +63,26 @@ static void say_keys(const struct seal_keys *k, const char *file)
 		   file, k->nkeys);
 }
 
-static struct seal_address *address_load(struct relay_share *share, struct err *err)
+int dgram_seal_load(struct relay *relay, const struct half *half, struct err *err)
 {
-	seal_crypto_fn *load = (seal_crypto_fn *)module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
-	const struct conf *conf = &share->half->conf;
-	struct seal_files files = { conf->seal.file, conf->seal.sign_file, conf->seal.trust_file };
+	const struct conf *c = &half->conf;
+	struct seal_files files = { c->seal.file, c->seal.sign_file, c->seal.trust_file };
+	struct relay_share *share;
 	struct seal_address *a;
+	seal_crypto_fn *load;
 
+	if (!files.group || (share = relay_share_of(relay, half))->data)
+		return 0;
+	load = (seal_crypto_fn *)module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
 	if (!load)
-		return NULL;
+		return -1;
 	a = xcalloc(1, sizeof(*a));
 	a->crypto = load();
 	if (!a->crypto)
 		err_set(err, 0, "libsodium finds no source of random numbers");
 	if (!a->crypto || seal_keys_read(&a->keys, a->crypto, &files, err) == -1) {
 		address_free(a);
-		return NULL;
+		return -1;
 	}
 	say_keys(&a->keys, files.group);
 	a->path[0] = absolute(files.group);
@@ -86,25 +90,20 @@ static struct seal_address *address_load(struct relay_share *share, struct err *
 	a->path[2] = absolute(files.trust);
 	share->data = a;
 	share->free = address_free;
-	return a;
+	return 0;
 }
 
-struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf, struct err *err)
+struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf)
 {
 	const struct half *half = container_of(conf, const struct half, conf);
-	struct relay_share *share = relay_share_of(relay, half);
-	struct seal_address *a = share->data ? share->data : address_load(share, err);
+	struct seal_address *a = relay_share_of(relay, half)->data;
 	int64_t age_s = (conf->seal.age_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
-	struct dgram_seal *seal;
+	size_t max = conf->seal.senders > 0 ? (size_t)conf->seal.senders : 1;
+	struct dgram_seal *seal = xcalloc(1, sizeof(*seal));
 
-	if (!a)
-		return NULL;
-	seal = xcalloc(1, sizeof(*seal));
 	seal->refs = 1;
 	seal->address = a;
-	seal->senders =
-		seal_senders_new(a->crypto, conf->seal.senders > 0 ? (size_t)conf->seal.senders : 1,
-				 age_s > 0 ? (uint64_t)age_s : 0);
+	seal->senders = seal_senders_new(a->crypto, max, age_s > 0 ? (uint64_t)age_s : 0);
 	return seal;
 }
 

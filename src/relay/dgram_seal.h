@@ -14,11 +14,15 @@
 struct conf;
 struct dgram_sock;
 struct dgram_seal;
+struct half;
 struct relay;
 
-/* The seal of one more socket of the address with @conf, which is part of its half; the first one
- * loads the module and reads the key files. NULL with @err. */
-struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf, struct err *err);
+/* Load the module and read the key files of @half, if it has option seal and that has not happened:
+ * early in its opening, before user, root and directory change. 0, or -1 with @err. */
+int dgram_seal_load(struct relay *relay, const struct half *half, struct err *err);
+
+/* The seal of one more socket of a loaded address; @conf is part of its half. */
+struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf);
 struct dgram_seal *dgram_seal_ref(struct dgram_seal *seal); /* NULL is fine, here and below */
 void dgram_seal_unref(struct dgram_seal *seal);
 
