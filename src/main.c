@@ -57,6 +57,7 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
 		log_notice("socat_signal(): SIGHUP: reading the key files again");
 		dgram_seal_reread(&p->relay);
+		procs_pass_signal(&p->relay, sig);
 		return;
 	}
 	passed = procs_pass_signal(&p->relay, sig);

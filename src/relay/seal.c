@@ -201,15 +201,16 @@ enum seal_result seal_open(const struct seal_crypto *crypto, const struct seal_k
 			   struct seal_senders *t, uint8_t **data, size_t *len,
 			   const struct seal_dest *dest, bool replies, uint64_t now_s)
 {
-	uint8_t ad[AD_LEN], nonce[12], subkey[SEAL_KEY], *header = *data;
-	uint8_t *text = header + SEAL_HEADER;
-	size_t text_len = *len - SEAL_OVERHEAD;
+	uint8_t ad[AD_LEN], nonce[12], subkey[SEAL_KEY], *header = *data, *text;
 	const struct seal_key *key;
 	struct seal_peer *peer;
 	enum seal_result r;
+	size_t text_len;
 
 	if (!is_sealed(header, *len))
 		return SEAL_PLAIN;
+	text = header + SEAL_HEADER;
+	text_len = *len - SEAL_OVERHEAD;
 	key = find_key(k, header + AT_KEY);
 	if (!key)
 		return SEAL_NO_KEY;

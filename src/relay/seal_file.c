@@ -69,12 +69,11 @@ static int read_files(struct seal_keys *k, const struct seal_crypto *crypto,
 	uint8_t secret[SEAL_KEYS][SEAL_KEY];
 	ssize_t n = read_keys(secret, SEAL_KEYS, files->group, SECRET, err);
 	struct err why;
+	int rc = n == -1 ? -1 : seal_keys_set(k, crypto, secret, (size_t)n, &why);
 
-	if (n == -1)
-		return -1;
-	if (seal_keys_set(k, crypto, secret, (size_t)n, &why) == -1)
-		return err_set(err, 0, "\"%s\": %s", files->group, why.text);
 	explicit_bzero(secret, sizeof(secret));
+	if (rc == -1)
+		return n == -1 ? -1 : err_set(err, 0, "\"%s\": %s", files->group, why.text);
 	k->signs = files->sign;
 	if (k->signs) {
 		if (read_keys(&k->seed, 1, files->sign, SECRET, err) == -1)
