@@ -30,6 +30,10 @@ const struct cli_flag cli_flags[] = {
 	{ "--statistics", "print the transfer counters at the end", true },
 	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
 	  true },
+	{ "--doctor",
+	  "examine an address, or the host, for what keeps groups from arriving, and exit", true },
+	{ "--wait=<seconds>", "with --doctor: listen so long for an IGMP querier (0)", true },
+	{ "--log=<format>", "text or json: how --doctor prints its findings (text)", true },
 	{ "-ly[facility]", "log to syslog (default facility: daemon)", true },
 	{ "-lf<logfile>", "log to a file", true },
 	{ "-ls", "log to stderr (default)", true },
@@ -215,6 +219,7 @@ static int do_block(struct scan *s)
 		return err_set(s->err, 0, "buffer size option (-b) to big - %llu (max is %lld)",
 			       (unsigned long long)n, (long long)INT64_MAX);
 	s->cli->set.block = (size_t)n;
+	s->cli->block_given = true;
 	return 0;
 }
 
@@ -245,6 +250,25 @@ static int do_idle(struct scan *s)
 static int do_drain(struct scan *s)
 {
 	return seconds(s, "--drain", &s->cli->set.drain_ns);
+}
+
+static int do_doctor(struct scan *s)
+{
+	s->cli->action = CLI_DOCTOR;
+	return 0;
+}
+
+static int do_wait(struct scan *s)
+{
+	return seconds(s, "--wait", &s->cli->wait_ns);
+}
+
+static int do_log_format(struct scan *s)
+{
+	s->cli->json = strcmp(s->arg, "json") == 0;
+	if (s->cli->json || strcmp(s->arg, "text") == 0)
+		return 0;
+	return err_set(s->err, 0, "option --log: unknown format \"%s\"; use text or json", s->arg);
 }
 
 static int do_one_way(struct scan *s)
@@ -292,6 +316,9 @@ static const struct {
 	{ "--keygen", EXACT, do_keygen, 0 },
 	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
 	{ "--drain=", ARGUMENT, do_drain, 0 },
+	{ "--doctor", EXACT, do_doctor, 0 },
+	{ "--wait=", ARGUMENT, do_wait, 0 },
+	{ "--log=", ARGUMENT, do_log_format, 0 },
 	{ "-V", PREFIX, do_version, 0 },
 	{ "-h", PREFIX, do_help, 0 },
 	{ "-?", PREFIX, do_help, 0 },
@@ -413,8 +440,12 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 				       argv[i + 1]);
 		if (cli->action == CLI_KEYGEN)
 			cli->keygen = argv[i];
-		if (cli->action != CLI_RUN)
+		if (cli->action != CLI_RUN && cli->action != CLI_DOCTOR)
 			return 0;
+	}
+	if (cli->action == CLI_DOCTOR && argc - i < 2) {
+		cli->address[0] = i < argc ? argv[i] : NULL;
+		return 0;
 	}
 	if (argc - i != 2)
 		return err_set(err, 0,

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli.h"
+#include "doctor/doctor.h"
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
@@ -164,6 +165,25 @@ static int run(struct program *p, struct err *err)
 	return status;
 }
 
+/* --doctor: examine, print, and tell by the status how it is. */
+static int examine(struct program *p, struct err *err)
+{
+	struct doctor_ask ask = { .plan = &p->plan,
+				  .wait_ns = p->cli.wait_ns,
+				  .datagram = p->cli.block_given ? p->cli.set.block : 0 };
+	struct findings found = { 0 };
+	int status = -1;
+
+	if (plan_make(&p->plan, &p->cli, err) == 0) {
+		doctor_examine(&found, &ask);
+		doctor_report(stdout, &found, p->cli.json);
+		status = doctor_status(&found);
+		findings_done(&found);
+	}
+	plan_done(&p->plan);
+	return status;
+}
+
 int main(int argc, char *argv[])
 {
 	struct program program = { 0 };
@@ -190,6 +210,11 @@ int main(int argc, char *argv[])
 			return 0;
 		log_err(LV_ERROR, &err);
 		return 1;
+	case CLI_DOCTOR:
+		status = examine(&program, &err);
+		if (status == -1)
+			log_err(LV_ERROR, &err);
+		return status == -1 ? 1 : status;
 	case CLI_RUN:
 		break;
 	}

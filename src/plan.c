@@ -197,6 +197,8 @@ int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 	for (int i = 0; i < 2; i++) {
 		struct side *side = &plan->side[i];
 
+		if (!cli->address[i])
+			continue;
 		if (spec_parse(&plan->spec[i], cli->address[i], err) == -1)
 			return -1;
 		side->nhalves = plan->spec[i].nsingles;

@@ -113,8 +113,9 @@ void dgram_sock_unref(struct dgram_sock *sock)
 
 static void empty_error_queue(struct dgram_sock *sock)
 {
+	struct message m = { 0 };
+
 	for (int i = 0; i < BATCH_MAX; i++) {
-		struct message m;
 		struct msghdr h = { .msg_control = m.ctl, .msg_controllen = sizeof(m.ctl) };
 
 		if (recvmsg(sock->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
