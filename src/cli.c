@@ -26,6 +26,7 @@ const struct cli_flag cli_flags[] = {
 	{ "-d0|1|2|3|4", "log level: errors, warnings, notices, infos, debug", true },
 	{ "-D", "print an analysis of the descriptors before the transfer", true },
 	{ "--experimental", "do not warn about experimental options", true },
+	{ "--keygen [sign]", "write a key for option seal (sign-key), and exit", false },
 	{ "--statistics", "print the transfer counters at the end", true },
 	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
 	  true },
@@ -119,6 +120,12 @@ static int do_version(struct scan *s)
 	if (s->word[2])
 		return usage_error();
 	s->cli->action = CLI_VERSION;
+	return 0;
+}
+
+static int do_keygen(struct scan *s)
+{
+	s->cli->action = CLI_KEYGEN;
 	return 0;
 }
 
@@ -306,6 +313,7 @@ static const struct {
 	size_t offset; /* do_switch: bool in struct settings */
 } flags[] = {
 	{ "--experimental", EXACT, do_switch, offsetof(struct settings, experimental) },
+	{ "--keygen", EXACT, do_keygen, 0 },
 	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
 	{ "--drain=", ARGUMENT, do_drain, 0 },
 	{ "--doctor", EXACT, do_doctor, 0 },
@@ -427,7 +435,12 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)
 			return -1;
-		if (cli->action == CLI_VERSION || cli->action == CLI_HELP)
+		if (cli->action == CLI_KEYGEN && i + 1 < argc)
+			return err_set(err, 0, "--keygen: \"%s\" is one word too many",
+				       argv[i + 1]);
+		if (cli->action == CLI_KEYGEN)
+			cli->keygen = argv[i];
+		if (cli->action != CLI_RUN && cli->action != CLI_DOCTOR)
 			return 0;
 	}
 	if (cli->action == CLI_DOCTOR && argc - i < 2) {

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "doctor/doctor.h"
+#include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
 #include "relay/session.h"
@@ -51,9 +52,16 @@ static enum log_level level_of(int sig)
 static void on_end_signal(struct loop *loop, int sig, void *arg)
 {
 	struct program *p = arg;
-	int passed = procs_pass_signal(&p->relay, sig);
+	int passed;
 
 	(void)loop;
+	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
+		log_notice("socat_signal(): SIGHUP: reading the key files again");
+		dgram_seal_reread(&p->relay);
+		procs_pass_signal(&p->relay, sig);
+		return;
+	}
+	passed = procs_pass_signal(&p->relay, sig);
 	if (passed) {
 		log_notice("socatsignalpass(sig=%d)", sig);
 		log_info("socatsignalpass(): propagated signal to %d sub processes", passed);
@@ -197,6 +205,11 @@ int main(int argc, char *argv[])
 	case CLI_HELP:
 		help_print(stdout, program.cli.help_level);
 		return 0;
+	case CLI_KEYGEN:
+		if (keygen(program.cli.keygen, &err) == 0)
+			return 0;
+		log_err(LV_ERROR, &err);
+		return 1;
 	case CLI_DOCTOR:
 		status = examine(&program, &err);
 		if (status == -1)

@@ -366,7 +366,7 @@ static const struct step bcast_steps[] = {
 
 #define GROUP(NAMES, FAMILY, GROUPS, HELP) \
 	{ .names = NAMES, .syntax = ":[<source>@]<group>:<port>", .help = HELP, \
-	  .groups = G_FD | G_SOCKET | G_UDP | G_RANGE | G_MULTICAST | (GROUPS), \
+	  .groups = G_FD | G_SOCKET | G_UDP | G_DGRAM | G_RANGE | G_MULTICAST | (GROUPS), \
 	  .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE, \
 	  .steps = mcast_steps, .make = make_mcast }
@@ -377,7 +377,7 @@ static const struct addr_type types[] = {
 	GROUP("MCAST6", AF_INET6, G_IP6, "MCAST over IPv6"),
 	{ .names = "BCAST", .syntax = ":<port>",
 	  .help = "everybody on the link, by IPv4 broadcast: hears broadcasts only, and reaches all",
-	  .groups = G_FD | G_SOCKET | G_UDP | G_RANGE | G_IP4,
+	  .groups = G_FD | G_SOCKET | G_UDP | G_DGRAM | G_RANGE | G_IP4,
 	  .reads = true, .writes = true, .min_params = 1, .max_params = 1,
 	  .net = { AF_INET, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE,
 	  .steps = bcast_steps, .make = make_bcast },

@@ -20,7 +20,7 @@ static const char *const group_names[] = {
 	"OPEN",  "EXEC",    "FORK",    "LISTEN",    "SHELL", "CHILD",  "RETRY",     "TERMIOS",
 	"RANGE", "PTY",     "PARENT",  "UNIX",      "IP4",   "IP6",    "INTERFACE", "UDP",
 	"TCP",   "SOCKS",   "OPENSSL", "PROCESS",   "APPL",  "HTTP",   "POSIXMQ",   "SCTP",
-	"DCCP",  "UDPLITE", "(all)",   "MULTICAST",
+	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)",
 };
 
 static const char *const phase_names[PH_COUNT] = {
@@ -267,6 +267,7 @@ void conf_init(struct conf *c)
 		.netif = { .mtu = -1 },
 		.mcast = { .hops = -1, .loop = -1 },
 		.mq = { .maxmsg = -1, .msgsize = -1 },
+		.seal = { .age_ns = 60 * NSEC_PER_SEC, .senders = 4096 },
 	};
 	ident_init(&c->ident);
 }

@@ -58,8 +58,9 @@ enum opt_group {
 	G_SCTP = 1ULL << 31,
 	G_DCCP = 1ULL << 32,
 	G_UDPLITE = 1ULL << 33,
-	G_ALL = 1ULL << 34,
+	G_DGRAM = 1ULL << 34,
 	G_MULTICAST = 1ULL << 35,
+	G_ALL = 1ULL << 36,
 };
 #define GROUPS_EVERYWHERE (G_PROCESS | G_APPL | G_ALL)
 
@@ -267,6 +268,12 @@ struct conf {
 		int64_t maxmsg, msgsize; /* or -1: the system's default */
 		bool flush;
 	} mq; /* POSIX message queues */
+	struct {
+		const char *file; /* group keys, or NULL: nothing is sealed */
+		const char *sign_file, *trust_file; /* or NULL */
+		int64_t age_ns; /* 0: any age */
+		int64_t senders;
+	} seal; /* sealed datagrams */
 	struct {
 		const char *history; /* file, or NULL */
 		const char *prompt; /* fixed text, or NULL: what the other side printed last */

@@ -17,6 +17,7 @@ const struct opt_table *const opt_tables[] = {
 	&table_if,
 	&table_mcast,
 	&table_mq,
+	&table_seal,
 	NULL,
 };
 /* clang-format on */

@@ -15,5 +15,6 @@ extern const struct opt_table table_mcast;
 extern const struct opt_table table_mq;
 extern const struct opt_table table_readline;
 extern const struct opt_table table_proxy;
+extern const struct opt_table table_seal;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "opt/opt.h"
+#include "relay/seal.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>
@@ -19,7 +20,8 @@ enum refusal {
 	REFUSE_TCPWRAP,
 	REFUSE_DST, /* datagrams only: see admit_refuse() */
 	REFUSE_ECHO,
-	REFUSE_COUNT,
+	REFUSE_SEAL, /* and enum seal_result */
+	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
 };
 
 struct admission {

@@ -51,13 +51,18 @@ static void enlarge_queue(const struct conf *conf, int fd)
 
 /* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
  */
+static void ask_destination(int fd)
+{
+	set_on(fd, SOL_IP, IP_PKTINFO);
+	set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
+}
+
 static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 {
 	sock->dst = dst_rule_new(dst, sock->kind.family, err);
 	if (!sock->dst)
 		return -1;
-	set_on(sock->fd, SOL_IP, IP_PKTINFO);
-	set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
+	ask_destination(sock->fd);
 	return 0;
 }
 
@@ -82,6 +87,10 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
+	}
+	if (conf->seal.file) {
+		sock->seal = dgram_seal_new(relay, conf);
+		ask_destination(fd);
 	}
 	if (conf->sock.no_echo)
 		sock->echo = echo_new();
@@ -117,6 +126,7 @@ void dgram_sock_unref(struct dgram_sock *sock)
 	fd_close(&sock->fd);
 	free(sock->dst);
 	free(sock->echo);
+	dgram_seal_unref(sock->seal);
 	free(sock);
 }
 
@@ -242,6 +252,18 @@ static bool is_echo(struct dgram_sock *sock, const struct batch *b, struct packe
 	return true;
 }
 
+static void unseal(struct dgram_sock *sock, const struct batch *b, struct packet *p)
+{
+	const struct message *m = &b->msg[p->msg];
+	enum seal_result r = dgram_seal_open(sock, m, p);
+
+	if (r == SEAL_OK)
+		return;
+	admit_refuse(&sock->admission, &m->peer, (enum refusal)(REFUSE_SEAL + r),
+		     loop_now(sock->relay->loop));
+	p->drop = true;
+}
+
 size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netaddr *peer)
 {
 	char text[NETADDR_TEXT_LEN];
@@ -265,6 +287,8 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 			   netaddr_text(&b->msg[p->msg].peer, text));
 		if (sock->raw4)
 			strip_ip_header(sock, p);
+		if (sock->seal && !p->drop)
+			unseal(sock, b, p);
 		left += !p->drop;
 	}
 	return left;
@@ -538,6 +562,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	sock = xmemdup(d->sock, sizeof(*sock));
 	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
 	sock->echo = d->sock->echo ? echo_new() : NULL;
+	sock->seal = dgram_seal_ref(d->sock->seal);
 	sock->fd = fd;
 	sock->refs = 0;
 	twin = dgram_ep_new(sock, &d->to);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "relay/admit.h"
 #include "relay/destination.h"
+#include "relay/dgram_seal.h"
 #include "relay/echo.h"
 #include "relay/endpoint.h"
 #include "relay/opening.h"
@@ -44,6 +45,8 @@ struct dgram_sock {
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
 	struct admission admission;
 	struct dst_rule *dst; /* option dst; owned, or NULL */
+	struct dgram_seal *seal; /* option seal; counted, or NULL */
+	bool answers; /* RECVFROM, LISTEN: what is sent answers what was received */
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct log_limit limit;
 	uint32_t drops_seen; /* last kernel counter */

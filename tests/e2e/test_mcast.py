@@ -199,3 +199,21 @@ def test_broadcast_on_one_interface(lan):
 def test_mistakes(lan, address, says):
     r = lan[0].run("-", address)
     assert r.status == 1 and re.search(says, r.log), r
+
+
+@pytest.mark.parametrize("address", [f"MCAST4:{G4}:{PORT}", f"MCAST6:{G6}:{PORT}", f"BCAST:{PORT}"])
+def test_sealed(lan, tmp_path, address):
+    """Members with the key hear each other; a stranger neither is heard nor understands."""
+    r = lan[0].run("--keygen")
+    if r.status:
+        pytest.skip("built without libsodium")
+    key = tmp_path / "key"
+    key.write_bytes(r.out)
+    key.chmod(0o600)
+    a, b = (member(h, f"{address},seal={key}") for h in lan[:2])
+    stranger = member(lan[2], address)
+    stranger.send(b"open\n")
+    a.send(b"secret\n")
+    b.expect_output(b"secret\n")
+    stranger.until(lambda: len(stranger.out) > 20, 5, "the sealed bytes")
+    assert b"open" not in b.out and b"secret" not in stranger.out
