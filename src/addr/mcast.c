@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/membership.h"
+#include "relay/session.h"
 #include "sys/ifset.h"
 
 #include <errno.h>
@@ -20,18 +22,20 @@
 #define IPV6_MULTICAST_ALL 29
 #endif
 
+#define LOOK_AGAIN_NS (200 * NSEC_PER_MSEC) /* for an interface that is to come */
+
 struct mcast {
 	struct netaddr source; /* the only sender heard, or len 0 */
-	struct ifset join, send; /* send: the first one counts */
 	char *host; /* the group, or the source, as written */
+	struct membership *member;
+	int64_t due_ns; /* end of option if-wait */
 };
 
 static void mcast_free(void *impl)
 {
 	struct mcast *m = impl;
 
-	ifset_done(&m->join);
-	ifset_done(&m->send);
+	membership_free(m->member);
 	free(m->host);
 	free(m);
 }
@@ -110,36 +114,38 @@ static enum step_result step_source(struct opening *o, struct err *err)
 
 /* ---- where: interfaces ---- */
 
-static int choose(struct opening *o, struct ifset *set, const char *option, const char *text,
-		  struct err *err)
-{
-	const char *why = option;
-
-	if (text && ifset_parse(set, text, err) == -1)
-		return -1;
-	if (!text && ifset_choose(set, &o->remote.addr[0], &why, err) == -1)
-		return -1;
-	for (size_t i = 0; i < set->n; i++)
-		log_info("interface %s (%u): %s", set->member[i].name, set->member[i].index, why);
-	return 0;
-}
-
 static enum step_result step_interfaces(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
-	struct mcast *m = o->impl;
-	struct netaddr *group = &o->remote.addr[0];
 	const char *join = c->mcast.join_if ? c->mcast.join_if : c->sock.device;
 	const char *send = c->mcast.send_if ? c->mcast.send_if : c->sock.device;
+	int64_t now = loop_now(o->relay->loop);
+	struct mcast *m = o->impl;
 
 	o->target.device_chosen = true;
-	if (choose(o, &m->join, "joined by option", join, err) == -1 ||
-	    choose(o, &m->send, "sent to by option", send ? send : join, err) == -1)
+	if (!m->member) {
+		m->member = membership_new(&o->remote.addr[0], &m->source);
+		m->member->hears = o->mode != MODE_WRITE;
+		m->due_ns = now + c->mcast.wait_ns;
+	}
+	if (membership_choose(m->member, join, send, err) == 0)
+		return STEP_DONE;
+	if (err->code != ENODEV || now >= m->due_ns)
 		return STEP_FAIL;
-	ifset_prefer(&m->send, group);
-	if (group->any.sa_family == AF_INET6 && !group->in6.sin6_scope_id)
-		group->in6.sin6_scope_id = m->send.member[0].index;
-	return STEP_DONE;
+	if (o->waiting != STEP_AGAIN)
+		log_notice("%s; waiting for it", err->text);
+	opening_wait(o, -1, 0, now + LOOK_AGAIN_NS);
+	return STEP_AGAIN;
+}
+
+/* The kernel ties a socket that is bound to a group of one link to that link for ever. */
+static bool bound_by_group(const struct opening *o)
+{
+	const struct netaddr *group = &o->remote.addr[0];
+
+	return group->any.sa_family == AF_INET6 &&
+	       (IN6_IS_ADDR_MC_LINKLOCAL(&group->in6.sin6_addr) ||
+		IN6_IS_ADDR_MC_NODELOCAL(&group->in6.sin6_addr));
 }
 
 static enum step_result step_local(struct opening *o, struct err *err)
@@ -148,10 +154,8 @@ static enum step_result step_local(struct opening *o, struct err *err)
 
 	if (r == STEP_DONE && !o->local.len) {
 		o->local = o->remote.addr[0];
-		/* one socket, several links */
-		if (o->local.any.sa_family == AF_INET6 && ((struct mcast *)o->impl)->join.n > 1 &&
-		    !IN6_IS_ADDR_MC_LINKLOCAL(&o->local.in6.sin6_addr))
-			o->local.in6.sin6_scope_id = 0;
+		if (bound_by_group(o))
+			netaddr_any(&o->local, AF_INET6, netaddr_port(&o->remote.addr[0]));
 	}
 	return r;
 }
@@ -174,7 +178,7 @@ static int turn(const struct opening *o, const struct knob *k, int value, struct
 		       name, value, sizeof(value), k->what);
 }
 
-static int set_sending(const struct opening *o, struct err *err)
+static enum step_result step_join(struct opening *o, struct err *err)
 {
 	static const struct knob all = { SOL_IP, IP_MULTICAST_ALL, SOL_IPV6, IPV6_MULTICAST_ALL,
 					 "hearing joined interfaces only" };
@@ -183,87 +187,29 @@ static int set_sending(const struct opening *o, struct err *err)
 	static const struct knob loop = { SOL_IP, IP_MULTICAST_LOOP, SOL_IPV6, IPV6_MULTICAST_LOOP,
 					  "option loop" };
 	const struct conf *c = &o->half->conf;
-	const struct mcast *m = o->impl;
-	struct ip_mreqn out = { .imr_ifindex = (int)m->send.member[0].index };
-	int index = out.imr_ifindex;
-	int rc = o->target.family == AF_INET6
-			 ? setsockopt(o->target.fd, SOL_IPV6, IPV6_MULTICAST_IF, &index,
-				      sizeof(index))
-			 : setsockopt(o->target.fd, SOL_IP, IP_MULTICAST_IF, &out, sizeof(out));
+	struct mcast *m = o->impl;
 
-	if (rc == -1)
-		return err_set(err, errno, "sending by interface %s", m->send.member[0].name);
 	if (turn(o, &all, 0, err) == -1 ||
 	    (c->mcast.hops >= 0 && turn(o, &hops, (int)c->mcast.hops, err) == -1) ||
-	    (c->mcast.loop >= 0 && turn(o, &loop, (int)c->mcast.loop, err) == -1))
-		return -1;
-	return 0;
-}
-
-static int join_failed(const struct opening *o, const char *name, struct err *err)
-{
-	char text[NETADDR_TEXT_LEN];
-	bool v6 = o->target.family == AF_INET6;
-
-	err_set(err, errno, "joining %s on %s", netaddr_host_text(&o->remote.addr[0], text), name);
-	if (err->code == ENOBUFS)
-		return err_hint(err, "a socket joins %s; sysctl -w net.%s raises the limit",
-				v6 ? "a bounded number of groups" : "20 groups as a rule",
-				v6 ? "core.optmem_max" : "ipv4.igmp_max_memberships");
-	if (err->code == ENODEV || err->code == EADDRNOTAVAIL)
-		return err_hint(
-			err, "the interface must be up and have an address: ip addr show %s", name);
-	return -1;
-}
-
-static int join(const struct opening *o, const struct ifset_member *on, struct err *err)
-{
-	const struct mcast *m = o->impl;
-	int level = o->target.family == AF_INET6 ? SOL_IPV6 : SOL_IP, rc;
-	const struct netaddr *group = &o->remote.addr[0];
-	char text[2][NETADDR_TEXT_LEN];
-
-	if (m->source.len) {
-		struct group_source_req req = { .gsr_interface = on->index };
-
-		memcpy(&req.gsr_group, &group->any, group->len);
-		memcpy(&req.gsr_source, &m->source.any, m->source.len);
-		rc = setsockopt(o->target.fd, level, MCAST_JOIN_SOURCE_GROUP, &req, sizeof(req));
-	} else {
-		struct group_req req = { .gr_interface = on->index };
-
-		memcpy(&req.gr_group, &group->any, group->len);
-		rc = setsockopt(o->target.fd, level, MCAST_JOIN_GROUP, &req, sizeof(req));
-	}
-	if (rc == -1 && errno != EADDRINUSE) /* that: joined by an option already */
-		return join_failed(o, on->name, err);
-	log_notice("joined %s%s%s on %s", netaddr_host_text(group, text[0]),
-		   m->source.len ? " from " : "",
-		   m->source.len ? netaddr_host_text(&m->source, text[1]) : "", on->name);
-	return 0;
-}
-
-static enum step_result step_join(struct opening *o, struct err *err)
-{
-	const struct mcast *m = o->impl;
-	char text[NETADDR_TEXT_LEN];
-
-	if (set_sending(o, err) == -1)
+	    (c->mcast.loop >= 0 && turn(o, &loop, (int)c->mcast.loop, err) == -1) ||
+	    membership_join(m->member, o->target.fd, err) == -1)
 		return STEP_FAIL;
-	for (size_t i = 0; i < m->join.n && o->mode != MODE_WRITE; i++) {
-		if (join(o, &m->join.member[i], err) == -1)
-			return STEP_FAIL;
-	}
-	log_notice("sending to %s by %s", netaddr_text(&o->remote.addr[0], text),
-		   m->send.member[0].name);
 	return STEP_DONE;
 }
 
 static struct endpoint *make_mcast(struct opening *o, struct err *err)
 {
-	mcast_free(o->impl);
-	o->impl = NULL;
-	return dgram_make_generic(o, err);
+	struct endpoint *ep = dgram_make_generic(o, err);
+	struct mcast *m = o->impl;
+
+	if (!ep)
+		return NULL;
+	dgram_member(ep, m->member);
+	/* what is elsewhere cannot be seen from here */
+	if (!o->half->conf.ident.netns)
+		membership_follow(m->member, o->relay->loop);
+	m->member = NULL;
+	return ep;
 }
 
 /* ---- BCAST ---- */

@@ -106,18 +106,22 @@ bool link_has_family(const struct exam_link *l, int family)
 	return false;
 }
 
+/* IPv4 addresses @a and @b share their first @bits bits. */
+static bool same_network(const struct netaddr *a, const struct netaddr *b, unsigned bits)
+{
+	uint32_t mask = bits ? UINT32_MAX << (32 - bits) : 0;
+
+	return !((ntohl(a->in.sin_addr.s_addr) ^ ntohl(b->in.sin_addr.s_addr)) & mask);
+}
+
 const struct exam_link *link_of_network(const struct exam *x, const struct netaddr *a)
 {
-	for (size_t i = 0; i < x->nlinks; i++) {
+	for (size_t i = 0; i < x->nlinks && a->any.sa_family == AF_INET; i++) {
 		const struct exam_link *l = &x->link[i];
 
 		for (size_t k = 0; k < l->naddrs; k++) {
-			uint32_t mask = l->bits[k] ? UINT32_MAX << (32 - l->bits[k]) : 0;
-
-			if (l->addr[k].any.sa_family == AF_INET && a->any.sa_family == AF_INET &&
-			    !((ntohl(l->addr[k].in.sin_addr.s_addr) ^
-			       ntohl(a->in.sin_addr.s_addr)) &
-			      mask))
+			if (l->addr[k].any.sa_family == AF_INET &&
+			    same_network(&l->addr[k], a, l->bits[k]))
 				return l;
 		}
 	}

@@ -198,6 +198,7 @@ struct conf {
 	struct {
 		const char *join_if, *send_if; /* or NULL */
 		int64_t hops, loop; /* or -1 */
+		int64_t wait_ns; /* if-wait */
 	} mcast;
 	struct resolve_conf res;
 	struct {

@@ -13,6 +13,8 @@ static const struct opt_row rows[] = {
 	  .help = "interfaces to hear the group on, where they differ from option if" },
 	{ "mcast-if", V_STRING, G_MULTICAST, PH_PASTSOCKET, conf_text, NULL, M(send_if),
 	  .help = "interface to send by, where it differs from option if" },
+	{ "if-wait", V_TIMEVAL, G_MULTICAST, PH_PASTSOCKET, conf_ns, NULL, M(wait_ns),
+	  .help = "seconds to wait for interfaces that are not there at the start" },
 	{ "hops", V_BYTE, G_MULTICAST, PH_PASTSOCKET, conf_num, NULL, M(hops),
 	  .help = "routers that packets may pass, plus one; 1: this link only" },
 	{ "loop", V_BOOL, G_MULTICAST, PH_PASTSOCKET, conf_num, NULL, M(loop),

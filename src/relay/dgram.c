@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/frames.h"
+#include "relay/membership.h"
 #include "relay/packet.h"
 #include "relay/session.h"
 
@@ -109,6 +110,28 @@ int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err)
 	return hear_only(((struct dgram_ep *)ep)->sock, dst, err);
 }
 
+void dgram_member(struct endpoint *ep, struct membership *m)
+{
+	struct dgram_sock *sock = ((struct dgram_ep *)ep)->sock;
+
+	sock->member = m;
+	if (sock->kind.family == AF_INET6) /* for IPv4 the kernel compares all of it */
+		set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
+}
+
+/* Was it sent to what this socket is for? */
+static bool is_for_us(const struct dgram_sock *sock, const struct message *m)
+{
+	struct netaddr dst = { 0 };
+	unsigned ifindex;
+
+	if (sock->dst && !dst_rule_permits(sock->dst, m))
+		return false;
+	return !sock->member || sock->kind.family != AF_INET6 ||
+	       !ancillary_destination(m, &dst, &ifindex) ||
+	       membership_hears(sock->member, &dst, ifindex);
+}
+
 struct dgram_kind dgram_kind_of(const struct opening *o)
 {
 	return (struct dgram_kind){ o->target.family, o->socktype, o->protocol };
@@ -123,6 +146,7 @@ void dgram_sock_unref(struct dgram_sock *sock)
 {
 	if (--sock->refs)
 		return;
+	membership_free(sock->member);
 	fd_close(&sock->fd);
 	free(sock->dst);
 	free(sock->echo);
@@ -231,7 +255,7 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	if (!sock->connected &&
 	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
 		return false;
-	if (sock->dst && !dst_rule_permits(sock->dst, m)) {
+	if (!is_for_us(sock, m)) {
 		admit_refuse(&sock->admission, &m->peer, REFUSE_DST, loop_now(sock->relay->loop));
 		return false;
 	}
@@ -451,6 +475,14 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 	return 0;
 }
 
+/* The interface is down or away, which is no end: what it refuses is lost and counted. */
+static bool is_lost(struct dgram_sock *sock, struct err *err)
+{
+	if (sock->frames)
+		return frames_lose(sock, err);
+	return sock->member && errno != EAGAIN && membership_lose(sock->member, err);
+}
+
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
@@ -459,7 +491,7 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	if (d->nameless)
 		return send_nowhere(d, b);
 	rc = dgram_send(d->sock, b, &d->to, &d->from, err);
-	while (rc == -1 && d->sock->frames && frames_lose(d->sock, err)) {
+	while (rc == -1 && is_lost(d->sock, err)) {
 		b->packet[b->next++].drop = true; /* not counted as transferred */
 		rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 	}

@@ -48,6 +48,7 @@ struct dgram_sock {
 	struct dgram_seal *seal; /* option seal; counted, or NULL */
 	bool answers; /* RECVFROM, LISTEN: what is sent answers what was received */
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
+	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct log_limit limit;
 	uint32_t drops_seen; /* last kernel counter */
 	struct {
@@ -125,6 +126,9 @@ bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);
 /* The datagram endpoint @ep hears only what was sent to @dst, as option dst says it, which must not
  * have been given. 0, or -1 with @err. */
 int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err);
+
+/* The datagram endpoint @ep is a member of a group, and hears only what came for it. Takes @m. */
+void dgram_member(struct endpoint *ep, struct membership *m);
 
 /* ---- shared steps and makers ---- */
 

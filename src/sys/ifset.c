@@ -23,19 +23,23 @@ static size_t find(const struct ifset *set, unsigned index)
 	return i;
 }
 
-static void add(struct ifset *set, unsigned index, const char *name)
+void ifset_add(struct ifset *set, const struct ifset_member *m)
 {
-	struct ifset_member *m;
-
-	if (set->n == IFSET_MAX || find(set, index) < set->n)
+	if (set->n == IFSET_MAX || find(set, m->index) < set->n)
 		return;
 	set->member = xrealloc(set->member, (set->n + 1) * sizeof(*set->member));
-	m = &set->member[set->n++];
-	m->index = index;
-	snprintf(m->name, sizeof(m->name), "%s", name);
+	set->member[set->n++] = *m;
 }
 
-static void take_out(struct ifset *set, unsigned index)
+static void add(struct ifset *set, unsigned index, const char *name)
+{
+	struct ifset_member m = { .index = index };
+
+	snprintf(m.name, sizeof(m.name), "%s", name);
+	ifset_add(set, &m);
+}
+
+void ifset_remove(struct ifset *set, unsigned index)
 {
 	size_t i = find(set, index);
 
@@ -97,7 +101,7 @@ static int apply(struct ifset *set, const struct ifaddrs *all, const char *word,
 	}
 	index = index_of(all, word + out, name);
 	if (out) {
-		take_out(set, index);
+		ifset_remove(set, index);
 		return 0;
 	}
 	if (index) {
@@ -110,24 +114,46 @@ static int apply(struct ifset *set, const struct ifaddrs *all, const char *word,
 			word, have);
 }
 
-int ifset_parse(struct ifset *set, const char *text, struct err *err)
+/* All words; those that fail are passed over where @err is NULL. */
+static int apply_all(struct ifset *set, const char *text, struct err *err)
 {
 	char *copy = xstrdup(text), *rest = copy, *word;
 	struct ifaddrs *all = NULL;
+	struct err missing;
 	int rc = 0;
 
 	*set = (struct ifset){ 0 };
 	if (getifaddrs(&all) == -1)
-		rc = err_set(err, errno, "getifaddrs()");
-	while (rc == 0 && (word = strsep(&rest, "+,")))
-		rc = apply(set, all, word, err);
-	if (rc == 0 && !set->n)
-		rc = err_set(err, ENODEV, "\"%s\" leaves no interface", text);
+		rc = err_set(err ? err : &missing, errno, "getifaddrs()");
+	while (rc == 0 && (word = strsep(&rest, "+,"))) {
+		rc = apply(set, all, word, err ? err : &missing);
+		if (!err)
+			rc = 0;
+	}
 	freeifaddrs(all);
 	free(copy);
+	return rc;
+}
+
+int ifset_parse(struct ifset *set, const char *text, struct err *err)
+{
+	int rc = apply_all(set, text, err);
+
+	if (rc == 0 && !set->n)
+		rc = err_set(err, ENODEV, "\"%s\" leaves no interface", text);
 	if (rc == -1)
 		ifset_done(set);
 	return rc;
+}
+
+void ifset_present(struct ifset *set, const char *text)
+{
+	(void)apply_all(set, text, NULL);
+}
+
+bool ifset_has(const struct ifset *set, unsigned index)
+{
+	return find(set, index) < set->n;
 }
 
 /* The own address that packets to @to would leave from; false without a route. */
@@ -200,7 +226,7 @@ void ifset_prefer(struct ifset *set, const struct netaddr *group)
 
 	if (set->n < 2 || ifset_choose(&routed, group, &why, &err) == -1)
 		return;
-	i = find(set, routed.member[0].index);
+	i = routed.n ? find(set, routed.member[0].index) : set->n;
 	if (i < set->n) {
 		m = set->member[i];
 		memmove(&set->member[1], &set->member[0], i * sizeof(m));

@@ -6,6 +6,7 @@
 #include "sys/netaddr.h"
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define IFSET_MAX 256
@@ -23,6 +24,13 @@ struct ifset {
  * interface that does not exist, or none left, is an error ('interface "x" not found', and which
  * there are). 0, or -1 with @err; freed by ifset_done(). */
 int ifset_parse(struct ifset *set, const char *text, struct err *err);
+
+/* As ifset_parse() where what is missing is passed over, and none is no error. */
+void ifset_present(struct ifset *set, const char *text);
+
+bool ifset_has(const struct ifset *set, unsigned index);
+void ifset_add(struct ifset *set, const struct ifset_member *m); /* unless it is there */
+void ifset_remove(struct ifset *set, unsigned index);
 
 /* The interface that the routing table sends packets to @group through, or, without a route, the
  * only one that is up, takes multicast and is no loopback. Sets @why to "by route" or "the only

@@ -68,7 +68,7 @@ def test_says_what_it_does(lan):
     p = member(lan[0], f"MCAST:{G4}:{PORT}", "-d")
     assert re.search(rf" N joined {G4} on eth0", p.log)
     assert re.search(rf" N sending to .*{G4}:{PORT} by eth0", p.log)
-    assert re.search(r" I interface eth0 \(\d+\): by route", p.log)
+    assert re.search(r" I sending interface eth0 \(\d+\): by route", p.log)
 
 
 def test_no_route_is_needed(lan):
@@ -120,6 +120,78 @@ def test_other_interfaces_are_not_heard(lan):
         assert p.out == b""
     finally:
         lan[0].ip("link del dum0")
+
+
+@pytest.mark.parametrize("group", [G4, G6, "[ff02::7:7]"])
+def test_an_interface_comes_back(lan, group):
+    """Removed and made anew, under another number: joined again, and sent by, within two seconds."""
+    v6 = group.startswith("[")
+    def make():
+        lan[0].ip("link add ext0 type veth peer name ext1", "link set ext0 up", "link set ext1 up", "addr add 10.9.1.1/24 dev ext0",
+                  "addr add 10.9.1.2/24 dev ext1", "addr add fd09::1/64 dev ext0 nodad", "addr add fd09::2/64 dev ext1 nodad")
+        with lan[0].inside():
+            return socket.if_nametoindex("ext0"), socket.if_nametoindex("ext1")
+
+    def from_outside(index, data):
+        """The packet as it arrives at ext0: sent by its other end."""
+        with lan[0].socket(socket.AF_INET6 if v6 else socket.AF_INET) as s:
+            if v6:
+                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+            else:
+                s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", bytes(4), bytes(4), index))
+                s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+            s.sendto(data, (group.strip("[]"), PORT))
+    lan[0].sysctl("net/ipv4/conf/all/accept_local", 1)
+    lan[0].sysctl("net/ipv4/conf/all/rp_filter", 0)
+    lan[0].sysctl("net/ipv4/conf/default/rp_filter", 0)
+    _, outside = make()
+    try:
+        p = member(lan[0], f"MCAST:{group}:{PORT},if=ext0")
+        other = member(lan[0], f"MCAST:{group}:{PORT},if=eth0")
+        for turn in range(2):
+            lan[0].ip("link del ext0")
+            p.wait_log(" W interface ext0 is gone", count=turn + 1)
+            p.send(b"nobody hears this\n")
+            p.wait_log("what is sent is lost until interface ext0 is back", count=turn + 1)
+            _, outside = make()
+            p.wait_log(r" N joined \S+ on ext0", count=turn + 2)
+            p.wait_log(r" N sending to .* by ext0", count=turn + 2)
+            p.wait_log(r" W 1 datagrams were lost while interface ext0 was away", count=turn + 1)
+            lab.wait_until(lambda: from_outside(outside, b"back %d\n" % turn) or b"back %d" % turn in p.out, 5, "nothing is heard again")
+        wire = lan[0].capture("ext1")
+        p.send(b"there again\n")
+        assert wire.wait(1, dport=PORT)[0].data == b"there again\n"
+        wire.close()
+        assert other.out == b"" and len(re.findall(" W ", p.log)) == 6
+    finally:
+        lan[0].ip("link del ext0")
+
+
+def test_an_interface_that_is_late(lan):
+    p = lan[0].start("-d", "-d", "-", f"MCAST4:{G4}:{PORT},if=ext0+eth0,if-wait=20")
+    p.wait_log('N interface "ext0" not found.*; waiting for it')
+    lan[0].ip("link add ext0 type veth peer name ext1", "link set ext0 up", "link set ext1 up", "addr add 10.9.1.1/24 dev ext0")
+    try:
+        p.wait_log("joined .* on ext0")
+        p.wait_log("joined .* on eth0")
+        assert p.log.count("waiting for it") == 1
+    finally:
+        lan[0].ip("link del ext0")
+    r = lan[0].run("-", f"MCAST4:{G4}:{PORT},if=ext0,if-wait=0.5")
+    assert r.status == 1 and r.log.count(" E ") == 1 and 'interface "ext0" not found' in r.log
+
+
+def test_all_grows(lan):
+    """if=all: what appears later is joined as well."""
+    p = member(lan[0], f"MCAST4:{G4}:{PORT},if=all")
+    lan[0].ip("link add ext0 type veth peer name ext1", "link set ext0 up", "link set ext1 up", "addr add 10.9.1.1/24 dev ext0")
+    try:
+        p.wait_log("joined .* on ext0")
+        assert joined(lan[0], G4, "ext0") and "by ext0" not in p.log
+    finally:
+        lan[0].ip("link del ext0")
+    p.wait_log("interface ext0 is gone")
 
 
 @pytest.mark.parametrize("group", [G4, G6])

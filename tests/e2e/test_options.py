@@ -597,7 +597,8 @@ def test_proxy_timeout(local, address):
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
-ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children max-sessions
+ELSEWHERE = {"by test_mcast.py": "join-if mcast-if if-wait hops loop",
+             "by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children max-sessions
     session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
