@@ -209,6 +209,8 @@ static struct endpoint *make_mcast(struct opening *o, struct err *err)
 	if (!o->half->conf.ident.netns)
 		membership_follow(m->member, o->relay->loop);
 	m->member = NULL;
+	mcast_free(m);
+	o->impl = NULL;
 	return ep;
 }
 
