@@ -458,6 +458,13 @@ class Lan:
                  self.ROUTE)
         self.wait_for_link()
 
+    def mend(self):
+        """Routes and interfaces as they were made; a failed test may have left others."""
+        for h in self.hosts:
+            h.ip("link set eth0 up multicast on mtu 1500", "link set lo multicast off", self.ROUTE.replace("add", "replace"))
+            h.sysctl("net/ipv4/conf/eth0/rp_filter", 0)
+        self.wait_for_link()
+
     def wait_for_link(self):
         """Ports of a bridge need a moment to forward: ask until an answer comes."""
         end = Deadline(10)
