@@ -4,8 +4,8 @@
  * well, and nothing in them tells which of its sockets sent them. So the socket remembers what it
  * has sent lately, by hash; a datagram from its own port and from an address of this host that it
  * remembers is its echo. Others of this host are still heard, even at the same port, and so is
- * another host that happens to send the same bytes. Addresses may change meanwhile: whether one is
- * ours is asked when it matters. */
+ * another host that happens to send the same bytes. Addresses may change meanwhile: ours are those
+ * of now and those of the moment of sending. */
 #ifndef RELAY_ECHO_H
 #define RELAY_ECHO_H
 
