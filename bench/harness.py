@@ -71,9 +71,9 @@ class Bench:
         self.stream = self.build("stream")
         self.secs = 0.5 if quick else 0.8
 
-    def build(self, name):
+    def build(self, name, *libraries):
         out = os.path.join(self.scratch, name)
-        subprocess.run(["cc", "-O2", "-o", out, os.path.join(ROOT, "bench", name + ".c")], check=True)
+        subprocess.run(["cc", "-O2", "-o", out, os.path.join(ROOT, "bench", name + ".c"), *libraries], check=True)
         return out
 
     def data(self):

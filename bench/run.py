@@ -20,6 +20,7 @@ import tempfile
 
 import datagrams
 import streams
+import tls
 from harness import ROOT, Bench, lab
 
 
@@ -62,7 +63,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as scratch:
         b = Bench(args.quick, scratch)
         try:
-            for name, run, metrics in datagrams.cases(b) + streams.cases(b):
+            for name, run, metrics in datagrams.cases(b) + streams.cases(b) + tls.cases(b):
                 if args.case and not any(name.startswith(c) for c in args.case):
                     continue
                 got = {w: [] for w in progs}

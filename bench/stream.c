@@ -6,116 +6,15 @@
  *   stream conns FROM TO CLIENTS SECS  connect, send 64 bytes, read them back, close, again
  *   stream idle FROM TO N              N connections, each used once; then wait for stdin's end
  *   stream rtt FROM TO SECS            64 bytes there and back, one at a time
+ *   stream relay FROM TO               be a relay that does the bare minimum: what the kernel
+ * allows
  *
  * FROM is where the relay listens, TO where it connects to: tcp:PORT, udp:PORT (rtt only) or
  * unix:PATH; "-" for TO: somebody else listens there. What answers at TO is a child of ours. Each
  * prints one line of JSON; "ready" on stderr says that TO listens (idle: that all connections
  * stand). */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#define CHUNK (1 << 20)
-#define PING 64
-#define SAMPLES (1 << 20)
-#define PATIENCE_MS 5000
-
-static double now(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-struct where {
-	int family, type;
-	socklen_t len;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_un un;
-	} sa;
-};
-
-static struct where where(const char *text)
-{
-	struct where w = { .family = AF_INET, .type = SOCK_STREAM, .len = sizeof(w.sa.in) };
-
-	if (strncmp(text, "unix:", 5) == 0) {
-		w.family = w.sa.un.sun_family = AF_UNIX;
-		snprintf(w.sa.un.sun_path, sizeof(w.sa.un.sun_path), "%s", text + 5);
-		w.len = sizeof(w.sa.un);
-		return w;
-	}
-	if (strncmp(text, "udp:", 4) == 0)
-		w.type = SOCK_DGRAM;
-	else if (strncmp(text, "tcp:", 4) != 0)
-		errx(1, "neither tcp:PORT nor udp:PORT nor unix:PATH: %s", text);
-	w.sa.in.sin_family = AF_INET;
-	w.sa.in.sin_port = htons((uint16_t)atoi(text + 4));
-	w.sa.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return w;
-}
-
-static int listener(const char *text)
-{
-	struct where w = where(text);
-	int one = 1, fd = socket(w.family, w.type | SOCK_CLOEXEC, 0);
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, &w.sa.any, w.len) == -1 || (w.type == SOCK_STREAM && listen(fd, 4096) == -1))
-		err(1, "%s", text);
-	return fd;
-}
-
-/* Connect; where nobody listens yet, try again for a while. */
-static int dial(const char *text, int flags)
-{
-	struct where w = where(text);
-	double end = now() + PATIENCE_MS / 1e3;
-
-	for (;;) {
-		int fd = socket(w.family, w.type | SOCK_CLOEXEC | flags, 0);
-		if (fd == -1)
-			err(1, "socket");
-		if (connect(fd, &w.sa.any, w.len) == 0 || errno == EINPROGRESS)
-			return fd;
-		if (now() > end || (errno != ECONNREFUSED && errno != ENOENT && errno != EAGAIN))
-			err(1, "connect %s", text);
-		close(fd);
-		usleep(1000);
-	}
-}
-
-static unsigned long take_all(int fd)
-{
-	static char data[CHUNK];
-	unsigned long sum = 0;
-	ssize_t n;
-
-	while ((n = read(fd, data, sizeof(data))) > 0)
-		sum += (unsigned long)n;
-	return sum;
-}
+#include "net.h"
 
 static int sink(const char *to)
 {
@@ -127,19 +26,6 @@ static int sink(const char *to)
 	unsigned long sum = take_all(fd);
 	printf("{\"bytes\": %lu, \"seconds\": %.6f}\n", sum, now() - start);
 	return 0;
-}
-
-static void pour_into(int fd, unsigned long bytes)
-{
-	static char data[CHUNK];
-
-	while (bytes) {
-		ssize_t n = write(fd, data, bytes < CHUNK ? bytes : CHUNK);
-		if (n == -1)
-			err(1, "write");
-		bytes -= (unsigned long)n;
-	}
-	shutdown(fd, SHUT_WR);
 }
 
 static int pour(const char *from, unsigned long bytes)
@@ -170,78 +56,6 @@ static int bulk(const char *from, const char *to, unsigned long bytes)
 		errx(1, "not all bytes arrived");
 	printf("{\"bytes\": %lu, \"seconds\": %.6f}\n", bytes, now() - start);
 	return 0;
-}
-
-/* Send back what comes, on any number of connections. */
-static void echo(int l, int type)
-{
-	static char data[65536];
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = l }, got[256];
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (type == SOCK_DGRAM) {
-		for (;;) {
-			struct sockaddr_in sa;
-			socklen_t len = sizeof(sa);
-			ssize_t n =
-				recvfrom(l, data, sizeof(data), 0, (struct sockaddr *)&sa, &len);
-			if (n > 0)
-				sendto(l, data, (size_t)n, 0, (struct sockaddr *)&sa, len);
-		}
-	}
-	fcntl(l, F_SETFL, O_NONBLOCK);
-	epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
-	for (;;) {
-		int n = epoll_wait(ep, got, 256, -1);
-		for (int i = 0; i < n; i++) {
-			int fd = got[i].data.fd;
-			if (fd == l) {
-				while ((fd = accept4(l, NULL, NULL, SOCK_CLOEXEC)) != -1) {
-					ev.data.fd = fd;
-					epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
-				}
-				continue;
-			}
-			ssize_t len = read(fd, data, sizeof(data));
-			if (len <= 0 || write(fd, data, (size_t)len) != len)
-				close(fd);
-		}
-	}
-}
-
-static void serve(const char *to)
-{
-	if (strcmp(to, "-") == 0) /* somebody else does */
-		return;
-	int l = listener(to);
-	if (fork() == 0) {
-		echo(l, where(to).type);
-		_exit(0);
-	}
-	close(l);
-	fprintf(stderr, "ready\n");
-}
-
-static float samples[SAMPLES];
-static unsigned nsamples;
-
-static void sample(double seconds)
-{
-	if (nsamples < SAMPLES)
-		samples[nsamples++] = (float)(seconds * 1e6);
-}
-
-static int by_size(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-	return x < y ? -1 : x > y;
-}
-
-/* The sample below which @part of them lie, microseconds. */
-static double quantile(double part)
-{
-	return nsamples ? (double)samples[(unsigned)(part * (nsamples - 1))] : 0;
 }
 
 struct client {
@@ -354,8 +168,69 @@ static int rtt(const char *from, const char *to, double secs)
 static const struct {
 	const char *name;
 	int nargs;
-} commands[] = { { "bulk", 3 },  { "sink", 1 }, { "pour", 2 },
-		 { "conns", 4 }, { "idle", 3 }, { "rtt", 3 } };
+} commands[] = { { "bulk", 3 }, { "sink", 1 }, { "pour", 2 }, { "conns", 4 },
+		 { "idle", 3 }, { "rtt", 3 },  { "relay", 2 } };
+
+/* One connection through the bare relay. */
+struct pair {
+	int fd[2], ended;
+	struct side {
+		struct pair *pair;
+		int number;
+	} side[2];
+};
+
+static void join(int ep, int from, const char *to)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct pair *p = calloc(1, sizeof(*p));
+
+	p->fd[0] = from;
+	p->fd[1] = dial(to, SOCK_NONBLOCK);
+	fcntl(p->fd[1], F_SETFL, 0);
+	for (int i = 0; i < 2; i++) {
+		p->side[i] = (struct side){ p, i };
+		ev.data.ptr = &p->side[i];
+		epoll_ctl(ep, EPOLL_CTL_ADD, p->fd[i], &ev);
+	}
+}
+
+/* Waits while it writes, knows no errors, no fairness and no log: a bound, not a program to use. */
+static void pass_on(int ep, struct side *side, char *data, size_t size)
+{
+	struct pair *p = side->pair;
+	int in = p->fd[side->number], out = p->fd[!side->number];
+	ssize_t len = read(in, data, size);
+
+	if (len > 0 && write(out, data, (size_t)len) == len)
+		return;
+	if (++p->ended == 1) {
+		epoll_ctl(ep, EPOLL_CTL_DEL, in, NULL);
+		shutdown(out, SHUT_WR);
+	} else {
+		close(in);
+		close(out);
+		free(p);
+	}
+}
+
+static int relay(const char *from, const char *to)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC), l = listener(from);
+	struct epoll_event ev = { .events = EPOLLIN }, got[64];
+	static char data[1 << 17];
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
+	for (;;) {
+		int n = epoll_wait(ep, got, 64, -1);
+		for (int i = 0; i < n; i++) {
+			if (got[i].data.ptr)
+				pass_on(ep, got[i].data.ptr, data, sizeof(data));
+			else
+				join(ep, accept(l, NULL, NULL), to);
+		}
+	}
+}
 
 int main(int argc, char **argv)
 {
@@ -368,10 +243,10 @@ int main(int argc, char **argv)
 		most.rlim_cur = most.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &most);
 	}
-	while (which < 6 && (argc < 2 || strcmp(argv[1], commands[which].name) != 0))
+	while (which < 7 && (argc < 2 || strcmp(argv[1], commands[which].name) != 0))
 		which++;
-	if (which == 6 || argc != commands[which].nargs + 2)
-		errx(2, "bulk, sink, pour, conns, idle or rtt; see the head of stream.c");
+	if (which == 7 || argc != commands[which].nargs + 2)
+		errx(2, "bulk, sink, pour, conns, idle, rtt or relay; see the head of stream.c");
 	switch (which) {
 	case 0:
 		return bulk(a[0], a[1], strtoul(a[2], NULL, 0));
@@ -383,7 +258,9 @@ int main(int argc, char **argv)
 		return conns(a[0], a[1], (unsigned)atoi(a[2]), atof(a[3]));
 	case 4:
 		return idle(a[0], a[1], (unsigned)atoi(a[2]));
-	default:
+	case 5:
 		return rtt(a[0], a[1], atof(a[2]));
+	default:
+		return relay(a[0], a[1]);
 	}
 }

@@ -26,12 +26,17 @@ const struct cli_flag cli_flags[] = {
 	{ "-d0|1|2|3|4", "log level: errors, warnings, notices, infos, debug", true },
 	{ "-D", "print an analysis of the descriptors before the transfer", true },
 	{ "--experimental", "do not warn about experimental options", true },
+	{ "--keygen [sign]", "write a key for option seal (sign-key), and exit", false },
 	{ "--statistics", "print the transfer counters at the end", true },
 	{ "--stats=<seconds>", "print the counters of both addresses so often, and at the end",
 	  true },
 	{ "--metrics=<where>", "serve the counters by HTTP: port, address:port, or path", true },
 	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
 	  true },
+	{ "--doctor",
+	  "examine an address, or the host, for what keeps groups from arriving, and exit", true },
+	{ "--wait=<seconds>", "with --doctor: listen so long for an IGMP querier (0)", true },
+	{ "--log=<format>", "text or json: how --doctor prints its findings (text)", true },
 	{ "-ly[facility]", "log to syslog (default facility: daemon)", true },
 	{ "-lf<logfile>", "log to a file", true },
 	{ "-ls", "log to stderr (default)", true },
@@ -118,6 +123,12 @@ static int do_version(struct scan *s)
 	if (s->word[2])
 		return usage_error();
 	s->cli->action = CLI_VERSION;
+	return 0;
+}
+
+static int do_keygen(struct scan *s)
+{
+	s->cli->action = CLI_KEYGEN;
 	return 0;
 }
 
@@ -211,6 +222,7 @@ static int do_block(struct scan *s)
 		return err_set(s->err, 0, "buffer size option (-b) to big - %llu (max is %lld)",
 			       (unsigned long long)n, (long long)INT64_MAX);
 	s->cli->set.block = (size_t)n;
+	s->cli->block_given = true;
 	return 0;
 }
 
@@ -259,6 +271,25 @@ static int do_metrics(struct scan *s)
 	return 0;
 }
 
+static int do_doctor(struct scan *s)
+{
+	s->cli->action = CLI_DOCTOR;
+	return 0;
+}
+
+static int do_wait(struct scan *s)
+{
+	return seconds(s, "--wait", &s->cli->wait_ns);
+}
+
+static int do_log_format(struct scan *s)
+{
+	s->cli->json = strcmp(s->arg, "json") == 0;
+	if (s->cli->json || strcmp(s->arg, "text") == 0)
+		return 0;
+	return err_set(s->err, 0, "option --log: unknown format \"%s\"; use text or json", s->arg);
+}
+
 static int do_one_way(struct scan *s)
 {
 	struct settings *set = &s->cli->set;
@@ -301,10 +332,14 @@ static const struct {
 	size_t offset; /* do_switch: bool in struct settings */
 } flags[] = {
 	{ "--experimental", EXACT, do_switch, offsetof(struct settings, experimental) },
+	{ "--keygen", EXACT, do_keygen, 0 },
 	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
 	{ "--stats=", ARGUMENT, do_stats, 0 },
 	{ "--metrics=", ARGUMENT, do_metrics, 0 },
 	{ "--drain=", ARGUMENT, do_drain, 0 },
+	{ "--doctor", EXACT, do_doctor, 0 },
+	{ "--wait=", ARGUMENT, do_wait, 0 },
+	{ "--log=", ARGUMENT, do_log_format, 0 },
 	{ "-V", PREFIX, do_version, 0 },
 	{ "-h", PREFIX, do_help, 0 },
 	{ "-?", PREFIX, do_help, 0 },
@@ -421,8 +456,17 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)
 			return -1;
-		if (cli->action != CLI_RUN)
+		if (cli->action == CLI_KEYGEN && i + 1 < argc)
+			return err_set(err, 0, "--keygen: \"%s\" is one word too many",
+				       argv[i + 1]);
+		if (cli->action == CLI_KEYGEN)
+			cli->keygen = argv[i];
+		if (cli->action != CLI_RUN && cli->action != CLI_DOCTOR)
 			return 0;
+	}
+	if (cli->action == CLI_DOCTOR && argc - i < 2) {
+		cli->address[0] = i < argc ? argv[i] : NULL;
+		return 0;
 	}
 	if (argc - i != 2)
 		return err_set(err, 0,

@@ -11,7 +11,7 @@
 #define SOCAST_VERSION "0.1.0"
 
 /* What the program is asked to do. */
-enum cli_action { CLI_RUN, CLI_VERSION, CLI_HELP };
+enum cli_action { CLI_RUN, CLI_VERSION, CLI_HELP, CLI_DOCTOR, CLI_KEYGEN };
 
 struct cli {
 	enum cli_action action;
@@ -19,7 +19,11 @@ struct cli {
 	struct settings set;
 	const char *lockfile, *waitlock; /* -L, -W */
 	uint32_t signal_mask; /* -S: bit n stands for signal n */
-	const char *address[2];
+	int64_t wait_ns; /* --wait: how long the doctor listens for a querier */
+	bool json; /* --log=json: the doctor's findings as JSON */
+	bool block_given; /* -b */
+	const char *address[2]; /* NULL: not given, for the doctor */
+	const char *keygen; /* CLI_KEYGEN: the word behind it, or NULL */
 };
 
 /* Scan the arguments (core behaviour of classic: single letters, no bundling, no permutation). Log
@@ -27,7 +31,8 @@ struct cli {
  * holds the sentence, or is empty when a text without log prefix has been written already. */
 int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err);
 
-/* Texts to types, options and configuration. The @plan owns everything until plan_done(). */
+/* Texts to types, options and configuration; an address not given is a side without halves. The
+ * @plan owns everything until plan_done(). */
 int plan_make(struct plan *plan, const struct cli *cli, struct err *err);
 void plan_done(struct plan *plan);
 
@@ -35,6 +40,10 @@ void plan_done(struct plan *plan);
 void help_version(FILE *out);
 void help_print(FILE *out, int level);
 void help_usage(FILE *out);
+
+/* --keygen: write a new key, of the kind @kind (NULL: a group key, "sign"), to standard output. A
+ * file there becomes readable for its owner only. Returns 0, or -1 with @err. */
+int keygen(const char *kind, struct err *err);
 
 /* The flags by themselves, in the order of the help. */
 struct cli_flag {

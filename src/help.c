@@ -42,6 +42,7 @@ static const struct {
 	{ "PTY", "PTY", false }, { "OPENSSL", "OPENSSL", false }, { "FIPS", NULL, false },
 	{ "LIBWRAP", NULL, HAVE_LIBWRAP }, { "SYCLS", NULL, true }, { "FILAN", NULL, true },
 	{ "RETRY", NULL, true }, { "DEVTESTS", NULL, false }, { "CHAOS", NULL, HAVE_CHAOS },
+	{ "SEAL", NULL, HAVE_SODIUM },
 };
 /* clang-format on */
 

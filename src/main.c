@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli.h"
+#include "doctor/doctor.h"
+#include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
 #include "relay/session.h"
@@ -50,9 +52,16 @@ static enum log_level level_of(int sig)
 static void on_end_signal(struct loop *loop, int sig, void *arg)
 {
 	struct program *p = arg;
-	int passed = procs_pass_signal(&p->relay, sig);
+	int passed;
 
 	(void)loop;
+	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
+		log_notice("socat_signal(): SIGHUP: reading the key files again");
+		dgram_seal_reread(&p->relay);
+		procs_pass_signal(&p->relay, sig);
+		return;
+	}
+	passed = procs_pass_signal(&p->relay, sig);
 	if (passed) {
 		log_notice("socatsignalpass(sig=%d)", sig);
 		log_info("socatsignalpass(): propagated signal to %d sub processes", passed);
@@ -157,6 +166,25 @@ static int run(struct program *p, struct err *err)
 	return status;
 }
 
+/* --doctor: examine, print, and tell by the status how it is. */
+static int examine(struct program *p, struct err *err)
+{
+	struct doctor_ask ask = { .plan = &p->plan,
+				  .wait_ns = p->cli.wait_ns,
+				  .datagram = p->cli.block_given ? p->cli.set.block : 0 };
+	struct findings found = { 0 };
+	int status = -1;
+
+	if (plan_make(&p->plan, &p->cli, err) == 0) {
+		doctor_examine(&found, &ask);
+		doctor_report(stdout, &found, p->cli.json);
+		status = doctor_status(&found);
+		findings_done(&found);
+	}
+	plan_done(&p->plan);
+	return status;
+}
+
 int main(int argc, char *argv[])
 {
 	struct program program = { 0 };
@@ -178,6 +206,16 @@ int main(int argc, char *argv[])
 	case CLI_HELP:
 		help_print(stdout, program.cli.help_level);
 		return 0;
+	case CLI_KEYGEN:
+		if (keygen(program.cli.keygen, &err) == 0)
+			return 0;
+		log_err(LV_ERROR, &err);
+		return 1;
+	case CLI_DOCTOR:
+		status = examine(&program, &err);
+		if (status == -1)
+			log_err(LV_ERROR, &err);
+		return status == -1 ? 1 : status;
 	case CLI_RUN:
 		break;
 	}

@@ -101,6 +101,21 @@ static void hint_misplaced(const struct half *h, const struct spec_single *s, st
 	}
 }
 
+/* A seal is never passed over in silence, not even when options are not checked (-g). */
+static int check_seal(const struct half *h, struct err *err)
+{
+	const struct conf *c = &h->conf;
+	const char *part = c->seal.sign_file ? "sign-key" : c->seal.trust_file ? "trust" : NULL;
+
+	if (c->seal.file && !(h->type->groups & G_DGRAM))
+		return err_set(err, 0, "%s: option seal is for addresses of group DGRAM only",
+			       h->keyword);
+	if (part && !c->seal.file)
+		return err_set(err, 0, "%s: option %s needs option seal with a group key",
+			       h->keyword, part);
+	return 0;
+}
+
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		     const struct settings *set, struct err *err)
 {
@@ -122,7 +137,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
 	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0)
-		return 0;
+		return check_seal(h, err);
 	if (!err->hint[0] && !set->any_group)
 		hint_misplaced(h, s, err);
 	return -1;
@@ -182,6 +197,8 @@ int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 	for (int i = 0; i < 2; i++) {
 		struct side *side = &plan->side[i];
 
+		if (!cli->address[i])
+			continue;
 		if (spec_parse(&plan->spec[i], cli->address[i], err) == -1)
 			return -1;
 		side->nhalves = plan->spec[i].nsingles;

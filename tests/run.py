@@ -23,7 +23,7 @@ SANITIZER = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
 }
-SUITE_LIMIT = 420       # seconds; a suite that hangs is ended
+SUITE_LIMIT = 900       # seconds; a suite that hangs is ended
 lock = threading.Lock()
 running = set()
 

@@ -69,7 +69,6 @@ static enum step_result step_take(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	}
 	fd_cloexec(o->target.fd);
-	fd_nonblock(o->target.fd);
 	log_notice("using file descriptor %d accepting a connection for %s", (int)n,
 		   mode_word(o->mode));
 	return STEP_DONE;

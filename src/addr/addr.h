@@ -18,6 +18,7 @@ extern const struct addr_family pipe_family;
 extern const struct addr_family text_family;
 extern const struct addr_family exec_family;
 extern const struct addr_family udp_family;
+extern const struct addr_family mcast_family;
 extern const struct addr_family rawip_family;
 extern const struct addr_family tcp_family;
 extern const struct addr_family tls_family;

@@ -105,6 +105,8 @@ static void put_request(struct opening *o, struct proxy *p)
 	str_addf(out, "CONNECT %s:%u HTTP/%s\r\n", host, netaddr_port(&o->behind),
 		 c->proxy.http_version);
 	log_info("sending \"%.*s\\r\\n\"", (int)(out->len - 2), out->data);
+	if (strcmp(c->proxy.http_version, "1.0") != 0) /* RFC 9112, 3.2 */
+		str_addf(out, "Host: %s:%u\r\n", host, netaddr_port(&o->behind));
 	if (auth) {
 		str_adds(out, "Proxy-authorization: Basic ");
 		http_base64(out, auth, strlen(auth));

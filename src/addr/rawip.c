@@ -94,11 +94,11 @@ static const struct step recvfrom_steps[] = {
 	  .make = dgram_make_datagram }
 
 static const struct addr_type types[] = {
-	FOUR("Raw IPv4 or IPv6", AF_UNSPEC, G_FD | G_SOCKET | G_IP4 | G_IP6,
+	FOUR("Raw IPv4 or IPv6", AF_UNSPEC, G_FD | G_SOCKET | G_DGRAM | G_IP4 | G_IP6,
 	     "IP-SENDTO IP IP-SEND", "IP-RECV", "IP-RECVFROM", "IP-DATAGRAM IP-DGRAM"),
-	FOUR("Raw IPv4", AF_INET, G_FD | G_SOCKET | G_IP4,
+	FOUR("Raw IPv4", AF_INET, G_FD | G_SOCKET | G_DGRAM | G_IP4,
 	     "IP4-SENDTO IP4 IP4-SEND", "IP4-RECV", "IP4-RECVFROM", "IP4-DATAGRAM IP4-DGRAM"),
-	FOUR("Raw IPv6", AF_INET6, G_FD | G_SOCKET | G_IP6,
+	FOUR("Raw IPv6", AF_INET6, G_FD | G_SOCKET | G_DGRAM | G_IP6,
 	     "IP6-SENDTO IP6 IP6-SEND", "IP6-RECV", "IP6-RECVFROM", "IP6-DATAGRAM IP6-DGRAM"),
 };
 /* clang-format on */

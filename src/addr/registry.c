@@ -12,6 +12,7 @@ static const struct addr_family *const families[] = {
 	&text_family,
 	&exec_family,
 	&udp_family,
+	&mcast_family,
 	&rawip_family,
 	&tcp_family,
 	&tls_family,

@@ -180,6 +180,22 @@ static int load_trust(struct tls_context *c, struct err *err)
 	return err_hint(err, "trusted certificates \"%s\" could not be read", file ? file : path);
 }
 
+/* The certificates sent with ours: those of its file, else what the trusted ones have up to the
+ * root. Looked for here, once; OpenSSL would do it anew in every handshake. */
+static void build_chain(struct tls_context *c)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_CTX_set_mode(c->ctx, SSL_MODE_NO_AUTO_CHAIN);
+	if (!SSL_CTX_get0_certificate(c->ctx))
+		return;
+	SSL_CTX_get0_chain_certs(c->ctx, &chain);
+	if (!chain)
+		SSL_CTX_build_cert_chain(c->ctx, SSL_BUILD_CHAIN_FLAG_NO_ROOT |
+							 SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR |
+							 SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR);
+}
+
 /* A server that verifies tells clients which authorities it accepts. */
 static void tell_authorities(struct tls_context *c)
 {
@@ -468,6 +484,7 @@ static int fill(struct tls_context *c, struct err *err)
 	    load_certificate(c, err) == -1 || set_ciphers(c, err) == -1 ||
 	    set_compression(c, err) == -1 || set_fragments(c, err) == -1 || set_alpn(c, err) == -1)
 		return -1;
+	build_chain(c);
 	set_dh(c);
 	set_verification(c);
 	set_sessions(c);

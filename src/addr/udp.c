@@ -111,8 +111,8 @@ static const struct step listen_steps[] = {
 	STEP_END,
 };
 
-#define G_UDP4 (G_FD | G_SOCKET | G_IP4 | G_UDP)
-#define G_UDP6 (G_FD | G_SOCKET | G_IP6 | G_UDP)
+#define G_UDP4 (G_FD | G_SOCKET | G_IP4 | G_UDP | G_DGRAM)
+#define G_UDP6 (G_FD | G_SOCKET | G_IP6 | G_UDP | G_DGRAM)
 
 /* The six kinds for one family and protocol; NAME stands in the help text. */
 #define SIX(NAME, FAMILY, PROTO, GROUPS, CONNECT, LISTEN, SENDTO, RECV, RECVFROM, DATAGRAM) \

@@ -408,17 +408,17 @@ static const struct step recvfrom_steps[] = {
 	  .conn_steps = accepted_steps, .make = make_connection, .source = listen_source }, \
 	{ .names = SENDTO, .syntax = ":<filename>", \
 	  .help = "datagrams to a socket " NAME "; only its answers are heard", \
-	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \
+	  .groups = GROUPS | G_DGRAM, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .steps = sendto_steps, .make = dgram_make_sendto }, \
 	{ .names = RECV, .syntax = ":<filename>", \
 	  .help = "datagrams from everybody, in one direction, at a socket " NAME, \
-	  .groups = GROUPS, .reads = true, .min_params = 1, .max_params = 1, \
+	  .groups = GROUPS | G_DGRAM, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .flags = ENTRY, .steps = recv_steps, \
 	  .make = dgram_make_recv }, \
 	{ .names = RECVFROM, .syntax = ":<filename>", \
 	  .help = "one datagram to a socket " NAME " and the answers to it; fork serves every " \
 		  "datagram", \
-	  .groups = GROUPS | G_CHILD, .reads = true, .writes = true, .min_params = 1, \
+	  .groups = GROUPS | G_DGRAM | G_CHILD, .reads = true, .writes = true, .min_params = 1, \
 	  .max_params = 1, .net = { AF_UNIX, SOCK_DGRAM, 0 }, .flags = ENTRY, \
 	  .steps = recvfrom_steps, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom }, \
 	{ .names = CLIENT_NAMES, .syntax = ":<filename>", \

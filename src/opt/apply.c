@@ -16,11 +16,11 @@
 #include <string.h>
 
 static const char *const group_names[] = {
-	"FD",    "FIFO",      "CHR",     "BLK",  "REG",    "SOCKET",  "READLINE",
-	"NAMED", "OPEN",      "EXEC",    "FORK", "LISTEN", "SHELL",   "CHILD",
-	"RETRY", "TERMIOS",   "RANGE",   "PTY",  "PARENT", "UNIX",    "IP4",
-	"IP6",   "INTERFACE", "UDP",     "TCP",  "SOCKS",  "OPENSSL", "PROCESS",
-	"APPL",  "HTTP",      "POSIXMQ", "SCTP", "DCCP",   "UDPLITE", "(all)",
+	"FD",    "FIFO",    "CHR",     "BLK",       "REG",   "SOCKET", "READLINE",  "NAMED",
+	"OPEN",  "EXEC",    "FORK",    "LISTEN",    "SHELL", "CHILD",  "RETRY",     "TERMIOS",
+	"RANGE", "PTY",     "PARENT",  "UNIX",      "IP4",   "IP6",    "INTERFACE", "UDP",
+	"TCP",   "SOCKS",   "OPENSSL", "PROCESS",   "APPL",  "HTTP",   "POSIXMQ",   "SCTP",
+	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)",
 };
 
 static const char *const phase_names[PH_COUNT] = {
@@ -265,7 +265,9 @@ void conf_init(struct conf *c)
 		.proxy = { .http_version = "1.0", .timeout_ns = 30 * NSEC_PER_SEC },
 		.pty = { .interval_ns = NSEC_PER_SEC },
 		.netif = { .mtu = -1 },
+		.mcast = { .hops = -1, .loop = -1 },
 		.mq = { .maxmsg = -1, .msgsize = -1 },
+		.seal = { .age_ns = 60 * NSEC_PER_SEC, .senders = 4096 },
 	};
 	ident_init(&c->ident);
 }

@@ -58,7 +58,9 @@ enum opt_group {
 	G_SCTP = 1ULL << 31,
 	G_DCCP = 1ULL << 32,
 	G_UDPLITE = 1ULL << 33,
-	G_ALL = 1ULL << 34,
+	G_DGRAM = 1ULL << 34,
+	G_MULTICAST = 1ULL << 35,
+	G_ALL = 1ULL << 36,
 };
 #define GROUPS_EVERYWHERE (G_PROCESS | G_APPL | G_ALL)
 
@@ -190,8 +192,14 @@ struct conf {
 		bool joins; /* some option joins a group */
 		const char *dst; /* what datagrams must have been sent to, or NULL */
 		bool no_echo;
+		const char *device; /* so-bindtodevice, or NULL */
 		bool pktinfo_given; /* the user wants packet information logged and exported */
 	} sock;
+	struct {
+		const char *join_if, *send_if; /* or NULL */
+		int64_t hops, loop; /* or -1 */
+		int64_t wait_ns; /* if-wait */
+	} mcast;
 	struct resolve_conf res;
 	struct {
 		bool on;
@@ -262,6 +270,12 @@ struct conf {
 		bool flush;
 	} mq; /* POSIX message queues */
 	struct {
+		const char *file; /* group keys, or NULL: nothing is sealed */
+		const char *sign_file, *trust_file; /* or NULL */
+		int64_t age_ns; /* 0: any age */
+		int64_t senders;
+	} seal; /* sealed datagrams */
+	struct {
 		const char *history; /* file, or NULL */
 		const char *prompt; /* fixed text, or NULL: what the other side printed last */
 		const char *noecho; /* regular expression, or NULL */
@@ -287,6 +301,7 @@ struct target {
 	const char *queue; /* name of the POSIX message queue, or NULL */
 	bool binds; /* the entry comes with bind(2): the address sets its owner and mode itself */
 	int family; /* of the socket */
+	bool device_chosen; /* the address has its own use for option so-bindtodevice */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
 };
 

@@ -86,6 +86,18 @@ int set_sockopt_timeval(struct target *t, const struct opt *o, struct err *err)
 	return call(t->fd, o->row->arg.so.level, o->row->arg.so.name, &tv, sizeof(tv), shown, err);
 }
 
+int conf_device(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	t->conf->sock.device = o->val.str;
+	return 0;
+}
+
+int set_device(struct target *t, const struct opt *o, struct err *err)
+{
+	return t->device_chosen ? 0 : set_sockopt_text(t, o, err);
+}
+
 int set_sockopt_text(struct target *t, const struct opt *o, struct err *err)
 {
 	if (t->fd == -1)

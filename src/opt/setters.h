@@ -53,6 +53,8 @@ opt_setter set_sockopt_append; /* arg.so; behind the data that are set already *
 opt_setter set_sockopt_ip4; /* arg.so; IP4NAME as struct in_addr */
 opt_setter set_sockopt_ifindex; /* arg.so; interface by name or number as int */
 opt_setter set_sockopt_any; /* level:name:int, :data, :text */
+opt_setter conf_device;
+opt_setter set_device;
 opt_setter set_ip_membership;
 opt_setter set_ip_source_membership;
 opt_setter set_ip6_group;

@@ -15,7 +15,9 @@ const struct opt_table *const opt_tables[] = {
 	&table_proc,
 	&table_readline,
 	&table_if,
+	&table_mcast,
 	&table_mq,
+	&table_seal,
 	NULL,
 };
 /* clang-format on */

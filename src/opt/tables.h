@@ -11,8 +11,10 @@ extern const struct opt_table table_file;
 extern const struct opt_table table_tty;
 extern const struct opt_table table_proc;
 extern const struct opt_table table_if;
+extern const struct opt_table table_mcast;
 extern const struct opt_table table_mq;
 extern const struct opt_table table_readline;
 extern const struct opt_table table_proxy;
+extern const struct opt_table table_seal;
 
 #endif

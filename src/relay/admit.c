@@ -25,6 +25,18 @@ static const struct {
 	[REFUSE_DST] = { "dst", "dst option", "dst option" },
 	[REFUSE_ECHO] = { "no-echo", NULL, NULL },
 	[REFUSE_PEER] = { "peer", NULL, NULL },
+#define SEAL(RESULT, NAME, WHY) [REFUSE_SEAL + (RESULT)] = { NAME, NULL, "seal option: " WHY }
+	SEAL(SEAL_PLAIN, "unsealed", "the datagram is not sealed"),
+	SEAL(SEAL_NO_KEY, "wrong key", "sealed with a key that is not in the key file"),
+	SEAL(SEAL_FORGED, "forged", "forged, damaged, or sent to another address or port"),
+	SEAL(SEAL_REPLAY, "replayed", "a replay"),
+	SEAL(SEAL_LATE, "late", "too far behind others of its sender"),
+	SEAL(SEAL_OLD, "old", "older than seal-age, or the clocks of the hosts differ"),
+	SEAL(SEAL_CROWD, "crowd", "more than seal-senders senders"),
+	SEAL(SEAL_REPLY, "answers", "an answer instead of a question"),
+	SEAL(SEAL_UNSIGNED, "unsigned", "it is not signed"),
+	SEAL(SEAL_STRANGER, "untrusted", "no signature of a trusted member"),
+#undef SEAL
 };
 
 const char *admit_reason(enum refusal why)

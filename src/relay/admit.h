@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "opt/opt.h"
+#include "relay/seal.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>
@@ -20,7 +21,8 @@ enum refusal {
 	REFUSE_DST, /* datagrams only: see admit_refuse() */
 	REFUSE_ECHO,
 	REFUSE_PEER, /* not from the one peer of a connection */
-	REFUSE_COUNT,
+	REFUSE_SEAL, /* and enum seal_result */
+	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
 };
 
 struct admission {
@@ -54,7 +56,7 @@ bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr
 void admit_refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
 		  int64_t now_ns);
 
-/* The word for @why in statistics: "range". */
+/* The word for @why in statistics: "range"; NULL for REFUSE_SEAL + SEAL_OK, which is none. */
 const char *admit_reason(enum refusal why);
 
 /* "refused 3 (range 2, sourceport 1)" appended to @out, nothing when there were none. */

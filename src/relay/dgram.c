@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/frames.h"
+#include "relay/membership.h"
 #include "relay/packet.h"
 #include "relay/session.h"
 
@@ -54,6 +55,23 @@ static void enlarge_queue(const struct conf *conf, int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 }
 
+/* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
+ */
+static void ask_destination(int fd)
+{
+	set_on(fd, SOL_IP, IP_PKTINFO);
+	set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
+}
+
+static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
+{
+	sock->dst = dst_rule_new(dst, sock->kind.family, err);
+	if (!sock->dst)
+		return -1;
+	ask_destination(sock->fd);
+	return 0;
+}
+
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err)
 {
@@ -74,14 +92,13 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		return NULL;
 	}
 	sock->admission.total = sock->tally->refused;
-	if (conf->sock.dst && !(sock->dst = dst_rule_new(conf->sock.dst, kind.family, err))) {
+	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
 	}
-	if (conf->sock.dst) {
-		/* refused by sockets of the other version */
-		set_on(fd, SOL_IP, IP_PKTINFO);
-		set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
+	if (conf->seal.file) {
+		sock->seal = dgram_seal_new(relay, conf);
+		ask_destination(fd);
 	}
 	if (conf->sock.no_echo)
 		sock->echo = echo_new();
@@ -95,6 +112,33 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	sock->seen = &sock->drops_seen;
 	list_add_tail(&relay->socks, &sock->node);
 	return sock;
+}
+
+int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err)
+{
+	return hear_only(((struct dgram_ep *)ep)->sock, dst, err);
+}
+
+void dgram_member(struct endpoint *ep, struct membership *m)
+{
+	struct dgram_sock *sock = ((struct dgram_ep *)ep)->sock;
+
+	sock->member = m;
+	if (sock->kind.family == AF_INET6) /* for IPv4 the kernel compares all of it */
+		set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
+}
+
+/* Was it sent to what this socket is for? */
+static bool is_for_us(const struct dgram_sock *sock, const struct message *m)
+{
+	struct netaddr dst = { 0 };
+	unsigned ifindex;
+
+	if (sock->dst && !dst_rule_permits(sock->dst, m))
+		return false;
+	return !sock->member || sock->kind.family != AF_INET6 ||
+	       !ancillary_destination(m, &dst, &ifindex) ||
+	       membership_hears(sock->member, &dst, ifindex);
 }
 
 struct dgram_kind dgram_kind_of(const struct opening *o)
@@ -151,16 +195,19 @@ void dgram_sock_unref(struct dgram_sock *sock)
 		return;
 	ask_for_drops(sock);
 	list_del(&sock->node);
+	membership_free(sock->member);
 	fd_close(&sock->fd);
 	free(sock->dst);
 	free(sock->echo);
+	dgram_seal_unref(sock->seal);
 	free(sock);
 }
 
 static void empty_error_queue(struct dgram_sock *sock)
 {
+	struct message m = { 0 };
+
 	for (int i = 0; i < BATCH_MAX; i++) {
-		struct message m;
 		struct msghdr h = { .msg_control = m.ctl, .msg_controllen = sizeof(m.ctl) };
 
 		if (recvmsg(sock->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
@@ -242,7 +289,7 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	if (!sock->connected &&
 	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
 		return false;
-	if (sock->dst && !dst_rule_permits(sock->dst, m)) {
+	if (!is_for_us(sock, m)) {
 		admit_refuse(&sock->admission, &m->peer, REFUSE_DST, loop_now(sock->relay->loop));
 		return false;
 	}
@@ -261,6 +308,18 @@ static bool is_echo(struct dgram_sock *sock, const struct batch *b, struct packe
 	admit_refuse(&sock->admission, peer, REFUSE_ECHO, now);
 	p->drop = true;
 	return true;
+}
+
+static void unseal(struct dgram_sock *sock, const struct batch *b, struct packet *p)
+{
+	const struct message *m = &b->msg[p->msg];
+	enum seal_result r = dgram_seal_open(sock, m, p);
+
+	if (r == SEAL_OK)
+		return;
+	admit_refuse(&sock->admission, &m->peer, (enum refusal)(REFUSE_SEAL + r),
+		     loop_now(sock->relay->loop));
+	p->drop = true;
 }
 
 size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netaddr *peer)
@@ -286,6 +345,8 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 			   netaddr_text(&b->msg[p->msg].peer, text));
 		if (sock->raw4)
 			strip_ip_header(sock, p);
+		if (sock->seal && !p->drop)
+			unseal(sock, b, p);
 		left += !p->drop;
 	}
 	return left;
@@ -456,6 +517,17 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 	return 0;
 }
 
+/* The interface is down or away, which is no end: what it refuses is lost and counted. */
+static bool is_lost(struct dgram_sock *sock, struct err *err)
+{
+	if (sock->frames)
+		return frames_lose(sock, err);
+	if (!sock->member || errno == EAGAIN || !membership_lose(sock->member, err))
+		return false;
+	tally_add(&sock->tally->lost[LOSS_INTERFACE], 1);
+	return true;
+}
+
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
@@ -464,7 +536,7 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	if (d->nameless)
 		return send_nowhere(d, b);
 	rc = dgram_send(d->sock, b, &d->to, &d->from, err);
-	while (rc == -1 && d->sock->frames && frames_lose(d->sock, err)) {
+	while (rc == -1 && is_lost(d->sock, err)) {
 		b->packet[b->next++].drop = true; /* not counted as transferred */
 		rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 	}
@@ -591,6 +663,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	list_add_tail(&sock->relay->socks, &sock->node);
 	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
 	sock->echo = d->sock->echo ? echo_new() : NULL;
+	sock->seal = dgram_seal_ref(d->sock->seal);
 	sock->fd = fd;
 	sock->refs = 0;
 	twin = dgram_ep_new(sock, &d->to);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "relay/admit.h"
 #include "relay/destination.h"
+#include "relay/dgram_seal.h"
 #include "relay/echo.h"
 #include "relay/endpoint.h"
 #include "relay/opening.h"
@@ -45,7 +46,10 @@ struct dgram_sock {
 	uint32_t gso_max; /* largest segment the kernel took, 0: not yet known to fail */
 	struct admission admission;
 	struct dst_rule *dst; /* option dst; owned, or NULL */
+	struct dgram_seal *seal; /* option seal; counted, or NULL */
+	bool answers; /* RECVFROM, LISTEN: what is sent answers what was received */
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
+	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct log_limit limit;
 	struct tally *tally; /* of its address; borrowed */
 	struct list node; /* in relay->socks */
@@ -129,6 +133,13 @@ struct endpoint *dgram_ep_top(struct dgram_ep *d);
 
 /* Hand a datagram over (copied); false when the inbox is full (counted). */
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);
+
+/* The datagram endpoint @ep hears only what was sent to @dst, as option dst says it, which must not
+ * have been given. 0, or -1 with @err. */
+int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err);
+
+/* The datagram endpoint @ep is a member of a group, and hears only what came for it. Takes @m. */
+void dgram_member(struct endpoint *ep, struct membership *m);
 
 /* ---- shared steps and makers ---- */
 

@@ -208,8 +208,9 @@ static void note(struct dgram_sock *sock, const struct batch *b)
 	}
 }
 
-int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
-	       const struct netaddr *from, struct err *err)
+/* What is in @b leaves as it is. */
+static int send_batch(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
+		      const struct netaddr *from, struct err *err)
 {
 	static const struct netaddr connected;
 	bool icmp_seen = false;
@@ -247,4 +248,32 @@ int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *t
 		return send_error(sock, b, to, err);
 	}
 	return 0;
+}
+
+/* Sealed copies leave. Those that find no room are sealed anew next time, with counters of their
+ * own: receivers meet gaps every day. */
+static int send_sealed(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
+		       const struct netaddr *from, struct err *err)
+{
+	struct batch *sealed = pool_batch(&sock->relay->pool);
+	int rc = 0, code;
+
+	while (rc == 0 && b->next < b->n) {
+		rc = dgram_seal_batch(sock, sealed, b, to, err);
+		if (rc == 0) {
+			rc = send_batch(sock, sealed, to, from, err);
+			b->next += sealed->next;
+		}
+	}
+	code = errno;
+	pool_batch_back(&sock->relay->pool, sealed);
+	errno = code;
+	return rc;
+}
+
+int dgram_send(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
+	       const struct netaddr *from, struct err *err)
+{
+	return sock->seal ? send_sealed(sock, b, to, from, err)
+			  : send_batch(sock, b, to, from, err);
 }

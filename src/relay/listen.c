@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ACCEPTS_PER_TURN 16
 #define SHORT_OF_NS (100 * NSEC_PER_MSEC) /* pause when the system is short of something */
@@ -22,6 +23,7 @@ struct listener {
 	struct admission admission;
 	struct log_limit limit;
 	int64_t due_ns; /* accept-timeout of the one connection, 0: none */
+	pid_t borrower; /* this process made a socket of others non-blocking, and undoes it; or 0 */
 };
 
 /* A listener that yields connection after connection. */
@@ -37,6 +39,8 @@ static void listener_free(void *impl)
 {
 	struct listener *l = impl;
 
+	if (l->borrower == getpid())
+		fd_block(l->fd);
 	fd_close(&l->fd);
 	free(l);
 }
@@ -53,7 +57,7 @@ static void say_listening(const struct listener *l)
 	log_notice("listening on %s", netaddr_text(&local, text));
 }
 
-enum step_result step_listening(struct opening *o, struct err *err)
+static enum step_result begin(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
 	struct listener *l = xcalloc(1, sizeof(*l));
@@ -77,6 +81,16 @@ enum step_result step_listening(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
+enum step_result step_listening(struct opening *o, struct err *err)
+{
+	bool blocking = fd_nonblock(o->target.fd);
+	enum step_result r = begin(o, err);
+
+	if (blocking)
+		((struct listener *)o->impl)->borrower = getpid();
+	return r;
+}
+
 enum step_result step_listen(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
@@ -86,7 +100,7 @@ enum step_result step_listen(struct opening *o, struct err *err)
 		err_set(err, errno, "listen(%d, %d)", o->target.fd, backlog);
 		return STEP_FAIL;
 	}
-	return step_listening(o, err);
+	return begin(o, err);
 }
 
 enum accepted { ACCEPTED, ACCEPT_NOBODY, ACCEPT_AGAIN, ACCEPT_SHORT, ACCEPT_FAILED };

@@ -12,7 +12,8 @@
  * length of the queue is option backlog, else what the system allows. */
 enum step_result step_listen(struct opening *o, struct err *err);
 
-/* As step_listen() for an inherited socket that listens already. */
+/* As step_listen() for an inherited socket that listens already. Others may have it too: it blocks
+ * again, if it did, when it is closed here. */
 enum step_result step_listening(struct opening *o, struct err *err);
 
 /* First of a type's conn_steps: wait for a permitted connection, then close the listening socket.

@@ -180,6 +180,8 @@ static void head(struct str *out, const char *prefix, const char *name, const ch
 
 static void sample(struct str *out, const struct metrics *m, int i, const struct row *row, size_t k)
 {
+	if (row->reason && !row->reason(k))
+		return;
 	str_addf(out, "socast_%s{address=\"%d\",type=\"%s\"", row->name, i + 1, m->address[i].type);
 	if (row->reason)
 		str_addf(out, ",reason=\"%s\"", row->reason(k));

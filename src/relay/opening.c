@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
 #include "relay/session.h"
@@ -147,6 +148,11 @@ static enum step_result step_locks(struct opening *o, struct err *err)
 	}
 }
 
+static enum step_result step_keys(struct opening *o, struct err *err)
+{
+	return dgram_seal_load(o->relay, o->half, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
 static enum step_result step_early(struct opening *o, struct err *err)
 {
 	return ident_apply(&o->half->conf.ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
@@ -181,6 +187,7 @@ static enum step_result step_privileges(struct opening *o, struct err *err)
 
 static const struct step prologue[] = {
 	{ step_locks, PH_INIT },
+	{ step_keys, PH_NONE },
 	{ step_early, PH_EARLY },
 	STEP_END,
 };

@@ -178,12 +178,20 @@ bool batch_insert(struct batch *b, size_t i, size_t at, const void *data, size_t
 	return true;
 }
 
+uint8_t *batch_slot(const struct batch *b, size_t i, size_t len)
+{
+	if (len > TAIL_STRIDE)
+		return NULL;
+	return len > BATCH_HEAD ? tail_of(b, i) - BATCH_HEAD : b->head + i * BATCH_HEAD;
+}
+
 void batch_put(struct batch *b, const void *data, size_t len)
 {
-	uint8_t *to = len > BATCH_HEAD ? tail_of(b, 0) - BATCH_HEAD : b->head;
+	uint8_t *to;
 
 	if (len > TAIL_STRIDE)
 		len = TAIL_STRIDE;
+	to = batch_slot(b, 0, len);
 	memcpy(to, data, len);
 	b->packet[0] = (struct packet){ to, (uint32_t)len, 0, false };
 	b->msg[0] = (struct message){ .len = (uint32_t)len };

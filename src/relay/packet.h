@@ -70,6 +70,10 @@ bool batch_insert(struct batch *b, size_t i, size_t at, const void *data, size_t
 /* Put one datagram into an empty batch; @data is copied. */
 void batch_put(struct batch *b, const void *data, size_t len);
 
+/* Memory for packet @i (below BATCH_MAX) of a batch that receives nothing, or NULL: @len bytes are
+ * more than there are. */
+uint8_t *batch_slot(const struct batch *b, size_t i, size_t len);
+
 /* Space for a stream block that is to be cut into datagrams: BATCH_TAIL bytes. */
 uint8_t *batch_space(struct batch *b, size_t *cap);
 

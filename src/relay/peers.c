@@ -576,6 +576,7 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	if (!sock)
 		return NULL;
 	o->target.fd = -1;
+	sock->answers = true;
 	t = xcalloc(1, sizeof(*t));
 	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
 	t->sock = sock;

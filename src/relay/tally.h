@@ -61,7 +61,8 @@ static inline void tally_set(uint64_t *count, uint64_t value)
  * another process. Returns how much has been added since; 0 also when @now is older than *@seen. */
 uint32_t tally_advance(uint64_t *seen, uint32_t now);
 
-/* The word for a reason, as it stands in statistics; @why: enum refusal, enum loss. */
+/* The word for a reason, as it stands in statistics; @why: enum refusal, enum loss. NULL: the
+ * number stands for no reason. */
 const char *tally_refusal_name(size_t why);
 const char *tally_loss_name(size_t why);
 

@@ -170,12 +170,11 @@ ssize_t fd_read(int fd, enum fd_how how, void *buf, size_t len)
 	return fd_readv(fd, how, &iov, 1);
 }
 
-void fd_nonblock(int fd)
+bool fd_nonblock(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags != -1 && !(flags & O_NONBLOCK))
-		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	return flags != -1 && !(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 void fd_block(int fd)

@@ -39,8 +39,9 @@ ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov);
 ssize_t fd_writev(int fd, enum fd_how how, const struct iovec *iov, int niov);
 ssize_t fd_read(int fd, enum fd_how how, void *buf, size_t len);
 
-/* Add flags to a descriptor of our own; errors cannot happen on an open one and are ignored. */
-void fd_nonblock(int fd);
+/* Set and clear flags; errors cannot happen on an open descriptor and are ignored. True if the
+ * descriptor was blocking before. */
+bool fd_nonblock(int fd);
 void fd_block(int fd);
 void fd_cloexec(int fd);
 

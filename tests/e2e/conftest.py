@@ -58,10 +58,20 @@ def local(_local):
     return _local
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Fixtures see in node.failed whether their test has."""
+    outcome = yield
+    item.failed = getattr(item, "failed", False) or outcome.get_result().failed
+
+
 @pytest.fixture
-def lan(_lan):
+def lan(_lan, request):
     """Three hosts on a switch; returns them as a list."""
-    return _lan.hosts
+    yield _lan.hosts
+    if request.node.failed:             # perhaps between breaking and mending something
+        lab.stop_all()
+        _lan.mend()
 
 
 @pytest.fixture

@@ -458,6 +458,14 @@ class Lan:
                  self.ROUTE)
         self.wait_for_link()
 
+    def mend(self):
+        """Routes and interfaces as they were made; a failed test may have left others."""
+        for n, h in enumerate(self.hosts, 1):
+            h.ip("link set eth0 up multicast on mtu 1500", "link set lo multicast off", f"addr replace 192.168.10.{n}/24 brd + dev eth0",
+                 f"addr replace fd00::{n}/64 dev eth0 nodad", f"addr replace fe80::{n}/64 dev eth0 nodad", self.ROUTE.replace("add", "replace"))
+            h.sysctl("net/ipv4/conf/eth0/rp_filter", 0)
+        self.wait_for_link()
+
     def wait_for_link(self):
         """Ports of a bridge need a moment to forward: ask until an answer comes."""
         end = Deadline(10)

@@ -49,6 +49,24 @@ def test_accept_loop(local, fast, kw):
             assert r.status == 0 and r.out == BIG, r
 
 
+@pytest.mark.parametrize("options,blocking", [(",fork", True), (",fork,isolate", True), ("", True), (",fork", False)])
+def test_blocks_again(local, options, blocking):
+    """The socket is others' too: it does not wait while we use it, and is left as it was found."""
+    with listening(local) as s:
+        s.setblocking(blocking)
+        p = start(local, s, "ACCEPT-FD:{}" + options, "PIPE")
+        assert not os.get_blocking(s.fileno())
+        for _ in range(2 if options else 1):
+            with connected(local, s.getsockname()) as c:
+                c.sendall(b"x")
+                assert c.recv(9) == b"x"
+                assert not options or not os.get_blocking(s.fileno())
+        if options:
+            p.kill()
+        p.wait()
+        assert os.get_blocking(s.fileno()) == blocking
+
+
 def test_one_connection(local, fast):
     with listening(local) as s:
         p = start(local, s, "ACCEPT-FD:{}", "PIPE")

@@ -561,7 +561,7 @@ PROXIES = [
     ("proxy-authorization", "a:b", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.0\r\nProxy-authorization: Basic YTpi\r\n\r\n", OK_HTTP),
     ("proxy-authorization-file", "{file}", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.0\r\nProxy-authorization: Basic YTpi\r\n\r\n", OK_HTTP),
     ("proxy-resolve", "1", PROXY.replace("10.1.2.3", "localhost"), b"CONNECT 127.0.0.1:80 HTTP/1.0\r\n\r\n", OK_HTTP),
-    ("http-version", "1.7", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.7\r\n\r\n", OK_HTTP),
+    ("http-version", "1.7", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.7\r\nHost: 10.1.2.3:80\r\n\r\n", OK_HTTP),
     ("ignorecr", "1", PROXY, b"CONNECT 10.1.2.3:80 HTTP/1.0\r\n\r\n", OK_HTTP.replace(b"\r", b"")),
 ]
 
@@ -597,12 +597,14 @@ def test_proxy_timeout(local, address):
 # ---------------------------------------------------------------- completeness
 
 # Options whose effect other files of this folder show, or that cannot be shown here.
-ELSEWHERE = {"by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children max-sessions
+ELSEWHERE = {"by test_mcast.py": "join-if mcast-if if-wait hops loop",
+             "by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children max-sessions
     session-timeout range sourceport lowport udp-ignore-peerport null-eof ip-add-source-membership ipv6-join-group
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
              "above": "setpgid netns o-wronly o-direct unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string children-shutup",
              "by test_apart.py": "dst no-echo",
+             "by test_seal.py": "seal seal-age seal-senders sign-key trust",
              "by test_tls.py": """openssl-alpn openssl-cafile openssl-capath openssl-certificate openssl-cipherlist openssl-commonname
     openssl-compress openssl-dhparam openssl-egd openssl-handshake-timeout openssl-key openssl-max-proto-version openssl-maxfraglen
     openssl-maxsendfrag openssl-min-proto-version openssl-no-sni openssl-pseudo openssl-snihost openssl-verify""",

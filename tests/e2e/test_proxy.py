@@ -18,7 +18,7 @@ DIALOGUES = [
     ("PROXY:127.0.0.1:www.example.test:443,proxyport={p}", GO, OK),
     ("proxy-connect:[::1]:www.example.test:https,proxyport={p}", GO, OK),
     ("PROXY:127.0.0.1:[2001:db8::1]:0x50,proxyport={p}", b"CONNECT [2001:db8::1]:80 HTTP/1.0\r\n\r\n", OK),
-    ("PROXY:127.0.0.1:www.example.test:443,proxyport={p},http-version=1.1", GO.replace(b"1.0", b"1.1"), OK.replace(b"1.0", b"1.1")),
+    ("PROXY:127.0.0.1:www.example.test:443,proxyport={p},http-version=1.1", GO.replace(b"1.0\r\n", b"1.1\r\nHost: www.example.test:443\r\n"), OK.replace(b"1.0", b"1.1")),
     ("PROXY:127.0.0.1:www.example.test:443,proxyport={p},proxyauth=joe:secret", GO[:-2] + AUTH + b"\r\n", OK),
     ("PROXY:127.0.0.1:localhost:443,proxyport={p},resolve", b"CONNECT 127.0.0.1:443 HTTP/1.0\r\n\r\n", OK),
     ("PROXY:127.0.0.1:nohost.invalid:443,proxyport={p},proxy-resolve", b"CONNECT nohost.invalid:443 HTTP/1.0\r\n\r\n", OK),

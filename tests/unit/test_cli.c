@@ -57,6 +57,21 @@ static void test_defaults(void **state)
 	assert_string_equal(log_name(), "socast");
 }
 
+static void test_doctor(void **state)
+{
+	(void)state;
+	GOOD("--doctor", cli.action == CLI_DOCTOR && !cli.address[0] && !cli.json);
+	GOOD("--doctor --wait=1.5 -b 99 --log=json UDP:a:1", cli.json && cli.block_given);
+	assert_int_equal(cli.wait_ns, 3 * NSEC_PER_SEC / 2);
+	assert_string_equal(cli.address[0], "UDP:a:1");
+	assert_null(cli.address[1]);
+	GOOD("--doctor --log=text - UDP:a:1", !cli.json && cli.address[1]);
+	GOOD("--doctor -V", cli.action == CLI_VERSION);
+	assert_int_equal(parse("--log=xml - -"), -1);
+	assert_int_equal(parse("--doctor - - -"), -1);
+	assert_int_equal(parse("--wait=1"), -1); /* addresses are needed without a doctor */
+}
+
 static void test_flags(void **state)
 {
 	(void)state;
@@ -169,9 +184,9 @@ static void test_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_levels),      cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_doctor),
+		cmocka_unit_test(test_flags),    cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_environment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

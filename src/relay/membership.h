@@ -1,0 +1,55 @@
+/* membership.h - a socket's membership of one group, on interfaces that come and go
+ *
+ * Linux forgets a membership when its interface is removed, and an interface that is made again,
+ * under the same name, has another number. So changes are followed over rtnetlink(7): what comes
+ * back is joined again. */
+#ifndef RELAY_MEMBERSHIP_H
+#define RELAY_MEMBERSHIP_H
+
+#include "ev/loop.h"
+#include "sys/ifset.h"
+#include "sys/netaddr.h"
+
+#include <stdbool.h>
+
+struct membership {
+	int fd; /* of the member; borrowed */
+	struct netaddr group;
+	struct netaddr source; /* the only sender heard, or len 0 */
+	bool hears; /* false: sends only, joins nothing */
+	char *join_text, *send_text; /* interfaces as ifset_parse() takes them; owned */
+	struct ifset joined;
+	struct ifset_member send;
+	/* following */
+	struct loop *loop; /* NULL: not followed */
+	int events; /* the rtnetlink socket, or -1 */
+	struct watch watch;
+	struct timer soon; /* several events in a row are one change */
+	uint64_t lost; /* datagrams that could not leave because the interface was away */
+};
+
+/* An empty one for @group and @source (len 0: any). Freed by membership_free(). */
+struct membership *membership_new(const struct netaddr *group, const struct netaddr *source);
+
+/* Decide on interfaces: @join to hear the group on, @send to send by, either may be NULL: where
+ * the route leads, see ifset_choose(). -1 with @err; its code is ENODEV where waiting may help. */
+int membership_choose(struct membership *m, const char *join, const char *send, struct err *err);
+
+/* Join with @fd and send by the chosen interface; a notice about each. 0, or -1 with @err. */
+int membership_join(struct membership *m, int fd, struct err *err);
+
+/* What was sent to @dst and came in by interface @ifindex came for this member. (The kernel lets an
+ * IPv6 socket hear its groups on interfaces where others have joined them.) */
+bool membership_hears(const struct membership *m, const struct netaddr *dst, unsigned ifindex);
+
+/* From now on follow what becomes of the interfaces. */
+void membership_follow(struct membership *m, struct loop *loop);
+
+/* A datagram could not be sent: true if that is because the interface is away, which is followed:
+ * it is counted as lost then, and not the end. */
+bool membership_lose(struct membership *m, const struct err *err);
+
+void membership_free(
+	struct membership *m); /* NULL is fine; leaves nothing: closing the socket does */
+
+#endif
