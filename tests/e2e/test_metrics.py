@@ -572,3 +572,19 @@ def test_filters_and_dual_addresses(local):
     got = until(local, port, received_datagrams_total_1=1, sent_datagrams_total_1=1)
     assert got["sent_bytes_total", 2] == got["received_bytes_total", 2] == 5
     assert b'address="1",type="UDP4-RECV!!UDP4-SENDTO"' in curl(local, f"http://{LOOP}:{port}/metrics").stdout
+
+
+@pytest.mark.skipif(not lab.has("SEAL"), reason="built without libsodium")
+def test_unsealed(local, tmp_path):
+    """Reasons of option seal are reasons as the others."""
+    key, udp = tmp_path / "key", lab.port()
+    key.write_bytes(local.run("--keygen").out)
+    key.chmod(0o600)
+    p, port = serve(local, "-u", f"UDP4-RECV:{udp},seal={key}", "-")
+    ready(p)
+    for _ in range(3):
+        local.udp().sendto(b"plain", (LOOP, udp))
+    local.run("-u", "-", f"UDP4-SENDTO:{LOOP}:{udp},seal={key}", input=b"sealed")
+    got = until(local, port, refused_total_1=3, received_datagrams_total_1=1)
+    assert got["refused_total/unsealed", 1] == 3
+    assert got["received_bytes_total", 1] == 6
