@@ -574,9 +574,10 @@ def test_filters_and_dual_addresses(local):
     assert b'address="1",type="UDP4-RECV!!UDP4-SENDTO"' in curl(local, f"http://{LOOP}:{port}/metrics").stdout
 
 
-@pytest.mark.skipif(not lab.has("SEAL"), reason="built without libsodium")
 def test_unsealed(local, tmp_path):
     """Reasons of option seal are reasons as the others."""
+    if not lab.has("SEAL"):
+        pytest.skip("built without libsodium")
     key, udp = tmp_path / "key", lab.port()
     key.write_bytes(local.run("--keygen").out)
     key.chmod(0o600)
