@@ -28,6 +28,9 @@ const struct cli_flag cli_flags[] = {
 	{ "--experimental", "do not warn about experimental options", true },
 	{ "--keygen [sign]", "write a key for option seal (sign-key), and exit", false },
 	{ "--statistics", "print the transfer counters at the end", true },
+	{ "--stats=<seconds>", "print the counters of both addresses so often, and at the end",
+	  true },
+	{ "--metrics=<where>", "serve the counters by HTTP: port, address:port, or path", true },
 	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
 	  true },
 	{ "--doctor",
@@ -252,6 +255,22 @@ static int do_drain(struct scan *s)
 	return seconds(s, "--drain", &s->cli->set.drain_ns);
 }
 
+static int do_stats(struct scan *s)
+{
+	if (seconds(s, "--stats", &s->cli->set.stats_ns) == -1)
+		return -1;
+	if (s->cli->set.stats_ns < NSEC_PER_MSEC)
+		return err_set(s->err, 0, "option --stats: %s is too short; use 0.001 or more",
+			       s->arg);
+	return 0;
+}
+
+static int do_metrics(struct scan *s)
+{
+	s->cli->set.metrics = s->arg;
+	return 0;
+}
+
 static int do_doctor(struct scan *s)
 {
 	s->cli->action = CLI_DOCTOR;
@@ -315,6 +334,8 @@ static const struct {
 	{ "--experimental", EXACT, do_switch, offsetof(struct settings, experimental) },
 	{ "--keygen", EXACT, do_keygen, 0 },
 	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
+	{ "--stats=", ARGUMENT, do_stats, 0 },
+	{ "--metrics=", ARGUMENT, do_metrics, 0 },
 	{ "--drain=", ARGUMENT, do_drain, 0 },
 	{ "--doctor", EXACT, do_doctor, 0 },
 	{ "--wait=", ARGUMENT, do_wait, 0 },

@@ -152,11 +152,12 @@ static int run(struct program *p, struct err *err)
 	if (!loop)
 		return -1;
 	if (plan_make(&p->plan, &p->cli, err) == 0 && catch_signals(p, loop, err) == 0) {
-		relay_start(&p->relay, loop, &p->plan);
-		loop_run(loop);
-		if (p->plan.set.statistics)
-			relay_statistics(&p->relay);
-		status = p->relay.status;
+		if (relay_init(&p->relay, loop, &p->plan, err) == 0) {
+			relay_start(&p->relay);
+			loop_run(loop);
+			relay_final_statistics(&p->relay);
+			status = p->relay.status;
+		}
 		relay_done(&p->relay);
 	}
 	plan_done(&p->plan);

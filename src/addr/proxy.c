@@ -6,7 +6,7 @@
  */
 #include "addr/addr.h"
 #include "addr/dialogue.h"
-#include "addr/http_head.h"
+#include "relay/http_head.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -83,6 +83,7 @@ static bool count_refused(struct tun_ep *t, const struct packet *p, int code)
 	if (!known)
 		return false;
 	t->refused++;
+	tally_add(&relay_tally(t->ep.relay, t->ep.conf)->lost[LOSS_INTERFACE], 1);
 	if (!log_limit_pass(&t->limit, (uint64_t)code, loop_now(t->ep.relay->loop), &hidden))
 		return true;
 	if (hidden)

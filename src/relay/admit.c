@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "relay/tally.h"
 #include "relay/wrap.h"
 #include "spec/dalan.h"
 #include "sys/resolve.h"
@@ -15,14 +16,15 @@
 
 static const struct {
 	const char *name; /* in statistics */
-	const char *permit, *refuse; /* in records */
+	const char *permit, *refuse; /* in records; NULL: nothing is said */
 } reasons[REFUSE_COUNT] = {
 	[REFUSE_RANGE] = { "range", "range option", "range option" },
 	[REFUSE_SOURCEPORT] = { "sourceport", "sourceport option", "wrong sourceport" },
 	[REFUSE_LOWPORT] = { "lowport", "lowport option", "lowport option" },
 	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
 	[REFUSE_DST] = { "dst", "dst option", "dst option" },
-	[REFUSE_ECHO] = { "no-echo", "no-echo option", "no-echo option" },
+	[REFUSE_ECHO] = { "no-echo", NULL, NULL },
+	[REFUSE_PEER] = { "peer", NULL, NULL },
 #define SEAL(RESULT, NAME, WHY) [REFUSE_SEAL + (RESULT)] = { NAME, NULL, "seal option: " WHY }
 	SEAL(SEAL_PLAIN, "unsealed", "the datagram is not sealed"),
 	SEAL(SEAL_NO_KEY, "wrong key", "sealed with a key that is not in the key file"),
@@ -36,6 +38,11 @@ static const struct {
 	SEAL(SEAL_STRANGER, "untrusted", "no signature of a trusted member"),
 #undef SEAL
 };
+
+const char *admit_reason(enum refusal why)
+{
+	return reasons[why].name;
+}
 
 int admit_data_range(struct range *r, const char *text, struct err *err)
 {
@@ -93,8 +100,11 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 	unsigned hidden;
 
 	a->refused[why]++;
+	if (a->total)
+		tally_add(&a->total[why], 1);
 	/* the same: the host and the reason */
-	if (!log_limit_pass(&a->limit, netaddr_hash(peer, false, (uint64_t)why + 1), now_ns,
+	if (!reasons[why].refuse ||
+	    !log_limit_pass(&a->limit, netaddr_hash(peer, false, (uint64_t)why + 1), now_ns,
 			    &hidden))
 		return false;
 	if (hidden)
@@ -111,10 +121,7 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 
 void admit_refuse(struct admission *a, const struct netaddr *peer, enum refusal why, int64_t now_ns)
 {
-	if (why == REFUSE_ECHO)
-		a->refused[why]++;
-	else
-		refuse(a, peer, why, now_ns);
+	refuse(a, peer, why, now_ns);
 }
 
 static void permit(const struct netaddr *peer, enum refusal why)

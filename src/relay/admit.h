@@ -20,6 +20,7 @@ enum refusal {
 	REFUSE_TCPWRAP,
 	REFUSE_DST, /* datagrams only: see admit_refuse() */
 	REFUSE_ECHO,
+	REFUSE_PEER, /* not from the one peer of a connection */
 	REFUSE_SEAL, /* and enum seal_result */
 	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
 };
@@ -32,6 +33,7 @@ struct admission {
 	bool implied_port; /* it is the target's port, not an option */
 	struct log_limit limit;
 	uint64_t refused[REFUSE_COUNT];
+	uint64_t *total; /* refusals of the whole address (tally.h), or NULL; borrowed */
 };
 
 /* Parse a range "data:mask" in the data language (spec/dalan.h); the shorter part is continued with
@@ -50,9 +52,12 @@ bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr
 	   int64_t now_ns);
 
 /* Count a datagram of @peer as refused for a reason that others have found out; say it as admit()
- * would, but for echoes, which are nothing to worry about. */
+ * would, but for those that are nothing to worry about: echoes, other peers. */
 void admit_refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
 		  int64_t now_ns);
+
+/* The word for @why in statistics: "range"; NULL for REFUSE_SEAL + SEAL_OK, which is none. */
+const char *admit_reason(enum refusal why);
 
 /* "refused 3 (range 2, sourceport 1)" appended to @out, nothing when there were none. */
 struct str;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -18,6 +19,10 @@
 
 #ifndef UDP_GRO
 #define UDP_GRO 104 /* Linux 5.0 */
+#endif
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55 /* Linux 4.12 */
 #endif
 
 #define RCVBUF_WANTED (4 << 20) /* bytes; the kernel cuts it to net.core.rmem_max */
@@ -74,6 +79,7 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 
 	sock->relay = relay;
 	sock->conf = conf;
+	sock->tally = relay_tally(relay, conf);
 	sock->fd = fd;
 	sock->refs = 1;
 	sock->kind = kind;
@@ -85,6 +91,7 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		free(sock);
 		return NULL;
 	}
+	sock->admission.total = sock->tally->refused;
 	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
@@ -102,6 +109,8 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 		if (!sock->no_gso)
 			set_on(fd, IPPROTO_UDP, UDP_GRO);
 	}
+	sock->seen = &sock->drops_seen;
+	list_add_tail(&relay->socks, &sock->node);
 	return sock;
 }
 
@@ -142,10 +151,50 @@ void dgram_sock_ref(struct dgram_sock *sock)
 	sock->refs++;
 }
 
+/* The kernel's counter as it stands now, and its news. */
+static void count_drops(struct dgram_sock *sock, uint32_t total)
+{
+	uint32_t lost = sock->seen ? tally_advance(sock->seen, total) : 0;
+	unsigned hidden;
+
+	if (!lost)
+		return;
+	tally_add(&sock->tally->kernel_drops, lost);
+	sock->count.kernel_drops += lost;
+	if (log_limit_pass(&sock->limit, 2, loop_now(sock->relay->loop), &hidden))
+		log_warn(
+			"%llu datagrams were lost in the receive queue of socket %d: it overflows; "
+			"consider option rcvbuf and sysctl net.core.rmem_max",
+			(unsigned long long)sock->count.kernel_drops, sock->fd);
+}
+
+static void ask_for_drops(struct dgram_sock *sock)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (sock->seen && getsockopt(sock->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
+		count_drops(sock, info[SK_MEMINFO_DROPS]);
+}
+
+void dgram_count_drops(struct relay *relay)
+{
+	list_for_each (node, &relay->socks)
+		ask_for_drops(container_of(node, struct dgram_sock, node));
+}
+
+void dgram_forget_drops(struct relay *relay)
+{
+	list_for_each (node, &relay->socks)
+		container_of(node, struct dgram_sock, node)->seen = NULL;
+}
+
 void dgram_sock_unref(struct dgram_sock *sock)
 {
 	if (--sock->refs)
 		return;
+	ask_for_drops(sock);
+	list_del(&sock->node);
 	membership_free(sock->member);
 	fd_close(&sock->fd);
 	free(sock->dst);
@@ -180,29 +229,13 @@ long dgram_recv(struct dgram_sock *sock, struct batch *b, size_t max)
 	return n;
 }
 
-/* The kernel's counter wraps at 32 bits; differences do not. */
-static void count_drops(struct dgram_sock *sock, uint32_t total)
-{
-	uint32_t lost = total - sock->drops_seen;
-	unsigned hidden;
-
-	if (!lost)
-		return;
-	sock->drops_seen = total;
-	sock->count.kernel_drops += lost;
-	if (log_limit_pass(&sock->limit, 2, loop_now(sock->relay->loop), &hidden))
-		log_warn(
-			"%llu datagrams were lost in the receive queue of socket %d: it overflows; "
-			"consider option rcvbuf and sysctl net.core.rmem_max",
-			(unsigned long long)sock->count.kernel_drops, sock->fd);
-}
-
 static void count_truncated(struct dgram_sock *sock, const struct message *m)
 {
 	char text[NETADDR_TEXT_LEN];
 	unsigned hidden;
 
 	sock->count.truncated++;
+	tally_add(&sock->tally->oversize, 1);
 	if (log_limit_pass(&sock->limit, 4, loop_now(sock->relay->loop), &hidden))
 		log_warn("a datagram from %s was longer than %u bytes and has been cut",
 			 netaddr_text(&m->peer, text), (unsigned)(BATCH_HEAD + BATCH_TAIL));
@@ -215,6 +248,7 @@ static void strip_ip_header(struct dgram_sock *sock, struct packet *p)
 
 	if (p->len < sizeof(struct iphdr) || p->len < header) {
 		log_warn("xioread(%d, ...)/IP4: short packet", sock->fd);
+		tally_add(&sock->tally->lost[LOSS_SHORT], 1);
 		p->drop = true;
 		return;
 	}
@@ -246,7 +280,7 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	if (peer) {
 		if (from_peer(sock, &m->peer, peer))
 			return true;
-		sock->count.wrong_peer++;
+		admit_refuse(&sock->admission, &m->peer, REFUSE_PEER, loop_now(sock->relay->loop));
 		log_info("recvfrom(): wrong peer address, ignoring packet");
 		return false;
 	}
@@ -330,6 +364,7 @@ bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)
 	uint32_t head = (uint32_t)len;
 
 	if (d->in_len + sizeof(head) + len > DGRAM_INBOX_MAX) {
+		tally_add(&d->sock->tally->lost[LOSS_SLOW], 1);
 		d->overflow++;
 		return false;
 	}
@@ -380,8 +415,10 @@ static bool meet_empty(struct dgram_ep *d, struct batch *b)
 		if (b->packet[i].drop || b->packet[i].len)
 			continue;
 		b->packet[i].drop = true;
-		if (!is_end)
+		if (!is_end) {
+			tally_add(&d->sock->tally->lost[LOSS_EMPTY], 1);
 			continue;
+		}
 		while (++i < b->n)
 			b->packet[i].drop = true;
 		b->all = false; /* the reader must come back for its end of file */
@@ -468,7 +505,12 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 {
 	unsigned hidden;
 
-	b->next = b->n;
+	for (; b->next < b->n; b->next++) {
+		if (b->packet[b->next].drop)
+			continue;
+		b->packet[b->next].drop = true; /* not counted as transferred */
+		tally_add(&d->sock->tally->lost[LOSS_NAMELESS], 1);
+	}
 	if (log_limit_pass(&d->sock->limit, 8, loop_now(d->sock->relay->loop), &hidden))
 		log_warn("the sender's socket has no name, so answers cannot reach it: use option "
 			 "bind or bind-tempname on the client");
@@ -480,7 +522,10 @@ static bool is_lost(struct dgram_sock *sock, struct err *err)
 {
 	if (sock->frames)
 		return frames_lose(sock, err);
-	return sock->member && errno != EAGAIN && membership_lose(sock->member, err);
+	if (!sock->member || errno == EAGAIN || !membership_lose(sock->member, err))
+		return false;
+	tally_add(&sock->tally->lost[LOSS_INTERFACE], 1);
+	return true;
 }
 
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
@@ -544,6 +589,7 @@ static void ep_report(struct endpoint *ep)
 	struct dgram_ep *d = (struct dgram_ep *)ep;
 	struct str text = { 0 };
 
+	ask_for_drops(d->sock);
 	admission_report(&d->sock->admission, &text);
 	if (d->sock->count.kernel_drops)
 		str_addf(&text, "%s%llu lost in the receive queue", text.len ? ", " : "",
@@ -551,9 +597,6 @@ static void ep_report(struct endpoint *ep)
 	if (d->sock->count.truncated)
 		str_addf(&text, "%s%llu cut", text.len ? ", " : "",
 			 (unsigned long long)d->sock->count.truncated);
-	if (d->sock->count.wrong_peer)
-		str_addf(&text, "%s%llu of other peers", text.len ? ", " : "",
-			 (unsigned long long)d->sock->count.wrong_peer);
 	if (d->sock->count.unsent)
 		str_addf(&text, "%s%llu refused by the interface", text.len ? ", " : "",
 			 (unsigned long long)d->sock->count.unsent);
@@ -563,6 +606,19 @@ static void ep_report(struct endpoint *ep)
 	if (text.len)
 		log_put(LV_INFO, "STATISTICS: socket %u datagrams: %s", ep->number, text.data);
 	str_done(&text);
+}
+
+/* What is still in the inbox will not be read. */
+static void count_unread(const struct dgram_ep *d)
+{
+	uint32_t len;
+
+	if (d->ep.relay->forgetting)
+		return;
+	for (size_t at = d->in_off; at < d->in_off + d->in_len; at += sizeof(len) + len) {
+		memcpy(&len, d->inbox + at, sizeof(len));
+		tally_add(&d->sock->tally->lost[LOSS_UNREAD], 1);
+	}
 }
 
 static void ep_close(struct endpoint *ep)
@@ -575,9 +631,19 @@ static void ep_close(struct endpoint *ep)
 	fd_close(&d->copy);
 	fd_close(&d->feed);
 	ep->rfd = ep->wfd = -1;
+	count_unread(d);
 	free(d->inbox);
 	d->inbox = NULL;
 	dgram_sock_unref(d->sock);
+}
+
+/* Several descriptors of one socket will show the same counter: its news are counted once. */
+static void share_drops(struct dgram_sock *sock)
+{
+	if (sock->seen != &sock->drops_seen)
+		return;
+	sock->seen = &sock->tally->drops_seen;
+	tally_set(sock->seen, sock->drops_seen);
 }
 
 /* One more session on the same socket (the other address forks). */
@@ -591,7 +657,10 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 		err_set(err, errno, "dup(%d)", d->sock->fd);
 		return NULL;
 	}
+	share_drops(d->sock);
 	sock = xmemdup(d->sock, sizeof(*sock));
+	list_init(&sock->node);
+	list_add_tail(&sock->relay->socks, &sock->node);
 	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
 	sock->echo = d->sock->echo ? echo_new() : NULL;
 	sock->seal = dgram_seal_ref(d->sock->seal);

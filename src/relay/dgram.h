@@ -14,6 +14,7 @@
 #include "relay/endpoint.h"
 #include "relay/opening.h"
 #include "relay/packet.h"
+#include "relay/tally.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,9 +51,13 @@ struct dgram_sock {
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct log_limit limit;
-	uint32_t drops_seen; /* last kernel counter */
+	struct tally *tally; /* of its address; borrowed */
+	struct list node; /* in relay->socks */
+	uint64_t drops_seen; /* last kernel counter, if this socket is ours alone */
+	uint64_t *seen; /* &drops_seen, or, shared by sessions, the one in the tally; NULL: the
+			 * process that forked us counts */
 	struct {
-		uint64_t kernel_drops, truncated, wrong_peer, unsent;
+		uint64_t kernel_drops, truncated, unsent;
 	} count;
 };
 
@@ -62,6 +67,12 @@ struct dgram_sock {
  * @fd stays the caller's then. */
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err);
+
+/* Ask the kernel for losses that no later datagram has told of: of all sockets. */
+void dgram_count_drops(struct relay *relay);
+
+/* In a session process: what was open before is counted by the process that forked it. */
+void dgram_forget_drops(struct relay *relay);
 
 /* The kind of socket that @o has made. */
 struct dgram_kind dgram_kind_of(const struct opening *o);

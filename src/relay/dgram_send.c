@@ -109,6 +109,8 @@ static int send_run(struct dgram_sock *sock, struct batch *b, size_t n, const st
 	do
 		rc = sendmsg(sock->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (rc == -1 && errno == EINTR);
+	if (rc != -1)
+		tally_set(&sock->tally->gso, 1);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -126,6 +128,7 @@ static bool segmentation_refused(struct dgram_sock *sock, uint32_t size)
 			 "by one",
 			 sock->fd);
 		sock->no_gso = true;
+		tally_set(&sock->tally->gso, 0);
 		return true;
 	}
 	return false;

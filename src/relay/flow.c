@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/filter.h"
+#include "relay/packet.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -161,10 +162,34 @@ bool flow_measure(struct flow *f, size_t amount)
 	return true;
 }
 
+void flow_received(struct flow *f, uint64_t bytes)
+{
+	tally_add(&relay_tally(f->relay, f->src->conf)->received_bytes, bytes);
+}
+
+void flow_received_batch(struct flow *f, const struct batch *b)
+{
+	uint64_t packets = 0, bytes = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		if (b->packet[i].drop)
+			continue;
+		packets++;
+		bytes += b->packet[i].len;
+	}
+	tally_add(&relay_tally(f->relay, f->src->conf)->received_datagrams, packets);
+	flow_received(f, bytes);
+}
+
 void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 {
+	struct tally *t = relay_tally(f->relay, f->dst->conf);
+
 	f->packets += packets;
 	f->bytes += bytes;
+	tally_add(&t->sent_bytes, bytes);
+	if (f->dst->caps & EP_DGRAM_OUT)
+		tally_add(&t->sent_datagrams, packets);
 	log_info("transferred %llu bytes from %d to %d", (unsigned long long)bytes, f->src->rfd,
 		 f->dst->wfd);
 }
@@ -175,6 +200,8 @@ enum move_result flow_write_failed(struct flow *f)
 	bool gone = code == EPIPE || code == ECONNRESET ||
 		    (code == EIO && f->dst->caps & EP_HUP_IS_EOF);
 
+	if (code == EMSGSIZE)
+		tally_add(&relay_tally(f->relay, f->dst->conf)->oversize, 1);
 	if (gone && f->dst->caps & EP_QUIET_PIPE) {
 		log_info("%s (nobody reads it any more)", f->err->text);
 		return MOVE_QUIET;

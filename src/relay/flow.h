@@ -104,6 +104,10 @@ size_t flow_pending(const struct flow *f);
 /* Stop: give everything back; pending bytes are dropped (tell the user before). */
 void flow_stop(struct flow *f);
 
+/* Count what the source has delivered; and the packets in hand, of a source of datagrams. */
+void flow_received(struct flow *f, uint64_t bytes);
+void flow_received_batch(struct flow *f, const struct batch *b);
+
 /* Count a transfer and announce it at info level. */
 void flow_count(struct flow *f, uint64_t packets, uint64_t bytes);
 

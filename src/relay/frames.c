@@ -122,6 +122,8 @@ bool frames_lose(struct dgram_sock *sock, const struct err *err)
 	if (errno != EMSGSIZE && errno != EINVAL && errno != ENETDOWN)
 		return false;
 	sock->count.unsent++;
+	tally_add(errno == EMSGSIZE ? &sock->tally->oversize : &sock->tally->lost[LOSS_INTERFACE],
+		  1);
 	if (!log_limit_pass(&sock->limit, (uint64_t)errno << 8, loop_now(sock->relay->loop),
 			    &hidden))
 		return true;

@@ -75,6 +75,7 @@ static enum step_result begin(struct opening *o, struct err *err)
 	}
 	if (admission_init(&l->admission, c, o->target.family, 0, err) == -1)
 		return STEP_FAIL;
+	l->admission.total = relay_tally(o->relay, c)->refused;
 	if (c->listen.accept_timeout_ns > 0)
 		l->due_ns = loop_now(o->relay->loop) + c->listen.accept_timeout_ns;
 	return STEP_DONE;

@@ -77,6 +77,7 @@ static enum move_result move(struct flow *f)
 		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
 	if (n == 0)
 		return MOVE_END;
+	flow_received(f, (uint64_t)n);
 	f->drained = (size_t)n < want && n < FLOW_SHORT;
 	if (f->src->read_left != UINT64_MAX) {
 		f->src->read_left -= (uint64_t)n;

@@ -178,6 +178,7 @@ static long cut_stream(struct flow *f)
 	n = f->src->ops->read(f->src, space, want, f->err);
 	if (n <= 0)
 		return n;
+	flow_received(f, (uint64_t)n);
 	b->n = b->next = 0;
 	b->all = (size_t)n < want && n < FLOW_SHORT;
 	for (size_t at = 0; at < (size_t)n; at += block) {
@@ -240,6 +241,8 @@ static enum move_result move(struct flow *f)
 		return MOVE_END;
 	if (n == -1)
 		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
+	if (f->src->caps & EP_DGRAM_IN)
+		flow_received_batch(f, f->dgram.batch);
 	f->drained = f->dgram.batch->all;
 	measure_density(f);
 	limit(f);

@@ -50,6 +50,7 @@ static enum move_result move(struct flow *f)
 		return MOVE_END;
 	if (f->src->read_left != UINT64_MAX)
 		f->src->read_left -= (uint64_t)n;
+	flow_received(f, (uint64_t)n);
 	flow_count(f, 1, (uint64_t)n);
 	return f->src->read_left ? MOVE_SOME : MOVE_END;
 }

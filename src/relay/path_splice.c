@@ -72,6 +72,7 @@ static size_t allowed(const struct flow *f)
 
 static enum move_result took(struct flow *f, ssize_t n)
 {
+	flow_received(f, (uint64_t)n);
 	if (f->src->read_left != UINT64_MAX) {
 		f->src->read_left -= (uint64_t)n;
 		f->end_seen = f->src->read_left == 0;

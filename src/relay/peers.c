@@ -264,8 +264,10 @@ static void begin_one_shot(struct peers *t, const struct packet *p)
 	struct vars vars;
 
 	log_notice("receiving packet from %s", netaddr_text(&m->peer, text));
-	if (!p->len && !t->sock->conf->sock.null_eof)
+	if (!p->len && !t->sock->conf->sock.null_eof) {
+		tally_add(&t->sock->tally->lost[LOSS_EMPTY], 1);
 		return; /* the closing datagram of a CONNECT type asks nothing */
+	}
 	d = new_end(t, m);
 	vars = vars_of(t, m);
 	dgram_ep_one_shot(d);
@@ -326,9 +328,11 @@ static void pass_on(struct peer *p, const struct packet *packet)
 {
 	char text[NETADDR_TEXT_LEN];
 
-	if (send(p->feed, packet->data, packet->len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+	if (send(p->feed, packet->data, packet->len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
+		tally_add(&p->table->sock->tally->lost[LOSS_SLOW], 1);
 		log_warn("datagram from %s dropped: its session is too slow (%m)",
 			 netaddr_text(&p->addr, text));
+	}
 }
 
 /* The layer above (DTLS) has shaken hands with its peer, or will not. */
@@ -379,6 +383,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	if (!p->len) {
 		log_info("empty datagram from %s, who has no session: ignored",
 			 netaddr_text(&m->peer, text));
+		tally_add(&t->sock->tally->lost[LOSS_EMPTY], 1);
 		return;
 	}
 	if (t->half->type->greets) {

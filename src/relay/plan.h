@@ -25,6 +25,8 @@ struct settings {
 	const char *sniff[2]; /* -r (left to right), -R, or NULL */
 	bool analyse; /* -D */
 	bool statistics; /* --statistics */
+	int64_t stats_ns; /* --stats: interval; 0: none */
+	const char *metrics; /* --metrics: where they are served, or NULL */
 	bool sloppy; /* -s */
 	bool any_group; /* -g */
 	bool experimental; /* --experimental */
@@ -66,6 +68,12 @@ static inline enum open_mode plan_mode(const struct settings *set, int i)
 	if (set->left_to_right && set->right_to_left)
 		return MODE_RW;
 	return set->left_to_right == (i == 0) ? MODE_READ : MODE_WRITE;
+}
+
+/* Which side @conf belongs to; 0 also for one that is of neither. */
+static inline int plan_side(const struct plan *plan, const struct conf *conf)
+{
+	return conf == &plan->side[1].half[0].conf || conf == &plan->side[1].half[1].conf;
 }
 
 #endif

@@ -1,6 +1,8 @@
 /* relay.c - what all sessions of a process share: start, end, counters; see session.h */
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/metrics.h"
+#include "relay/metrics_http.h"
 #include "relay/proc.h"
 #include "relay/session.h"
 #include "sys/fd.h"
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define FDS_TO_SPARE                                                                               \
 	32 /* descriptors kept for opening a session: its ends, a program, a look-up               \
@@ -35,7 +38,7 @@ static int wider(const uint64_t n[2])
 	return digits(n[0]) > digits(n[1]) ? digits(n[0]) : digits(n[1]);
 }
 
-void relay_statistics(struct relay *relay)
+static void classic_statistics(struct relay *relay)
 {
 	static const char *const name[] = { "left to right", "right to left" };
 	const struct settings *set = &relay->plan->set;
@@ -63,6 +66,29 @@ void relay_statistics(struct relay *relay)
 		if (src->ops->report)
 			src->ops->report(src);
 	}
+}
+
+void relay_statistics(struct relay *relay)
+{
+	classic_statistics(relay);
+	metrics_log(relay);
+}
+
+void relay_final_statistics(struct relay *relay)
+{
+	if (relay->plan->set.statistics)
+		classic_statistics(relay);
+	if (relay->plan->set.statistics || relay->plan->set.stats_ns)
+		metrics_log(relay);
+}
+
+static void on_stats(struct timer *t)
+{
+	struct relay *relay = container_of(t, struct relay, stats);
+	int64_t now = loop_now(relay->loop), due = t->due_ns + relay->plan->set.stats_ns;
+
+	metrics_log(relay);
+	loop_timer(relay->loop, t, due > now ? due : now + relay->plan->set.stats_ns);
 }
 
 void relay_failed(struct relay *relay, const struct err *err)
@@ -99,16 +125,33 @@ static void on_drain(struct timer *t)
 	relay_end(relay, relay->status);
 }
 
-void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan)
+int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, struct err *err)
 {
 	*relay = (struct relay){ .loop = loop, .plan = plan };
 	list_init(&relay->sessions);
 	list_init(&relay->sources);
 	list_init(&relay->openings);
 	list_init(&relay->procs);
+	list_init(&relay->socks);
 	relay->fd_limit = (int)fd_limit();
 	relay->pool.fd_limit = relay->fd_limit / 4 * 3;
 	timer_init(&relay->drain, on_drain);
+	timer_init(&relay->stats, on_stats);
+	relay->start_seconds = (double)time(NULL);
+	relay->tally = tally_new(err);
+	if (!relay->tally)
+		return -1;
+	if (plan->set.metrics && !(relay->http = metrics_http_new(relay, plan->set.metrics, err)))
+		return -1;
+	return 0;
+}
+
+void relay_start(struct relay *relay)
+{
+	const struct plan *plan = relay->plan;
+
+	if (plan->set.stats_ns)
+		loop_timer(relay->loop, &relay->stats, loop_now(relay->loop) + plan->set.stats_ns);
 	relay->left_transparent =
 		plan->side[0].nhalves == 1 && plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
 	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
@@ -186,4 +229,6 @@ void relay_done(struct relay *relay)
 	}
 	procs_forget(relay);
 	pool_done(&relay->pool);
+	metrics_http_free(relay->http);
+	tally_free(relay->tally);
 }

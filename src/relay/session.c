@@ -54,6 +54,22 @@ void session_report(struct session *s)
 		s->right->ops->report(s->right);
 }
 
+/* It is one of the sessions of address @i from now on. */
+static void count_session(struct session *s, int i)
+{
+	if (s->counted[i])
+		return;
+	s->counted[i] = true;
+	s->relay->live[i]++;
+	tally_add(&s->relay->tally[i].sessions_total, 1);
+}
+
+static void uncount_session(struct session *s)
+{
+	for (int i = 0; i < 2; i++)
+		s->relay->live[i] -= s->counted[i];
+}
+
 static struct endpoint *end_of(struct session *s, int i)
 {
 	return i ? s->right : s->left;
@@ -345,6 +361,8 @@ static void begin(struct session *s)
 
 	adopt(s, s->left);
 	adopt(s, s->right);
+	count_session(s, 0);
+	count_session(s, 1);
 	log_info("resolved and opened all sock addresses");
 	log_switch("", false);
 	if (set->transfer_wait_s) {
@@ -437,6 +455,8 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 
 	s->left = left;
 	left->owner = s;
+	if (source)
+		count_session(s, 0);
 	s->opening = opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars,
 				   left, on_right, s);
 	log_shutup(old);
@@ -537,6 +557,7 @@ void session_finish(struct session *s)
 	if (s->failed && !relay->many && !relay->status)
 		relay->status = 1;
 	list_del(&s->node);
+	uncount_session(s);
 	if (highest_fd(s) < relay->newest_fd)
 		relay->newest_fd = highest_fd(s);
 	if (relay->plan->set.statistics)

@@ -13,7 +13,10 @@
 #include "relay/plan.h"
 #include "relay/pool.h"
 #include "relay/source.h"
+#include "relay/tally.h"
 #include "relay/vars.h"
+
+struct metrics_http;
 
 struct stats {
 	uint64_t packets[2], bytes[2]; /* 0: left to right */
@@ -35,7 +38,21 @@ struct relay {
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
 	struct relay_share *shares; /* see relay_share() */
+	struct tally *tally; /* one for each address; shared with session processes */
+	struct list socks; /* all datagram sockets */
+	size_t live[2]; /* sessions that use this address, in this process */
+	bool session_process; /* forked for one session: its parent tells the numbers */
+	bool forgetting; /* what is closed now lives on in another process, which counts it */
+	double start_seconds; /* since the epoch */
+	struct timer stats; /* --stats */
+	struct metrics_http *http; /* --metrics, or NULL */
 };
+
+/* The tally of the address that @conf belongs to. */
+static inline struct tally *relay_tally(const struct relay *r, const struct conf *conf)
+{
+	return &r->tally[plan_side(r->plan, conf)];
+}
 
 enum session_state { SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
 
@@ -53,15 +70,19 @@ struct session {
 	bool eof_said[2];
 	bool drained[2]; /* that side delivered its end of file */
 	bool failed;
+	bool counted[2]; /* it is among the sessions of that address */
 	int shutup; /* children-shutup */
 	struct source *source[2]; /* where left and right came from, or NULL */
 	struct vars vars;
 	struct deferred free;
 };
 
+/* A relay without sessions. Returns 0, or -1 with @err; relay_done() is due in both cases. */
+int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, struct err *err);
+
 /* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped
  * when nothing is left to do; then relay->status is the exit status. */
-void relay_start(struct relay *relay, struct loop *loop, const struct plan *plan);
+void relay_start(struct relay *relay);
 
 /* End everything now: sessions, sources, openings. Exit status becomes @status. */
 void relay_end(struct relay *relay, int status);
@@ -83,8 +104,11 @@ struct relay_share {
 /* The share of @half; made when it is asked for first. */
 struct relay_share *relay_share_of(struct relay *relay, const struct half *half);
 
-/* Print the counters (--statistics, SIGUSR1). */
+/* Print the counters (--statistics, SIGUSR1), and those of the addresses. */
 void relay_statistics(struct relay *relay);
+
+/* Print the counters at the end, as the flags want it. */
+void relay_final_statistics(struct relay *relay);
 
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);

@@ -2,6 +2,8 @@
 #include "relay/source.h"
 
 #include "base/log.h"
+#include "relay/dgram.h"
+#include "relay/metrics_http.h"
 #include "relay/proc.h"
 #include "relay/session.h"
 
@@ -71,6 +73,8 @@ static void pause_if_full(struct source *src)
 /* What a forked session process keeps of its parent: its one session, nothing else. */
 static void forget_others(struct relay *relay)
 {
+	relay->forgetting = true;
+	dgram_forget_drops(relay);
 	list_for_each_safe (node, tmp, &relay->sources) {
 		struct source *src = container_of(node, struct source, node);
 
@@ -99,6 +103,9 @@ static void forget_others(struct relay *relay)
 	list_for_each_safe (node, tmp, &relay->openings)
 		opening_forget(container_of(node, struct opening, node));
 	procs_forget(relay);
+	metrics_http_free(relay->http);
+	relay->http = NULL;
+	relay->forgetting = false;
 }
 
 static void on_session_process_end(struct proc *p, void *arg)
@@ -130,6 +137,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 			_exit(1); /* without a loop nothing can be cleaned up */
 		}
 		relay->many = false;
+		relay->session_process = true;
 		relay->total = (struct stats){ 0 };
 		ep->want = 0;
 		forget_others(relay);
@@ -155,7 +163,9 @@ static int fork_session(struct source *src, struct endpoint *ep)
 	p->session_process = true;
 	src->nsessions++;
 	ep->caps |= EP_SHARED; /* the child goes on using the connection */
+	relay->forgetting = true;
 	endpoint_free(ep);
+	relay->forgetting = false;
 	if (relay->plan->set.fork_wait_s)
 		sleep(relay->plan->set.fork_wait_s);
 	return 1;

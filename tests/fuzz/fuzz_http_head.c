@@ -1,7 +1,8 @@
-/* fuzz_http_head.c - a byte of flags and the length of pieces, then the answer of a proxy
+/* fuzz_http_head.c - a byte of flags and the length of pieces, then the answer of a proxy, or a
+ * request
  *
  * Cut into pieces it must mean the same as whole: the same lines, the same end. */
-#include "addr/http_head.h"
+#include "relay/http_head.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ static enum http_event feed(const char *data, size_t len, size_t piece, bool bar
 {
 	struct http_head h = { .bare = bare };
 	enum http_event event = HTTP_MORE;
+	struct http_request r;
 	const char *reason;
 	struct err err;
 
@@ -25,6 +27,9 @@ static enum http_event feed(const char *data, size_t len, size_t piece, bool bar
 		*used += taken;
 		if (event == HTTP_LINE)
 			str_addf(out, "%d %s\n", http_status(h.line, &reason), h.line);
+		if (event == HTTP_LINE && http_request_parse(&r, h.line) == 0)
+			str_addf(out, "%.*s|%.*s\n", (int)r.method_len, r.method, (int)r.target_len,
+				 r.target);
 	}
 	return event;
 }

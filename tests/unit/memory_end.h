@@ -120,11 +120,8 @@ static inline struct loop *memory_relay(struct relay *relay, const struct plan *
 	struct err err;
 	struct loop *loop = loop_new(&err);
 
-	*relay = (struct relay){ .loop = loop, .plan = plan };
-	list_init(&relay->sessions);
-	list_init(&relay->sources);
-	list_init(&relay->openings);
-	list_init(&relay->procs);
+	if (relay_init(relay, loop, plan, &err) == -1)
+		abort();
 	return loop;
 }
 

@@ -92,6 +92,9 @@ static void test_flags(void **state)
 	GOOD("-Wlock - -", !strcmp(cli.waitlock, "lock") && !cli.lockfile);
 	GOOD("--statistics --experimental --drain=3 - -",
 	     cli.set.statistics && cli.set.experimental && cli.set.drain_ns == 3 * NSEC_PER_SEC);
+	GOOD("--stats=0.5 --metrics=9100 - -", cli.set.stats_ns == NSEC_PER_SEC / 2 &&
+						       strcmp(cli.set.metrics, "9100") == 0 &&
+						       !cli.set.statistics);
 	GOOD("-lp name - -", !strcmp(log_name(), "name"));
 	GOOD("-V", cli.action == CLI_VERSION);
 	GOOD("-h", cli.action == CLI_HELP && cli.help_level == 1);
@@ -145,6 +148,9 @@ static void test_refusals(void **state)
 		{ "-b1x - -", "parseopts(): trailing garbage in numerical arg of option \"-b\"" },
 		{ "-t 1s - -", "parseopts(): trailing garbage in numerical arg of option \"-t\"" },
 		{ "-t -1 - -", "option -t: -1 is negative; use 0 for no wait" },
+		{ "--stats=x - -", "parseopts(): missing numerical value of option \"--stats\"" },
+		{ "--stats=0 - -", "option --stats: 0 is too short; use 0.001 or more" },
+		{ "--stats=-1 - -", "option --stats: -1 is too short; use 0.001 or more" },
 		{ "-uv - -", "" }, /* bundled: told on stderr */
 	};
 	int saved = dup(2), null = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -1,5 +1,5 @@
-/* test_http_head.c - heads of HTTP answers in pieces of any length */
-#include "addr/http_head.h"
+/* test_http_head.c - heads of HTTP messages in pieces of any length */
+#include "relay/http_head.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -112,6 +112,41 @@ static void test_status(void **state)
 	assert_int_equal(http_status("", &reason), -1);
 }
 
+static void requests(const char *line, const char *method, const char *target)
+{
+	struct http_request r;
+
+	if (!method) {
+		assert_int_equal(http_request_parse(&r, line), -1);
+		return;
+	}
+	assert_int_equal(http_request_parse(&r, line), 0);
+	assert_int_equal(r.method_len, strlen(method));
+	assert_memory_equal(r.method, method, r.method_len);
+	assert_int_equal(r.target_len, strlen(target));
+	assert_memory_equal(r.target, target, r.target_len);
+}
+
+static void test_request(void **state)
+{
+	(void)state;
+	requests("GET /metrics HTTP/1.1", "GET", "/metrics");
+	requests("GET /metrics?a=b?c HTTP/1.0", "GET", "/metrics");
+	requests("POST / HTTP/1.1", "POST", "/");
+	requests("GET /? HTTP/1.1", "GET", "/");
+	requests("GET /metrics", NULL, NULL);
+	requests("GET  /metrics HTTP/1.1", NULL, NULL);
+	requests("GET /metrics HTTP/2", NULL, NULL);
+	requests("GET /metrics HTTP/1.1 ", NULL, NULL);
+	requests("GET /a b HTTP/1.1", NULL, NULL);
+	requests("GET http://x/metrics HTTP/1.1", NULL, NULL);
+	requests("GET * HTTP/1.1", NULL, NULL);
+	requests(" /metrics HTTP/1.1", NULL, NULL);
+	requests("GET", NULL, NULL);
+	requests("GET ", NULL, NULL);
+	requests("", NULL, NULL);
+}
+
 static void encodes(const char *text, const char *want)
 {
 	struct str out = { 0 };
@@ -140,9 +175,8 @@ static void test_base64(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_lines),  cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_status), cmocka_unit_test(test_request),
 		cmocka_unit_test(test_base64),
 	};
 

@@ -86,7 +86,8 @@ static void play(const char *options, unsigned wanted)
 	if (plan_make(&r.plan, &cli, &err) == -1)
 		fail_msg("%s", err.text);
 	r.loop = loop_new(&err);
-	relay_start(&r.relay, r.loop, &r.plan);
+	assert_int_equal(relay_init(&r.relay, r.loop, &r.plan, &err), 0);
+	relay_start(&r.relay);
 	netaddr_any(&to, AF_INET, port);
 	to.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	for (int i = 0; i < CLIENTS; i++) {

@@ -1,5 +1,5 @@
-/* http_head.c - the head of an HTTP answer, line by line, see http_head.h */
-#include "addr/http_head.h"
+/* http_head.c - the head of an HTTP message, line by line, see http_head.h */
+#include "relay/http_head.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -60,6 +60,28 @@ int http_status(const char *line, const char **reason)
 		return -1;
 	*reason = line + strspn(line, " ");
 	return code;
+}
+
+/* The version behind a request's target: "HTTP/1.", a digit, the end. */
+static bool is_version(const char *text)
+{
+	return strncmp(text, "HTTP/1.", 7) == 0 && isdigit((unsigned char)text[7]) && !text[8];
+}
+
+int http_request_parse(struct http_request *r, const char *line)
+{
+	const char *end = strchr(line, ' ');
+
+	if (!end || end == line)
+		return -1;
+	r->method = line;
+	r->method_len = (size_t)(end - line);
+	r->target = end + 1;
+	end = strchr(r->target, ' ');
+	if (!end || *r->target != '/' || !is_version(end + 1))
+		return -1;
+	r->target_len = strcspn(r->target, "? ");
+	return 0;
 }
 
 void http_base64(struct str *out, const void *data, size_t len)

@@ -1,0 +1,62 @@
+/* tally.c - what an address has done, as numbers; see tally.h */
+#include "relay/tally.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define TALLY_LEN (2 * sizeof(struct tally))
+
+struct tally *tally_new(struct err *err)
+{
+	void *p = mmap(NULL, TALLY_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		err_set(err, errno, "mmap(NULL, %zu) for counters", TALLY_LEN);
+		return NULL;
+	}
+	return p;
+}
+
+void tally_free(struct tally *t)
+{
+	if (t)
+		munmap(t, TALLY_LEN);
+}
+
+void tally_copy(struct tally *to, const struct tally *from)
+{
+	const uint64_t *in = (const uint64_t *)from;
+	uint64_t *out = (uint64_t *)to;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*out); i++)
+		out[i] = __atomic_load_n(&in[i], __ATOMIC_RELAXED);
+}
+
+uint32_t tally_advance(uint64_t *seen, uint32_t now)
+{
+	uint64_t before = __atomic_load_n(seen, __ATOMIC_RELAXED);
+
+	/* a datagram that has waited in the queue brings the number of the moment it came in */
+	while ((int32_t)(now - (uint32_t)before) > 0) {
+		if (__atomic_compare_exchange_n(seen, &before, now, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return now - (uint32_t)before;
+	}
+	return 0;
+}
+
+const char *tally_refusal_name(size_t why)
+{
+	return admit_reason((enum refusal)why);
+}
+
+const char *tally_loss_name(size_t why)
+{
+	static const char *const name[LOSS_COUNT] = {
+		[LOSS_EMPTY] = "empty",         [LOSS_SHORT] = "short",
+		[LOSS_SLOW] = "slow",           [LOSS_UNREAD] = "unread",
+		[LOSS_INTERFACE] = "interface", [LOSS_NAMELESS] = "nameless",
+	};
+
+	return name[why];
+}
