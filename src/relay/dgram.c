@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sock_diag.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -19,10 +18,6 @@
 
 #ifndef UDP_GRO
 #define UDP_GRO 104 /* Linux 5.0 */
-#endif
-
-#ifndef SO_MEMINFO
-#define SO_MEMINFO 55 /* Linux 4.12 */
 #endif
 
 #define RCVBUF_WANTED (4 << 20) /* bytes; the kernel cuts it to net.core.rmem_max */
@@ -151,49 +146,11 @@ void dgram_sock_ref(struct dgram_sock *sock)
 	sock->refs++;
 }
 
-/* The kernel's counter as it stands now, and its news. */
-static void count_drops(struct dgram_sock *sock, uint32_t total)
-{
-	uint32_t lost = sock->seen ? tally_advance(sock->seen, total) : 0;
-	unsigned hidden;
-
-	if (!lost)
-		return;
-	tally_add(&sock->tally->kernel_drops, lost);
-	sock->count.kernel_drops += lost;
-	if (log_limit_pass(&sock->limit, 2, loop_now(sock->relay->loop), &hidden))
-		log_warn(
-			"%llu datagrams were lost in the receive queue of socket %d: it overflows; "
-			"consider option rcvbuf and sysctl net.core.rmem_max",
-			(unsigned long long)sock->count.kernel_drops, sock->fd);
-}
-
-static void ask_for_drops(struct dgram_sock *sock)
-{
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (sock->seen && getsockopt(sock->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
-		count_drops(sock, info[SK_MEMINFO_DROPS]);
-}
-
-void dgram_count_drops(struct relay *relay)
-{
-	list_for_each (node, &relay->socks)
-		ask_for_drops(container_of(node, struct dgram_sock, node));
-}
-
-void dgram_forget_drops(struct relay *relay)
-{
-	list_for_each (node, &relay->socks)
-		container_of(node, struct dgram_sock, node)->seen = NULL;
-}
-
 void dgram_sock_unref(struct dgram_sock *sock)
 {
 	if (--sock->refs)
 		return;
-	ask_for_drops(sock);
+	dgram_ask_for_drops(sock);
 	list_del(&sock->node);
 	membership_free(sock->member);
 	fd_close(&sock->fd);
@@ -274,7 +231,7 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	uint32_t drops;
 
 	if (m->ctl_len && ancillary_drops(m, &drops))
-		count_drops(sock, drops);
+		dgram_drops_are(sock, drops);
 	if (m->truncated)
 		count_truncated(sock, m);
 	if (peer) {
@@ -589,7 +546,7 @@ static void ep_report(struct endpoint *ep)
 	struct dgram_ep *d = (struct dgram_ep *)ep;
 	struct str text = { 0 };
 
-	ask_for_drops(d->sock);
+	dgram_ask_for_drops(d->sock);
 	admission_report(&d->sock->admission, &text);
 	if (d->sock->count.kernel_drops)
 		str_addf(&text, "%s%llu lost in the receive queue", text.len ? ", " : "",
@@ -637,15 +594,6 @@ static void ep_close(struct endpoint *ep)
 	dgram_sock_unref(d->sock);
 }
 
-/* Several descriptors of one socket will show the same counter: its news are counted once. */
-static void share_drops(struct dgram_sock *sock)
-{
-	if (sock->seen != &sock->drops_seen)
-		return;
-	sock->seen = &sock->tally->drops_seen;
-	tally_set(sock->seen, sock->drops_seen);
-}
-
 /* One more session on the same socket (the other address forks). */
 static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 {
@@ -657,7 +605,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 		err_set(err, errno, "dup(%d)", d->sock->fd);
 		return NULL;
 	}
-	share_drops(d->sock);
+	dgram_share_drops(d->sock);
 	sock = xmemdup(d->sock, sizeof(*sock));
 	list_init(&sock->node);
 	list_add_tail(&sock->relay->socks, &sock->node);

@@ -68,7 +68,16 @@ struct dgram_sock {
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err);
 
-/* Ask the kernel for losses that no later datagram has told of: of all sockets. */
+/* The kernel's counter of drops is @total now, or was when a datagram came in: count its news. */
+void dgram_drops_are(struct dgram_sock *sock, uint32_t total);
+
+/* Ask the kernel for it. */
+void dgram_ask_for_drops(struct dgram_sock *sock);
+
+/* @sock gets twins with descriptors of the same socket: its news are to be counted once. */
+void dgram_share_drops(struct dgram_sock *sock);
+
+/* Ask for losses that no later datagram has told of: of all sockets. */
 void dgram_count_drops(struct relay *relay);
 
 /* In a session process: what was open before is counted by the process that forked it. */

@@ -417,6 +417,18 @@ def test_kernel_drops_of_a_shared_socket(local):
     assert all_there(local, port, 400)
 
 
+def test_kernel_drops_and_session_processes(local):
+    """They have the socket as well, but it is not theirs to count."""
+    udp = lab.port()
+    p, port = serve(local, "-u", f"UDP4-RECVFROM:{udp},fork,isolate,rcvbuf=4096", "CREATE:/dev/null")
+    p.wait_log("receiving on")
+    for n in (100, 200):
+        flood(local, p, udp, 100)
+        assert all_there(local, port, n)["kernel_drops_total", 1] > n * 0.8
+    until(local, port, sessions_1=0)
+    all_there(local, port, 200)
+
+
 def test_gso(local, fast):
     """Runs of equal datagrams leave as one message; not without the fast path."""
     got = local.udp()
