@@ -35,7 +35,7 @@ static void mcast_free(void *impl)
 {
 	struct mcast *m = impl;
 
-	membership_free(m->member);
+	membership_unref(m->member);
 	free(m->host);
 	free(m);
 }

@@ -152,7 +152,7 @@ void dgram_sock_unref(struct dgram_sock *sock)
 		return;
 	dgram_ask_for_drops(sock);
 	list_del(&sock->node);
-	membership_free(sock->member);
+	membership_unref(sock->member);
 	fd_close(&sock->fd);
 	free(sock->dst);
 	free(sock->echo);
@@ -612,6 +612,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
 	sock->echo = d->sock->echo ? echo_new() : NULL;
 	sock->seal = dgram_seal_ref(d->sock->seal);
+	sock->member = membership_ref(d->sock->member);
 	sock->fd = fd;
 	sock->refs = 0;
 	twin = dgram_ep_new(sock, &d->to);

@@ -8,6 +8,7 @@
 #include "sys/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
@@ -21,6 +22,7 @@ struct membership *membership_new(const struct netaddr *group, const struct neta
 {
 	struct membership *m = xcalloc(1, sizeof(*m));
 
+	m->refs = 1;
 	m->fd = m->events = -1;
 	m->group = *group;
 	m->source = *source;
@@ -132,7 +134,9 @@ static int send_by(const struct membership *m, struct err *err)
 
 int membership_join(struct membership *m, int fd, struct err *err)
 {
-	m->fd = fd;
+	m->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (m->fd == -1)
+		return err_set(err, errno, "dup(%d)", fd);
 	for (size_t i = 0; i < m->joined.n && m->hears; i++) {
 		if (join_on(m, &m->joined.member[i], err) == -1)
 			return -1;
@@ -250,15 +254,23 @@ bool membership_lose(struct membership *m, const struct err *err)
 	return true;
 }
 
-void membership_free(struct membership *m)
+struct membership *membership_ref(struct membership *m)
 {
-	if (!m)
+	if (m)
+		m->refs++;
+	return m;
+}
+
+void membership_unref(struct membership *m)
+{
+	if (!m || --m->refs)
 		return;
 	if (m->loop) {
 		loop_watch(m->loop, &m->watch, m->events, 0);
 		loop_timer_stop(m->loop, &m->soon);
 	}
 	fd_close(&m->events);
+	fd_close(&m->fd);
 	ifset_done(&m->joined);
 	free(m->join_text);
 	free(m->send_text);

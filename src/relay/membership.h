@@ -13,7 +13,8 @@
 #include <stdbool.h>
 
 struct membership {
-	int fd; /* of the member; borrowed */
+	unsigned refs; /* endpoints of the socket, one per session that shares it */
+	int fd; /* the socket, by a descriptor of its own */
 	struct netaddr group;
 	struct netaddr source; /* the only sender heard, or len 0 */
 	bool hears; /* false: sends only, joins nothing */
@@ -28,7 +29,8 @@ struct membership {
 	uint64_t lost; /* datagrams that could not leave because the interface was away */
 };
 
-/* An empty one for @group and @source (len 0: any). Freed by membership_free(). */
+/* An empty one for @group and @source (len 0: any). The caller's reference ends by
+ * membership_unref(). */
 struct membership *membership_new(const struct netaddr *group, const struct netaddr *source);
 
 /* Decide on interfaces: @join to hear the group on, @send to send by, either may be NULL: where
@@ -49,7 +51,8 @@ void membership_follow(struct membership *m, struct loop *loop);
  * it is counted as lost then, and not the end. */
 bool membership_lose(struct membership *m, const struct err *err);
 
-void membership_free(
-	struct membership *m); /* NULL is fine; leaves nothing: closing the socket does */
+/* NULL is fine for both. The last one leaves nothing: closing the socket does. */
+struct membership *membership_ref(struct membership *m);
+void membership_unref(struct membership *m);
 
 #endif

@@ -182,6 +182,22 @@ def test_an_interface_that_is_late(lan):
     assert r.status == 1 and r.log.count(" E ") == 1 and 'interface "ext0" not found' in r.log
 
 
+def test_sessions_share_a_group(lan, fast):
+    """One socket for all sessions: each end is closed by itself, and the group is still followed."""
+    port = lab.port()
+    p = lan[0].start("-d", "-d", f"MCAST4:{G4}:{PORT},if=eth0", f"TCP4-LISTEN:{port},fork")
+    p.wait_log("listening on")
+    far = member(lan[1], f"MCAST4:{G4}:{PORT}")
+    for k in range(3):
+        with lan[0].socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+            s.connect(("127.0.0.1", port))
+            s.sendall(b"%d\n" % k)
+            far.expect_output(b"%d\n" % k)
+    assert joined(lan[0], G4, "eth0")
+    p.kill()
+    assert p.wait().status == 143
+
+
 def test_all_grows(lan):
     """if=all: what appears later is joined as well."""
     p = member(lan[0], f"MCAST4:{G4}:{PORT},if=all")
