@@ -3,8 +3,12 @@
   tests/run.sh [SUITE...]       suites: unit unit-asan checks e2e e2e-asan compat fuzz
 
 Most suites wait more than they compute, so they run in three lanes side by side: the plain
-program, the program with the sanitizers, and, at low priority, the fuzz targets. A line is printed for every failing test and one for every suite; the rest is in
-build/check/*.log. FUZZ_SECONDS in the environment says how long each fuzz target runs (60).
+program, the program with the sanitizers, and, at low priority, the fuzz targets. A line is
+printed for every failing test and one for every suite; the rest is in build/check/*.log.
+FUZZ_SECONDS in the environment says how long each fuzz target runs (60).
+
+A few failures in a crowd may be the crowd's: such tests get one more go when the machine is
+quiet, and are called UNSTEADY if they pass then. What a sanitizer or a signal ended fails.
 """
 import json
 import os
@@ -25,6 +29,9 @@ SANITIZER = {
 }
 SUITE_LIMIT = 900       # seconds; a suite that hangs is ended
 lock = threading.Lock()
+AGAIN_LIMIT = 5         # more failures than this are no accident
+NO_ACCIDENT = ("Sanitizer", "runtime error:", "status 139", "status 134",
+               "status -11", "status -6")
 running = set()
 
 
@@ -38,6 +45,8 @@ class Tally:
 
     def __init__(self, name):
         self.name, self.passed, self.skipped, self.failures = name, 0, 0, []
+        self.again = None       # runs a failed test by itself, true if it passes
+        self.accidents = []     # the failures that may have another go
 
     def fail(self, what, why=""):
         self.failures.append(what)
@@ -86,11 +95,16 @@ def pytest_suite(name, folder, env=None):
         if not report.is_file():
             tally.fail("no report", f"{status}; see build/check/{name}.log")
             return tally
+        tally.again = lambda test: call(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+             f"{folder}/{test.replace('::', '.py::', 1)}"], f"{name}-again.log", env) == 0
         for case in ElementTree.parse(report).getroot().iter("testcase"):
             bad = case.find("failure") if case.find("failure") is not None else case.find("error")
             if bad is not None:
-                tally.fail(f"{case.get('classname', '').split('.')[-1]}::{case.get('name')}",
-                           first_line(bad.get("message")))
+                test = f"{case.get('classname', '').split('.')[-1]}::{case.get('name')}"
+                tally.fail(test, first_line(bad.get("message")))
+                if not any(word in (bad.text or "") for word in NO_ACCIDENT):
+                    tally.accidents.append(test)
             elif case.find("skipped") is not None:
                 tally.skipped += 1
             else:
@@ -188,6 +202,18 @@ def lane(names, results):
             + f" ({time.monotonic() - start:.0f} s)")
 
 
+def once_more(results):
+    """Give what failed beside everything else one more go, with the machine to itself."""
+    if sum(len(r.failures) for r in results) > AGAIN_LIMIT:
+        return
+    for r in results:
+        for test in r.accidents:
+            if r.again(test):
+                r.failures.remove(test)
+                r.passed += 1
+                say(f"UNSTEADY {r.name}: {test} passed when run by itself")
+
+
 def main():
     suites = set(sys.argv[1:] or SUITES)
     if suites - set(SUITES):
@@ -209,6 +235,7 @@ def main():
         t.start()
     for t in threads:
         t.join()
+    once_more(results)
     passed, failed = sum(r.passed for r in results), sum(len(r.failures) for r in results)
     say(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

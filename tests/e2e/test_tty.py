@@ -206,9 +206,11 @@ def test_in_tmux(local, tmp_path):
         shows("^inner#")
         tmux("send-keys", "echo $((6*7))", "Enter")
         shows("^42$")
-        tmux("send-keys", "sleep 100", "Enter")
-        shows("sleep 100")
+        tmux("send-keys", "-l", """sh -c "echo as''leep; exec sleep 100\"""")
+        tmux("send-keys", "Enter")
+        shows("^asleep$")       # said by the program, not echoed: it is there to be interrupted
         tmux("send-keys", "C-c")
+        shows(r"\^C\s*inner#\s*\Z")
         tmux("send-keys", "echo after", "Enter")
         shows("^(inner#)?after$")
         tmux("send-keys", "C-]")
