@@ -576,6 +576,10 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	if (!sock)
 		return NULL;
 	o->target.fd = -1;
+	if (dgram_take_groups(sock, &o->more, err) == -1) {
+		dgram_sock_unref(sock);
+		return NULL;
+	}
 	sock->answers = true;
 	t = xcalloc(1, sizeof(*t));
 	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
