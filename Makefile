@@ -52,9 +52,11 @@ format:
 
 lint: all
 	clang-tidy -p $(BUILD) --quiet --warnings-as-errors='*' $$(git ls-files 'src/*.c')
+	[ -f build-analyzer/build.ninja ] || CFLAGS=-fanalyzer meson setup build-analyzer --werror
+	ninja -C build-analyzer
 	cppcheck --enable=warning,portability --inline-suppr --quiet --error-exitcode=1 -Isrc src
 
 clean:
-	rm -rf build build-asan build-fuzz
+	rm -rf build build-asan build-fuzz build-analyzer build-coverage
 
 .PHONY: all deps check-deps demo check asan fuzz bench install format lint clean
