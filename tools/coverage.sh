@@ -4,6 +4,7 @@
 #   tools/coverage.sh [PYTEST-ARGUMENT...]    prints every source file, and those below 85 %
 #
 # Needs gcovr. A program that is killed, or ends in chroot(2), leaves no counts: the truth is higher.
+# test_faults.py is left out: system calls that fail spoil the files with the counts.
 set -e
 cd "$(dirname "$0")/.."
 build=build-coverage
@@ -12,7 +13,7 @@ ninja -C $build >/dev/null
 find $build -name '*.gcda' -delete
 meson test -C $build --suite unit >/dev/null || echo "unit tests failed"
 find $build -type d -exec chmod a+rwx {} +
-SOCAST=$build/socast SOCAST_TEST_SLOW=3 /usr/bin/python3 -m pytest -q -p no:cacheprovider "${@:-tests/e2e}" |
+SOCAST=$build/socast SOCAST_TEST_SLOW=3 /usr/bin/python3 -m pytest -q -p no:cacheprovider --ignore=tests/e2e/test_faults.py "${@:-tests/e2e}" |
 	tail -n 15
 find $build -name '*.gcda' -exec chmod a+r {} +
 gcovr --root . --filter src/ --exclude-unreachable-branches --gcov-ignore-parse-errors \
