@@ -63,7 +63,8 @@ static const char *type_word(int type, char buf[NAME_LEN])
 	return buf;
 }
 
-static const char *protocol_word(int protocol, char buf[NAME_LEN])
+/* The protocols database knows more, but is not everywhere. @suffix is for names only. */
+static const char *protocol_word(int protocol, const char *suffix, char buf[NAME_LEN])
 {
 	static const struct {
 		int number;
@@ -74,13 +75,15 @@ static const char *protocol_word(int protocol, char buf[NAME_LEN])
 		      { IPPROTO_SCTP, "sctp" },
 		      { IPPROTO_UDPLITE, "udplite" } };
 	const struct protoent *known = getprotobynumber(protocol);
+	const char *word = known ? known->p_name : NULL;
 
-	snprintf(buf, NAME_LEN, "proto%d", protocol);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(words) && !word; i++)
 		if (words[i].number == protocol)
-			snprintf(buf, NAME_LEN, "%s", words[i].word);
-	if (known)
-		snprintf(buf, NAME_LEN, "%s", known->p_name);
+			word = words[i].word;
+	if (word)
+		snprintf(buf, NAME_LEN, "%s%s", word, suffix);
+	else
+		snprintf(buf, NAME_LEN, "proto%d", protocol);
 	return buf;
 }
 
@@ -106,15 +109,15 @@ static void brief_ip(FILE *out, const struct sock *s, bool types)
 
 	netaddr_host_text(&s->local, local);
 	netaddr_host_text(&s->peer, peer);
-	protocol_word(s->protocol, protocol);
+	protocol_word(s->protocol, six, protocol);
 	if (types)
-		fprintf(out, "%s%s %s:%u-%s:%u (%s) %s", protocol, six, local, lport, peer, pport,
+		fprintf(out, "%s %s:%u-%s:%u (%s) %s", protocol, local, lport, peer, pport,
 			type_word(s->type, type), s->listening ? "(listening)" : "");
 	else if (s->type == SOCK_RAW)
 		fprintf(out, "ip%s %s:%u", six, local, lport);
 	else
-		fprintf(out, "%s%s%s %s:%u %s:%u", protocol, six, s->listening ? "(listening)" : "",
-			local, lport, peer, pport);
+		fprintf(out, "%s%s %s:%u %s:%u", protocol, s->listening ? "(listening)" : "", local,
+			lport, peer, pport);
 }
 
 static void brief_other(FILE *out, const struct sock *s, bool types)
