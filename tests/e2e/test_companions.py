@@ -1,9 +1,11 @@
 """filan and procan: what descriptors are, and what the process and the system are."""
 import contextlib
+import fcntl
 import os
 import pty
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -305,7 +307,7 @@ def test_filan_columns(local, d):
 def test_filan_of_pipe(local):
     """Capacity, readiness, bytes to read; they stay there."""
     r, w = os.pipe()
-    size = lab.fcntl.fcntl(r, lab.fcntl.F_SETPIPE_SZ, 1 << 17)
+    size = fcntl.fcntl(r, fcntl.F_SETPIPE_SZ, 1 << 17)
     os.write(w, b"abcdef")
     f = fields(filan(local, fd=r))
     assert (f["type"], f["mode"], f["tail"]) == ("pipe", "010600", f"\tF_GETPIPE_SZ={size}\tpoll: IN(FIONREAD=6)")
@@ -324,7 +326,7 @@ def _terminal():
     t = termios.tcgetattr(slave)
     t[6][termios.VINTR], t[6][termios.VQUIT], t[6][termios.VERASE] = b"\x03", b"A", b"\xff"
     termios.tcsetattr(slave, termios.TCSANOW, t)
-    lab.fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 25, 80, 640, 400))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 25, 80, 640, 400))
     yield master, slave, os.ttyname(slave)
     os.close(master)
     os.close(slave)
@@ -496,7 +498,7 @@ def test_filan_of_socket_long(local):
     a.setsockopt(socket.SOL_IP, socket.IP_TTL, 42)
     a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     c.sendall(b"abc")
-    lab.select.select([a], [], [], 5)
+    select.select([a], [], [], 5)
     f = fields(filan(local, fd=a.fileno()))
     assert (f["type"], f["mode"], f["sigio"]) == ("socket", "0140777", "0")
     assert f["tail"].startswith("DEBUG=0\tREUSEADDR=0\tPROTOCOL=6\tTYPE=1\tERROR=0\t")
@@ -619,7 +621,7 @@ def test_procan_system(about, local):
     assert re.fullmatch(r"#define __STDC_VERSION__    \d{6}", lines[at + 1])
     assert f"SIZE_MAX                  = {2 ** (struct.calcsize('N') * 8) - 1} /* maximum value of size_t */" == lines[at + 2]
     assert 'P_tmpdir                  = "/tmp"\n' in text and "\nL_tmpnam                  = 20\n" in text
-    assert "\nTMP_MAX                   = 238328\n" in text and f"\nPIPE_BUF                  = {lab.select.PIPE_BUF}\n" in text
+    assert "\nTMP_MAX                   = 238328\n" in text and f"\nPIPE_BUF                  = {select.PIPE_BUF}\n" in text
     assert "\nFD_SETSIZE                = 1024 /* maximum number of FDs for select() */\n" in text
     assert f"\nNetwork namespace: {os.readlink(f'/proc/{local.pid}/ns/net')}\nC TYPE SIZES\n" in text
 
