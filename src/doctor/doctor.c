@@ -4,12 +4,9 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "doctor/exam.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Which examinations a check belongs to. */
 enum scope { OF_HOST = 1, OF_IP = 2, OF_OTHER = 4 };
@@ -32,111 +29,6 @@ static const struct {
 	{ "probe", check_probe, OF_HOST | OF_IP },
 	{ "unix", check_unix, OF_OTHER },
 };
-
-static char *format(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
-static char *format(const char *fmt, va_list ap)
-{
-	char text[ERR_TEXT_LEN * 2];
-
-	vsnprintf(text, sizeof(text), fmt, ap);
-	return xstrdup(text);
-}
-
-struct finding *exam_add(struct exam *x, enum finding_level level, char *what, char *evidence)
-{
-	struct findings *all = x->out;
-
-	for (size_t i = 0; i < all->n; i++) {
-		if (strcmp(all->find[i].what, what) == 0 && all->find[i].level == level) {
-			free(what);
-			free(evidence);
-			return &all->find[i];
-		}
-	}
-	all->find = xrealloc(all->find, (all->n + 1) * sizeof(*all->find));
-	all->find[all->n] = (struct finding){
-		.level = level,
-		.check = x->check,
-		.what = what,
-		.evidence = evidence ? evidence : xstrdup(""),
-		.cure = xstrdup(""),
-	};
-	return &all->find[all->n++];
-}
-
-void exam_command(struct finding *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	free(f->cure);
-	f->cure = format(fmt, ap);
-	f->command = true;
-	va_end(ap);
-}
-
-void exam_advice(struct finding *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	free(f->cure);
-	f->cure = format(fmt, ap);
-	f->command = false;
-	va_end(ap);
-}
-
-const char *ip_text(const struct netaddr *a, char buf[IP_TEXT_LEN])
-{
-	bool v6 = a->any.sa_family == AF_INET6;
-	const void *ip = v6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr;
-
-	if (!inet_ntop(v6 ? AF_INET6 : AF_INET, ip, buf, IP_TEXT_LEN))
-		buf[0] = '\0';
-	return buf;
-}
-
-bool exam_is_broadcast(const struct exam *x, const struct netaddr *a)
-{
-	if (!a->len || a->any.sa_family != AF_INET)
-		return false;
-	if (netaddr_is_broadcast(a))
-		return true;
-	for (size_t i = 0; i < x->nlinks; i++) {
-		const struct exam_link *l = &x->link[i];
-
-		for (size_t k = 0; k < l->naddrs && l->flags & IFF_BROADCAST; k++) {
-			uint32_t host = l->bits[k] < 31 ? UINT32_MAX >> l->bits[k] : 0;
-
-			if (host && l->addr[k].any.sa_family == AF_INET &&
-			    (ntohl(l->addr[k].in.sin_addr.s_addr) | host) ==
-				    ntohl(a->in.sin_addr.s_addr))
-				return true;
-		}
-	}
-	return false;
-}
-
-const struct netaddr *exam_destination(const struct exam *x)
-{
-	if (exam_is_group(&x->target) || exam_is_broadcast(x, &x->target))
-		return &x->target;
-	return x->ngroups ? &x->group[0].group : NULL;
-}
-
-int exam_family(const struct exam *x)
-{
-	return x->ngroups ? x->group[0].group.any.sa_family : x->family;
-}
-
-const struct exam_link *exam_link_used(const struct exam *x)
-{
-	for (size_t i = 0; i < x->ngroups; i++) {
-		if (x->group[i].ifindex)
-			return link_by_index(x, x->group[i].ifindex);
-	}
-	return link_by_index(x, x->out_index);
-}
 
 static void run_checks(struct exam *x)
 {
