@@ -25,6 +25,7 @@ struct settings {
 	const char *sniff[2]; /* -r (left to right), -R, or NULL */
 	bool analyse; /* -D */
 	bool statistics; /* --statistics */
+	bool progress; /* --progress */
 	int64_t stats_ns; /* --stats: interval; 0: none */
 	const char *metrics; /* --metrics: where they are served, or NULL */
 	bool sloppy; /* -s */
