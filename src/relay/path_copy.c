@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <string.h>
 
-static bool fits(const struct flow *f)
+static const char *against(const struct path_ask *ask)
 {
-	return !((f->src->caps & EP_DGRAM_IN) || (f->dst->caps & EP_DGRAM_OUT));
+	return ask->src.caps & EP_DGRAM_IN || ask->dst.caps & EP_DGRAM_OUT
+		       ? "the borders of datagrams have to be kept"
+		       : NULL;
 }
 
 static size_t read_size(const struct flow *f)
@@ -107,4 +109,4 @@ static size_t pending(const struct flow *f)
 	return f->copy.len;
 }
 
-const struct path path_copy = { "copying", fits, move, idle, pending };
+const struct path path_copy = { "copying", against, move, idle, pending };
