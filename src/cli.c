@@ -22,7 +22,7 @@ struct scan {
 	struct cli *cli;
 	const char *word; /* the current argument */
 	const char *arg; /* its argument, for flags that take one */
-	size_t offset; /* its member of struct settings, for do_switch() */
+	size_t row_value; /* of its row */
 	int level; /* -d counter */
 	struct err *err;
 };
@@ -67,7 +67,7 @@ static int seconds(struct scan *s, const char *flag, int64_t *out_ns)
 /* Flags that only switch something on: their row says what. */
 static int do_switch(struct scan *s)
 {
-	*(bool *)((char *)&s->cli->set + s->offset) = true;
+	*(bool *)((char *)&s->cli->set + s->row_value) = true;
 	return 0;
 }
 
@@ -79,9 +79,11 @@ static int do_version(struct scan *s)
 	return 0;
 }
 
-static int do_keygen(struct scan *s)
+/* Flags that ask for something else than a relay: their row says for what. */
+static int do_action(struct scan *s)
 {
-	s->cli->action = CLI_KEYGEN;
+	s->cli->action = (enum cli_action)s->row_value;
+	s->cli->set.offline = s->cli->action == CLI_EXPLAIN || s->cli->action == CLI_CHECK;
 	return 0;
 }
 
@@ -224,24 +226,6 @@ static int do_metrics(struct scan *s)
 	return 0;
 }
 
-static int do_doctor(struct scan *s)
-{
-	s->cli->action = CLI_DOCTOR;
-	return 0;
-}
-
-static int do_explain(struct scan *s)
-{
-	s->cli->action = CLI_EXPLAIN;
-	return 0;
-}
-
-static int do_check(struct scan *s)
-{
-	s->cli->action = CLI_CHECK;
-	return 0;
-}
-
 static int do_wait(struct scan *s)
 {
 	return seconds(s, "--wait", &s->cli->wait_ns);
@@ -304,7 +288,7 @@ static const struct {
 	const char *word;
 	enum shape shape;
 	int (*fn)(struct scan *s);
-	size_t offset; /* do_switch: bool in struct settings */
+	size_t value; /* do_switch: offset of a bool in struct settings; do_action: the action */
 	int width;
 	const char *token, *help;
 } flags[] = {
@@ -321,11 +305,11 @@ static const struct {
 	  "print an analysis of the descriptors before the transfer" },
 	{ "--experimental", EXACT, SWITCH(experimental), WIDE, "--experimental",
 	  "do not warn about experimental options" },
-	{ "--keygen", EXACT, do_keygen, 0, NARROW, "--keygen [sign]",
+	{ "--keygen", EXACT, do_action, CLI_KEYGEN, NARROW, "--keygen [sign]",
 	  "write a key for option seal (sign-key), and exit" },
-	{ "--explain", EXACT, do_explain, 0, WIDE, "--explain",
+	{ "--explain", EXACT, do_action, CLI_EXPLAIN, WIDE, "--explain",
 	  "say what would be done with two addresses, do nothing, and exit" },
-	{ "--check", EXACT, do_check, 0, WIDE, "--check",
+	{ "--check", EXACT, do_action, CLI_CHECK, WIDE, "--check",
 	  "look for errors in two addresses, do nothing, and exit" },
 	{ "--progress", EXACT, SWITCH(progress), WIDE, "--progress",
 	  "show bytes, rate and time left, if stderr is a terminal" },
@@ -337,7 +321,7 @@ static const struct {
 	  "serve the counters by HTTP: port, address:port, or path" },
 	{ "--drain=", ARGUMENT, do_drain, 0, WIDE, "--drain=<seconds>",
 	  "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long" },
-	{ "--doctor", EXACT, do_doctor, 0, WIDE, "--doctor",
+	{ "--doctor", EXACT, do_action, CLI_DOCTOR, WIDE, "--doctor",
 	  "examine an address, or the host, for what keeps groups from arriving, and exit" },
 	{ "--wait=", ARGUMENT, do_wait, 0, WIDE, "--wait=<seconds>",
 	  "with --doctor: listen so long for an IGMP querier (0)" },
@@ -426,7 +410,7 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 			s->arg = argv[*i];
 		}
 		++*i;
-		s->offset = flags[k].offset;
+		s->row_value = flags[k].value;
 		return flags[k].fn(s);
 	}
 	return unknown(s);

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "doctor/doctor.h"
+#include "explain/explain.h"
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
@@ -194,6 +195,18 @@ static int check(struct program *p, struct err *err)
 	return rc;
 }
 
+/* --explain: the same, and say what it means. */
+static int tell(struct program *p, struct err *err)
+{
+	const char *lock = p->cli.lockfile ? p->cli.lockfile : p->cli.waitlock;
+	int rc = plan_make(&p->plan, &p->cli, err);
+
+	if (rc == 0)
+		explain(stdout, &p->plan, lock, p->cli.waitlock != NULL);
+	plan_done(&p->plan);
+	return rc;
+}
+
 /* Whatever is not a relay; the exit status, or -1 with @err. */
 static int answer(struct program *p, struct err *err)
 {
@@ -210,6 +223,8 @@ static int answer(struct program *p, struct err *err)
 		return examine(p, err);
 	case CLI_CHECK:
 		return check(p, err);
+	case CLI_EXPLAIN:
+		return tell(p, err);
 	default:
 		return 0;
 	}

@@ -47,6 +47,7 @@ struct path_ask {
 /* A way to move. Paths are tried in the order of the table in flow.c. */
 struct path {
 	const char *name;
+	const char *how; /* the same for people, behind "left to right: " */
 	/* What speaks against it, in words ("the bytes have to be seen"), or NULL: it fits. */
 	const char *(*against)(const struct path_ask *ask);
 	enum move_result (*move)(struct flow *f);

@@ -109,4 +109,6 @@ static size_t pending(const struct flow *f)
 	return f->copy.len;
 }
 
-const struct path path_copy = { "copying", against, move, idle, pending };
+const struct path path_copy = { "copying", "copied through a buffer, by read(2) and write(2)",
+				against,   move,
+				idle,      pending };

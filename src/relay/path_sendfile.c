@@ -75,4 +75,8 @@ static size_t pending(const struct flow *f)
 	return 0;
 }
 
-const struct path path_sendfile = { "sendfile", against, move, idle, pending };
+const struct path path_sendfile = {
+	"sendfile", "handed from the file to the socket inside the kernel, by sendfile(2)",
+	against,    move,
+	idle,       pending
+};

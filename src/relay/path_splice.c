@@ -23,10 +23,15 @@ static const char *against(const struct path_ask *ask)
 	if (!ask->src.bare || !ask->dst.bare)
 		return "an end changes the bytes or watches over them itself";
 	if (!(ask->src.caps & EP_SPLICE_IN))
-		return "the source is neither pipe nor file nor stream socket";
+		return ask->src.kind == FD_TTY
+			       ? "the source is a terminal"
+			       : "the source is neither pipe nor file nor stream socket";
+	if (!(ask->dst.caps & EP_SPLICE_OUT) && ask->dst.kind == FD_FILE)
+		return "the file is appended to";
 	if (!(ask->dst.caps & EP_SPLICE_OUT))
-		return "the destination is neither pipe nor stream socket nor a file that is not "
-		       "appended to";
+		return ask->dst.kind == FD_TTY
+			       ? "the destination is a terminal"
+			       : "the destination is neither pipe nor file nor stream socket";
 	/* between two files the page cache is copied anyway, with less overhead by read and write
 	 */
 	if (ask->src.kind == FD_FILE && ask->dst.kind == FD_FILE)
@@ -219,4 +224,6 @@ static size_t pending(const struct flow *f)
 	return f->splice.in_pipe;
 }
 
-const struct path path_splice = { "splicing", against, move, idle, pending };
+const struct path path_splice = { "splicing", "moved inside the kernel, by splice(2)",
+				  against,    move,
+				  idle,       pending };
