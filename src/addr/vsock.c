@@ -173,6 +173,7 @@ static const struct addr_type types[] = {
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = listen_steps,
 	  .conn_steps = accepted_steps,
+	  .local_port = 1,
 	  .forecast = forecast_socket,
 	  .make = make_connection,
 	  .source = listen_source },
