@@ -90,8 +90,10 @@ static void add_port(struct str *out, const struct plan *plan, int i, size_t k, 
 /* What a client binds to: options bind and sourceport. */
 static void add_client_port(struct str *out, const struct plan *plan, int i, size_t k)
 {
-	const struct conf *c = &plan->side[i].half[k].conf;
-	const char *bind = c->sock.bind, *colon = bind ? strrchr(bind, ':') : NULL;
+	const struct half *h = &plan->side[i].half[k];
+	const struct conf *c = &h->conf;
+	const char *bind = h->type->groups & (G_IP4 | G_IP6) ? c->sock.bind : NULL,
+		   *colon = bind ? strrchr(bind, ':') : NULL;
 	char text[24];
 
 	if (colon && colon[1] && !strchr(colon, ']'))

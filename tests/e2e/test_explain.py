@@ -20,7 +20,7 @@ from screen import Terminal
 
 HOW = {"moved as datagrams": "datagrams", "handed from the file": "sendfile", "moved inside the kernel": "splicing",
        "copied through a buffer": "copying"}
-ROOT = os.geteuid() == 0
+ROOT = lab.REAL_ROOT
 
 
 def explain(host, *args, **kw):
