@@ -17,59 +17,12 @@
 #define DEFAULT_LINGER_NS (500 * NSEC_PER_MSEC)
 #define DEFAULT_SIGNALS 0x89deU /* HUP INT QUIT ILL ABRT BUS FPE SEGV TERM */
 
-const struct cli_flag cli_flags[] = {
-	{ "-V", "print version and feature list, and exit", false },
-	{ "-h|-?", "print this help, and exit", false },
-	{ "-hh", "the same with the usual option names", false },
-	{ "-hhh", "the same with all address and option names", false },
-	{ "-d[ddd]", "log more: each d adds a level (errors and warnings are the default)", true },
-	{ "-d0|1|2|3|4", "log level: errors, warnings, notices, infos, debug", true },
-	{ "-D", "print an analysis of the descriptors before the transfer", true },
-	{ "--experimental", "do not warn about experimental options", true },
-	{ "--keygen [sign]", "write a key for option seal (sign-key), and exit", false },
-	{ "--statistics", "print the transfer counters at the end", true },
-	{ "--stats=<seconds>", "print the counters of both addresses so often, and at the end",
-	  true },
-	{ "--metrics=<where>", "serve the counters by HTTP: port, address:port, or path", true },
-	{ "--drain=<seconds>", "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long",
-	  true },
-	{ "--doctor",
-	  "examine an address, or the host, for what keeps groups from arriving, and exit", true },
-	{ "--wait=<seconds>", "with --doctor: listen so long for an IGMP querier (0)", true },
-	{ "--log=<format>", "text or json: how --doctor prints its findings (text)", true },
-	{ "-ly[facility]", "log to syslog (default facility: daemon)", true },
-	{ "-lf<logfile>", "log to a file", true },
-	{ "-ls", "log to stderr (default)", true },
-	{ "-lm[facility]", "log to stderr during start-up, then to syslog", true },
-	{ "-lp<progname>", "program name in the log and prefix of variables", true },
-	{ "-lu", "microseconds in log records", true },
-	{ "-lh", "host name in log records", true },
-	{ "-v", "dump the transferred data as text to stderr", false },
-	{ "-x", "dump the transferred data as hex to stderr", false },
-	{ "-r <file>", "raw dump of data from left to right", true },
-	{ "-R <file>", "raw dump of data from right to left", true },
-	{ "-b<size_t>", "block size (8192): size of datagrams made of a stream", true },
-	{ "-s", "sloppy: go on after errors where that makes sense", false },
-	{ "-S<sigmask>", "signals to catch and log (0x89de)", true },
-	{ "-t<timeout>", "seconds to wait for the other direction after end of file (0.5)", true },
-	{ "-T<timeout>", "seconds of inactivity after which to end", true },
-	{ "-u", "one direction, left to right", false },
-	{ "-U", "one direction, right to left", false },
-	{ "-g", "do not check whether options fit the address", false },
-	{ "-L <lockfile>", "take a lock, or fail", true },
-	{ "-W <lockfile>", "take a lock, or wait for it", true },
-	{ "-0", "no IP version is preferred", false },
-	{ "-4", "prefer IPv4 (default)", false },
-	{ "-6", "prefer IPv6", false },
-};
-const size_t cli_nflags = ARRAY_SIZE(cli_flags);
-
 /* The scan in progress. */
 struct scan {
 	struct cli *cli;
 	const char *word; /* the current argument */
 	const char *arg; /* its argument, for flags that take one */
-	size_t offset; /* its member of struct settings, for do_switch() */
+	size_t row_value; /* of its row */
 	int level; /* -d counter */
 	struct err *err;
 };
@@ -114,7 +67,7 @@ static int seconds(struct scan *s, const char *flag, int64_t *out_ns)
 /* Flags that only switch something on: their row says what. */
 static int do_switch(struct scan *s)
 {
-	*(bool *)((char *)&s->cli->set + s->offset) = true;
+	*(bool *)((char *)&s->cli->set + s->row_value) = true;
 	return 0;
 }
 
@@ -126,9 +79,11 @@ static int do_version(struct scan *s)
 	return 0;
 }
 
-static int do_keygen(struct scan *s)
+/* Flags that ask for something else than a relay: their row says for what. */
+static int do_action(struct scan *s)
 {
-	s->cli->action = CLI_KEYGEN;
+	s->cli->action = (enum cli_action)s->row_value;
+	s->cli->set.offline = s->cli->action == CLI_EXPLAIN || s->cli->action == CLI_CHECK;
 	return 0;
 }
 
@@ -271,12 +226,6 @@ static int do_metrics(struct scan *s)
 	return 0;
 }
 
-static int do_doctor(struct scan *s)
-{
-	s->cli->action = CLI_DOCTOR;
-	return 0;
-}
-
 static int do_wait(struct scan *s)
 {
 	return seconds(s, "--wait", &s->cli->wait_ns);
@@ -285,9 +234,11 @@ static int do_wait(struct scan *s)
 static int do_log_format(struct scan *s)
 {
 	s->cli->json = strcmp(s->arg, "json") == 0;
-	if (s->cli->json || strcmp(s->arg, "text") == 0)
-		return 0;
-	return err_set(s->err, 0, "option --log: unknown format \"%s\"; use text or json", s->arg);
+	if (!s->cli->json && strcmp(s->arg, "text") != 0)
+		return err_set(s->err, 0, "option --log: unknown format \"%s\"; use text or json",
+			       s->arg);
+	log_set_json(s->cli->json);
+	return 0;
 }
 
 static int do_one_way(struct scan *s)
@@ -323,53 +274,104 @@ enum shape {
 	LETTER, /* the word alone; more letters behind it are bundling, and refused */
 	PREFIX, /* the function looks at the rest */
 	ARGUMENT, /* glued or next word */
+	HELP_ONLY, /* recognised by another row */
 };
 
+#define SWITCH(MEMBER) do_switch, offsetof(struct settings, MEMBER)
+#define NARROW 7 /* columns of the flag in the help */
+#define WIDE 15
+
+/* The flags in the order of the help. @token and @help: as it prints them; a row without is another
+ * spelling of the one before it. No @word begins another one that stands behind it. */
+/* clang-format off */
 static const struct {
 	const char *word;
 	enum shape shape;
 	int (*fn)(struct scan *s);
-	size_t offset; /* do_switch: bool in struct settings */
+	size_t value; /* do_switch: offset of a bool in struct settings; do_action: the action */
+	int width;
+	const char *token, *help;
 } flags[] = {
-	{ "--experimental", EXACT, do_switch, offsetof(struct settings, experimental) },
-	{ "--keygen", EXACT, do_keygen, 0 },
-	{ "--statistics", EXACT, do_switch, offsetof(struct settings, statistics) },
-	{ "--stats=", ARGUMENT, do_stats, 0 },
-	{ "--metrics=", ARGUMENT, do_metrics, 0 },
-	{ "--drain=", ARGUMENT, do_drain, 0 },
-	{ "--doctor", EXACT, do_doctor, 0 },
-	{ "--wait=", ARGUMENT, do_wait, 0 },
-	{ "--log=", ARGUMENT, do_log_format, 0 },
-	{ "-V", PREFIX, do_version, 0 },
-	{ "-h", PREFIX, do_help, 0 },
-	{ "-?", PREFIX, do_help, 0 },
-	{ "-d", PREFIX, do_debug, 0 },
-	{ "-D", LETTER, do_switch, offsetof(struct settings, analyse) },
-	{ "-ly", PREFIX, do_log_syslog, 0 },
-	{ "-lm", PREFIX, do_log_syslog, 0 },
-	{ "-lf", ARGUMENT, do_log_file, 0 },
-	{ "-ls", EXACT, do_log_stderr, 0 },
-	{ "-lp", ARGUMENT, do_log_name, 0 },
-	{ "-lu", EXACT, do_log_micros, 0 },
-	{ "-lh", EXACT, do_log_host, 0 },
-	{ "-v", LETTER, do_switch, offsetof(struct settings, dump_text) },
-	{ "-x", LETTER, do_switch, offsetof(struct settings, dump_hex) },
-	{ "-r", ARGUMENT, do_sniff, 0 },
-	{ "-R", ARGUMENT, do_sniff, 0 },
-	{ "-b", ARGUMENT, do_block, 0 },
-	{ "-s", LETTER, do_switch, offsetof(struct settings, sloppy) },
-	{ "-S", ARGUMENT, do_signals, 0 },
-	{ "-t", ARGUMENT, do_linger, 0 },
-	{ "-T", ARGUMENT, do_idle, 0 },
-	{ "-u", LETTER, do_one_way, 0 },
-	{ "-U", LETTER, do_one_way, 0 },
-	{ "-g", LETTER, do_switch, offsetof(struct settings, any_group) },
-	{ "-L", ARGUMENT, do_lock, 0 },
-	{ "-W", ARGUMENT, do_lock, 0 },
-	{ "-0", LETTER, do_ip, 0 },
-	{ "-4", LETTER, do_ip, 0 },
-	{ "-6", LETTER, do_ip, 0 },
+	{ "-V", PREFIX, do_version, 0, NARROW, "-V", "print version and feature list, and exit" },
+	{ "-h", PREFIX, do_help, 0, NARROW, "-h|-?", "print this help, and exit" },
+	{ "-?", PREFIX, do_help, 0, 0, NULL, NULL },
+	{ NULL, HELP_ONLY, NULL, 0, NARROW, "-hh", "the same with the usual option names" },
+	{ NULL, HELP_ONLY, NULL, 0, NARROW, "-hhh", "the same with all address and option names" },
+	{ "-d", PREFIX, do_debug, 0, WIDE, "-d[ddd]",
+	  "log more: each d adds a level (errors and warnings are the default)" },
+	{ NULL, HELP_ONLY, NULL, 0, WIDE, "-d0|1|2|3|4",
+	  "log level: errors, warnings, notices, infos, debug" },
+	{ "-D", LETTER, SWITCH(analyse), WIDE, "-D",
+	  "print an analysis of the descriptors before the transfer" },
+	{ "--experimental", EXACT, SWITCH(experimental), WIDE, "--experimental",
+	  "do not warn about experimental options" },
+	{ "--keygen", EXACT, do_action, CLI_KEYGEN, NARROW, "--keygen [sign]",
+	  "write a key for option seal (sign-key), and exit" },
+	{ "--explain", EXACT, do_action, CLI_EXPLAIN, WIDE, "--explain",
+	  "say what would be done with two addresses, do nothing, and exit" },
+	{ "--check", EXACT, do_action, CLI_CHECK, WIDE, "--check",
+	  "look for errors in two addresses, do nothing, and exit" },
+	{ "--progress", EXACT, SWITCH(progress), WIDE, "--progress",
+	  "show bytes, rate and time left, if stderr is a terminal" },
+	{ "--statistics", EXACT, SWITCH(statistics), WIDE, "--statistics",
+	  "print the transfer counters at the end" },
+	{ "--stats=", ARGUMENT, do_stats, 0, WIDE, "--stats=<seconds>",
+	  "print the counters of both addresses so often, and at the end" },
+	{ "--metrics=", ARGUMENT, do_metrics, 0, WIDE, "--metrics=<where>",
+	  "serve the counters by HTTP: port, address:port, or path" },
+	{ "--drain=", ARGUMENT, do_drain, 0, WIDE, "--drain=<seconds>",
+	  "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long" },
+	{ "--doctor", EXACT, do_action, CLI_DOCTOR, WIDE, "--doctor",
+	  "examine an address, or the host, for what keeps groups from arriving, and exit" },
+	{ "--wait=", ARGUMENT, do_wait, 0, WIDE, "--wait=<seconds>",
+	  "with --doctor: listen so long for an IGMP querier (0)" },
+	{ "--log=", ARGUMENT, do_log_format, 0, WIDE, "--log=<format>",
+	  "text or json: log records, and the findings of --doctor (text)" },
+	{ "-ly", PREFIX, do_log_syslog, 0, WIDE, "-ly[facility]",
+	  "log to syslog (default facility: daemon)" },
+	{ "-lf", ARGUMENT, do_log_file, 0, WIDE, "-lf<logfile>", "log to a file" },
+	{ "-ls", EXACT, do_log_stderr, 0, WIDE, "-ls", "log to stderr (default)" },
+	{ "-lm", PREFIX, do_log_syslog, 0, WIDE, "-lm[facility]",
+	  "log to stderr during start-up, then to syslog" },
+	{ "-lp", ARGUMENT, do_log_name, 0, WIDE, "-lp<progname>",
+	  "program name in the log and prefix of variables" },
+	{ "-lu", EXACT, do_log_micros, 0, WIDE, "-lu", "microseconds in log records" },
+	{ "-lh", EXACT, do_log_host, 0, WIDE, "-lh", "host name in log records" },
+	{ "-v", LETTER, SWITCH(dump_text), NARROW, "-v",
+	  "dump the transferred data as text to stderr" },
+	{ "-x", LETTER, SWITCH(dump_hex), NARROW, "-x",
+	  "dump the transferred data as hex to stderr" },
+	{ "-r", ARGUMENT, do_sniff, 0, WIDE, "-r <file>", "raw dump of data from left to right" },
+	{ "-R", ARGUMENT, do_sniff, 0, WIDE, "-R <file>", "raw dump of data from right to left" },
+	{ "-b", ARGUMENT, do_block, 0, WIDE, "-b<size_t>",
+	  "block size (8192): size of datagrams made of a stream" },
+	{ "-s", LETTER, SWITCH(sloppy), NARROW, "-s",
+	  "sloppy: go on after errors where that makes sense" },
+	{ "-S", ARGUMENT, do_signals, 0, WIDE, "-S<sigmask>", "signals to catch and log (0x89de)" },
+	{ "-t", ARGUMENT, do_linger, 0, WIDE, "-t<timeout>",
+	  "seconds to wait for the other direction after end of file (0.5)" },
+	{ "-T", ARGUMENT, do_idle, 0, WIDE, "-T<timeout>",
+	  "seconds of inactivity after which to end" },
+	{ "-u", LETTER, do_one_way, 0, NARROW, "-u", "one direction, left to right" },
+	{ "-U", LETTER, do_one_way, 0, NARROW, "-U", "one direction, right to left" },
+	{ "-g", LETTER, SWITCH(any_group), NARROW, "-g",
+	  "do not check whether options fit the address" },
+	{ "-L", ARGUMENT, do_lock, 0, WIDE, "-L <lockfile>", "take a lock, or fail" },
+	{ "-W", ARGUMENT, do_lock, 0, WIDE, "-W <lockfile>", "take a lock, or wait for it" },
+	{ "-0", LETTER, do_ip, 0, NARROW, "-0", "no IP version is preferred" },
+	{ "-4", LETTER, do_ip, 0, NARROW, "-4", "prefer IPv4 (default)" },
+	{ "-6", LETTER, do_ip, 0, NARROW, "-6", "prefer IPv6" },
 };
+/* clang-format on */
+
+void cli_print_flags(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (flags[i].token)
+			fprintf(out, "      %-*s %s\n", flags[i].width, flags[i].token,
+				flags[i].help);
+	}
+}
 
 static int unknown(struct scan *s)
 {
@@ -389,10 +391,10 @@ static int bundled(const struct scan *s)
 static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(flags); k++) {
-		size_t len = strlen(flags[k].word);
+		size_t len = flags[k].word ? strlen(flags[k].word) : 0;
 		const char *rest = s->word + len;
 
-		if (strncmp(s->word, flags[k].word, len) != 0)
+		if (!len || strncmp(s->word, flags[k].word, len) != 0)
 			continue;
 		if (*rest && flags[k].shape == EXACT)
 			continue;
@@ -408,7 +410,7 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 			s->arg = argv[*i];
 		}
 		++*i;
-		s->offset = flags[k].offset;
+		s->row_value = flags[k].value;
 		return flags[k].fn(s);
 	}
 	return unknown(s);
@@ -444,6 +446,12 @@ static void defaults(struct cli *cli)
 	cli->set.plain = plain && *plain == '0';
 }
 
+/* Nothing behind such a flag is looked at. */
+static bool stands_alone(enum cli_action action)
+{
+	return action == CLI_VERSION || action == CLI_HELP || action == CLI_KEYGEN;
+}
+
 int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 {
 	struct scan s = { .cli = cli, .err = err };
@@ -461,7 +469,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 				       argv[i + 1]);
 		if (cli->action == CLI_KEYGEN)
 			cli->keygen = argv[i];
-		if (cli->action != CLI_RUN && cli->action != CLI_DOCTOR)
+		if (stands_alone(cli->action))
 			return 0;
 	}
 	if (cli->action == CLI_DOCTOR && argc - i < 2) {

@@ -11,7 +11,15 @@
 #define SOCAST_VERSION "0.1.0"
 
 /* What the program is asked to do. */
-enum cli_action { CLI_RUN, CLI_VERSION, CLI_HELP, CLI_DOCTOR, CLI_KEYGEN };
+enum cli_action {
+	CLI_RUN,
+	CLI_VERSION,
+	CLI_HELP,
+	CLI_KEYGEN,
+	CLI_DOCTOR,
+	CLI_EXPLAIN,
+	CLI_CHECK,
+};
 
 struct cli {
 	enum cli_action action;
@@ -20,7 +28,7 @@ struct cli {
 	const char *lockfile, *waitlock; /* -L, -W */
 	uint32_t signal_mask; /* -S: bit n stands for signal n */
 	int64_t wait_ns; /* --wait: how long the doctor listens for a querier */
-	bool json; /* --log=json: the doctor's findings as JSON */
+	bool json; /* --log=json: the doctor's findings as JSON, as the log */
 	bool block_given; /* -b */
 	const char *address[2]; /* NULL: not given, for the doctor */
 	const char *keygen; /* CLI_KEYGEN: the word behind it, or NULL */
@@ -49,13 +57,7 @@ void about_print(FILE *out, const char *program);
  * file there becomes readable for its owner only. Returns 0, or -1 with @err. */
 int keygen(const char *kind, struct err *err);
 
-/* The flags by themselves, in the order of the help. */
-struct cli_flag {
-	const char *token; /* as help prints it */
-	const char *help;
-	bool wide; /* description starts at column 22 instead of 14 */
-};
-extern const struct cli_flag cli_flags[];
-extern const size_t cli_nflags;
+/* The flags by themselves, as they stand in the help. */
+void cli_print_flags(FILE *out);
 
 #endif

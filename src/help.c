@@ -181,9 +181,7 @@ void help_usage(FILE *out)
 	      "socast [options] <bi-address> <bi-address>\n"
 	      "   options (general command line options):\n",
 	      out);
-	for (size_t i = 0; i < cli_nflags; i++)
-		fprintf(out, "      %-*s %s\n", cli_flags[i].wide ? 15 : 7, cli_flags[i].token,
-			cli_flags[i].help);
+	cli_print_flags(out);
 }
 
 void help_print(FILE *out, int level)

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "doctor/doctor.h"
+#include "explain/explain.h"
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
@@ -185,6 +186,50 @@ static int examine(struct program *p, struct err *err)
 	return status;
 }
 
+/* --check: an address that makes no sense is told as always; nothing is opened. */
+static int check(struct program *p, struct err *err)
+{
+	int rc = plan_make(&p->plan, &p->cli, err);
+
+	plan_done(&p->plan);
+	return rc;
+}
+
+/* --explain: the same, and say what it means. */
+static int tell(struct program *p, struct err *err)
+{
+	const char *lock = p->cli.lockfile ? p->cli.lockfile : p->cli.waitlock;
+	int rc = plan_make(&p->plan, &p->cli, err);
+
+	if (rc == 0)
+		explain(stdout, &p->plan, lock, p->cli.waitlock != NULL);
+	plan_done(&p->plan);
+	return rc;
+}
+
+/* Whatever is not a relay; the exit status, or -1 with @err. */
+static int answer(struct program *p, struct err *err)
+{
+	switch (p->cli.action) {
+	case CLI_VERSION:
+		help_version(stdout);
+		return 0;
+	case CLI_HELP:
+		help_print(stdout, p->cli.help_level);
+		return 0;
+	case CLI_KEYGEN:
+		return keygen(p->cli.keygen, err);
+	case CLI_DOCTOR:
+		return examine(p, err);
+	case CLI_CHECK:
+		return check(p, err);
+	case CLI_EXPLAIN:
+		return tell(p, err);
+	default:
+		return 0;
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	struct program program = { 0 };
@@ -199,25 +244,11 @@ int main(int argc, char *argv[])
 			log_err(LV_ERROR, &err);
 		return 1;
 	}
-	switch (program.cli.action) {
-	case CLI_VERSION:
-		help_version(stdout);
-		return 0;
-	case CLI_HELP:
-		help_print(stdout, program.cli.help_level);
-		return 0;
-	case CLI_KEYGEN:
-		if (keygen(program.cli.keygen, &err) == 0)
-			return 0;
-		log_err(LV_ERROR, &err);
-		return 1;
-	case CLI_DOCTOR:
-		status = examine(&program, &err);
+	if (program.cli.action != CLI_RUN) {
+		status = answer(&program, &err);
 		if (status == -1)
 			log_err(LV_ERROR, &err);
 		return status == -1 ? 1 : status;
-	case CLI_RUN:
-		break;
 	}
 	program.cli.set.transfer_wait_s = env_seconds("SOCAT_TRANSFER_WAIT");
 	program.cli.set.fork_wait_s = env_seconds("SOCAT_FORK_WAIT");

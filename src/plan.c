@@ -120,7 +120,8 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		     const struct settings *set, struct err *err)
 {
 	unsigned flags = (set->any_group ? OPTS_ANY_GROUP : 0) | (set->sloppy ? OPTS_SLOPPY : 0) |
-			 (set->experimental ? OPTS_EXPERIMENTAL : 0);
+			 (set->experimental ? OPTS_EXPERIMENTAL : 0) |
+			 (set->offline ? OPTS_OFFLINE : 0);
 
 	conf_init(&h->conf);
 	h->keyword = s->keyword;

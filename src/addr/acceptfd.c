@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 #include "sys/fd.h"
 
@@ -85,6 +86,21 @@ static enum step_result step_accept_stream(struct opening *o, struct err *err)
 	return is_datagram(o) ? STEP_DONE : step_accept(o, err);
 }
 
+static void forecast(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	int64_t fd = -1;
+	int type = 0;
+
+	if (num_parse(half->param[0], &fd, NULL) == NUM_OK && fd >= 0 && fd < 0x7fffffff)
+		type = get_option((int)fd, SO_TYPE);
+	if (type <= 0)
+		f->unknown = "the socket is not open here";
+	else if (type == SOCK_STREAM)
+		forecast_stream(half, mode, f);
+	else
+		forecast_packets(half, mode, f);
+}
+
 static struct endpoint *make(struct opening *o, struct err *err)
 {
 	if (o->impl) /* the first datagram */
@@ -127,6 +143,7 @@ static const struct addr_type types[] = {
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .conn_steps = conn_steps,
+	  .forecast = forecast,
 	  .make = make,
 	  .source = source },
 };

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "relay/dgram.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 #include "relay/session.h"
 
@@ -412,14 +413,15 @@ static const struct addr_type types[] = {
 	  .help = "DTLS with a server, whose certificate and name are verified; borders are kept",
 	  .groups = G_DTLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_CONNECTS,
-	  .steps = client_steps, .make = make, .source = dial_source },
+	  .steps = client_steps, .forecast = forecast_packets, .make = make, .source = dial_source },
 	{ .names = "OPENSSL-DTLS-SERVER OPENSSL-DTLS-LISTEN DTLS-L DTLS-LISTEN DTLS-SERVER",
 	  .syntax = ":<port>",
 	  .help = "DTLS server: one peer; fork serves many on one socket",
 	  .groups = G_DTLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP },
 	  .flags = TYPE_PASSIVE, .steps = server_steps, .conn_steps = peer_steps,
-	  .make = make, .source = dgram_source_listen, .greets = greets },
+	  .forecast = forecast_packets, .local_port = 1, .make = make,
+	  .source = dgram_source_listen, .greets = greets },
 };
 /* clang-format on */
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 #include "relay/proc.h"
 #include "relay/session.h"
 #include "spec/spec.h"
@@ -38,13 +39,16 @@ static void close_ends(struct channel_ends *c)
 	c->out = -1;
 }
 
-static enum channel channel_of(const struct opening *o)
+static enum channel channel_by(const struct conf *c)
 {
-	const struct conf *c = &o->half->conf;
-
 	if (c->prog.pty || c->prog.openpty || c->prog.ptmx)
 		return CH_PTY;
 	return c->prog.pipes ? CH_PIPES : CH_SOCKETPAIR;
+}
+
+static enum channel channel_of(const struct opening *o)
+{
+	return channel_by(&o->half->conf);
 }
 
 static int make_pipes(struct opening *o, struct channel_ends *prog, struct err *err)
@@ -417,6 +421,19 @@ static const struct step steps[] = { { step_program, PH_NONE }, STEP_END };
 #define G_PROGRAM                                                                                  \
 	(G_FD | G_FIFO | G_SOCKET | G_EXEC | G_FORK | G_TERMIOS | G_PTY | G_PARENT | G_UNIX)
 
+static void forecast(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	static const enum fd_kind kind[] = {
+		[CH_SOCKETPAIR] = FD_SOCKET, [CH_PIPES] = FD_PIPE, [CH_PTY] = FD_TTY
+	};
+	enum channel ch = channel_by(&half->conf);
+
+	if (ch == CH_SOCKETPAIR && half->conf.sock.type >= 0)
+		forecast_socket(half, mode, f);
+	else
+		forecast_kind(f, kind[ch]);
+}
+
 static const struct addr_type types[] = {
 	{ .names = "EXEC",
 	  .syntax = ":<command-line>",
@@ -429,6 +446,7 @@ static const struct addr_type types[] = {
 	  .net = { .protocol = KIND_EXEC },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
+	  .forecast = forecast,
 	  .make = make },
 	{ .names = "SYSTEM",
 	  .syntax = ":<shell-command>",
@@ -441,6 +459,7 @@ static const struct addr_type types[] = {
 	  .net = { .protocol = KIND_SYSTEM },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
+	  .forecast = forecast,
 	  .make = make },
 	{ .names = "SHELL",
 	  .syntax = "[:<shell-command>]",
@@ -452,6 +471,7 @@ static const struct addr_type types[] = {
 	  .net = { .protocol = KIND_SHELL },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
+	  .forecast = forecast,
 	  .make = make },
 };
 

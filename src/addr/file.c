@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 #include "sys/tty.h"
@@ -129,6 +130,28 @@ static struct endpoint *make_gopen(struct opening *o, struct err *err)
 	return connects(o) ? make_unix_client(o, err) : make(o, err);
 }
 
+static void forecast_create(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	(void)mode;
+	forecast_kind(f, FD_FILE);
+}
+
+static void forecast_gopen(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	unsigned type = forecast_file_type(half, half->param[0]);
+
+	if (type == S_IFSOCK) {
+		forecast_socket(half, mode, f);
+		return;
+	}
+	forecast_entry(half, mode, f);
+	if (!type && mode != MODE_READ)
+		f->unknown = NULL; /* it will be made */
+	if (type == S_IFREG && mode != MODE_READ)
+		f->out.caps &= ~(unsigned)EP_SPLICE_OUT; /* appended to */
+}
+
 static const struct step open_steps[] = {
 	{ .after = PH_PREOPEN },
 	{ step_open, PH_NONE },
@@ -170,6 +193,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
 	  .steps = open_steps,
+	  .forecast = forecast_entry,
 	  .make = make },
 	{ .names = "CREATE CREAT",
 	  .syntax = ":<filename>",
@@ -180,6 +204,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
 	  .steps = create_steps,
+	  .forecast = forecast_create,
 	  .make = make },
 	{ .names = "GOPEN",
 	  .syntax = ":<filename>",
@@ -191,6 +216,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
 	  .steps = gopen_steps,
+	  .forecast = forecast_gopen,
 	  .make = make_gopen },
 };
 

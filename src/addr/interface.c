@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 #include "sys/netif.h"
 
 #include <arpa/inet.h>
@@ -156,6 +157,8 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .net = { AF_PACKET, SOCK_RAW, 0 },
 	  .steps = interface_steps,
+	  .needs = "CAP_NET_RAW",
+	  .forecast = forecast_packets,
 	  .make = make_interface },
 };
 

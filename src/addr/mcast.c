@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 #include "relay/membership.h"
 #include "relay/session.h"
 #include "sys/ifset.h"
@@ -317,7 +318,7 @@ static const struct step bcast_steps[] = {
 	  .groups = G_FD | G_SOCKET | G_UDP | G_DGRAM | G_RANGE | G_MULTICAST | (GROUPS), \
 	  .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE, \
-	  .steps = mcast_steps, .make = make_mcast }
+	  .steps = mcast_steps, .forecast = forecast_packets, .local_port = 2, .make = make_mcast }
 
 static const struct addr_type types[] = {
 	GROUP("MCAST", AF_UNSPEC, G_IP4 | G_IP6, "member of a multicast group: hears and reaches it"),
@@ -328,7 +329,7 @@ static const struct addr_type types[] = {
 	  .groups = G_FD | G_SOCKET | G_UDP | G_DGRAM | G_RANGE | G_IP4,
 	  .reads = true, .writes = true, .min_params = 1, .max_params = 1,
 	  .net = { AF_INET, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE,
-	  .steps = bcast_steps, .make = make_bcast },
+	  .steps = bcast_steps, .forecast = forecast_packets, .local_port = 1, .make = make_bcast },
 };
 /* clang-format on */
 

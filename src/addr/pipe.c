@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 
@@ -130,6 +131,23 @@ static struct endpoint *make_socketpair(struct opening *o, struct err *err)
 	return endpoint_dual_new(&rd->ep, &wr->ep);
 }
 
+/* A named one is made where there is none. */
+static void forecast_pipe(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	if (!half->nparams || !forecast_file_type(half, half->param[0]))
+		forecast_kind(f, FD_PIPE);
+	else
+		forecast_entry(half, mode, f);
+}
+
+static void forecast_socketpair(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	if (half->conf.sock.type >= 0)
+		forecast_socket(half, mode, f);
+	else
+		forecast_packets(half, mode, f);
+}
+
 static const struct step pipe_steps[] = {
 	{ .after = PH_PREOPEN },
 	{ step_pipe, PH_NONE },
@@ -153,6 +171,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_ENTRY | TYPE_TRANSPARENT,
 	  .steps = pipe_steps,
+	  .forecast = forecast_pipe,
 	  .make = make_pipe },
 	{ .names = "SOCKETPAIR",
 	  .syntax = "",
@@ -162,6 +181,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = socketpair_steps,
+	  .forecast = forecast_socketpair,
 	  .make = make_socketpair },
 };
 

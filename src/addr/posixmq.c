@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 
@@ -395,6 +396,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_QUEUE,
 	  .steps = queue_steps,
+	  .forecast = forecast_packets,
 	  .make = make_queue },
 	{ .names = "POSIXMQ-RECEIVE POSIXMQ-RECV",
 	  .syntax = ":<mqname>",
@@ -405,6 +407,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_QUEUE,
 	  .steps = receive_steps,
+	  .forecast = forecast_packets,
 	  .make = make_receive,
 	  .source = make_source },
 	{ .names = "POSIXMQ-SEND",
@@ -416,6 +419,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_QUEUE,
 	  .steps = queue_steps,
+	  .forecast = forecast_packets,
 	  .make = make_queue },
 	{ .names = "POSIXMQ-WRITE",
 	  .syntax = ":<mqname>",
@@ -426,6 +430,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_QUEUE,
 	  .steps = queue_steps,
+	  .forecast = forecast_packets,
 	  .make = make_queue },
 	{ .names = "POSIXMQ-BIDIRECTIONAL POSIXMQ",
 	  .syntax = ":<mqname>",
@@ -437,6 +442,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_QUEUE,
 	  .steps = queue_steps,
+	  .forecast = forecast_packets,
 	  .make = make_queue },
 };
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 
 #include <arpa/inet.h>
@@ -223,7 +224,7 @@ static const struct addr_type types[] = {
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP },
 	  .flags = TYPE_CONNECTS | TYPE_TRANSPARENT,
 	  .server = { "proxy", ":...,proxyport=", "" },
-	  .steps = steps, .make = make_connected, .source = dial_source },
+	  .steps = steps, .forecast = forecast_stream, .make = make_connected, .source = dial_source },
 };
 /* clang-format on */
 

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 
@@ -209,6 +210,14 @@ static void await_client(struct pty_ep *p)
 	}
 }
 
+/* It may have nobody at its slave side: every read and write looks. */
+static void forecast(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	(void)mode;
+	f->in = f->out = (struct path_end){ 0, FD_TTY, false };
+}
+
 static struct endpoint *make(struct opening *o, struct err *err)
 {
 	struct pty_opening *from = o->impl;
@@ -246,6 +255,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = steps,
+	  .forecast = forecast,
 	  .make = make },
 };
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 
 #include <netinet/in.h>
 
@@ -74,24 +75,24 @@ static const struct step recvfrom_steps[] = {
 #define FOUR(NAME, FAMILY, GROUPS, SENDTO, RECV, RECVFROM, DATAGRAM) \
 	{ .names = SENDTO, .syntax = ":<host>:<protocol>", \
 	  .help = NAME " packets of one protocol to a host; only its answers are heard", \
-	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
-	  .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, .make = dgram_make_sendto }, \
+	  .needs = "CAP_NET_RAW", .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
+	  .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_sendto }, \
 	{ .names = RECV, .syntax = ":<protocol>", \
 	  .help = NAME " packets of one protocol from everybody, in one direction", \
-	  .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
+	  .needs = "CAP_NET_RAW", .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { FAMILY, SOCK_RAW, 0 }, .flags = TYPE_PASSIVE, .steps = recv_steps, \
-	  .make = dgram_make_recv }, \
+	  .forecast = forecast_packets, .make = dgram_make_recv }, \
 	{ .names = RECVFROM, .syntax = ":<protocol>", \
 	  .help = NAME ": one packet of a protocol and the answers to it; fork serves every packet", \
-	  .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
+	  .needs = "CAP_NET_RAW", .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_RAW, 0 }, \
-	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .make = dgram_make_recvfrom, \
+	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, \
 	  .source = dgram_source_recvfrom }, \
 	{ .names = DATAGRAM, .syntax = ":<host>:<protocol>", \
 	  .help = NAME " packets of one protocol to a host or group, and from everybody", \
-	  .groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2, \
+	  .needs = "CAP_NET_RAW", .groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2, \
 	  .max_params = 2, .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, \
-	  .make = dgram_make_datagram }
+	  .forecast = forecast_packets, .make = dgram_make_datagram }
 
 static const struct addr_type types[] = {
 	FOUR("Raw IPv4 or IPv6", AF_UNSPEC, G_FD | G_SOCKET | G_DGRAM | G_IP4 | G_IP6,

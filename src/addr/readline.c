@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 #include "sys/module.h"
@@ -588,6 +589,14 @@ static void take_terminal(struct readline_ep *r)
 	}
 }
 
+/* Lines are made and shown here. */
+static void forecast(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	(void)mode;
+	f->in = f->out = (struct path_end){ 0, FD_OTHER, false };
+}
+
 static struct endpoint *make(struct opening *o, struct err *err)
 {
 	lineedit_fn *load = (lineedit_fn *)module_symbol(MODULE, "socast_lineedit", err);
@@ -636,6 +645,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .flags = TYPE_FOREIGN,
 	  .steps = steps,
+	  .forecast = forecast,
 	  .make = make,
 	  .needs_process = "READLINE has the terminal to itself",
 	  .unavailable = HAVE_LIBEDIT

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "relay/dgram.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 #include "spec/dalan.h"
 
@@ -168,31 +169,31 @@ static const struct addr_type types[] = {
 	  .groups = G_ANY | G_CHILD | G_RETRY, .reads = true, .writes = true, .min_params = 3,
 	  .max_params = 3, .net = { AF_UNSPEC, SOCK_STREAM, 0 },
 	  .flags = TYPE_DATA | TYPE_TRANSPARENT, .steps = connect_socket_steps,
-	  .make = make_connection, .source = dial_source },
+	  .forecast = forecast_socket, .make = make_connection, .source = dial_source },
 	{ .names = "SOCKET-LISTEN", .syntax = ":<domain>:<protocol>:<local-address>",
 	  .help = "server at a socket of any family: waits for a connection; fork serves many",
 	  .groups = G_ANY | G_LISTEN | G_CHILD | G_RETRY | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 3, .max_params = 3, .net = { AF_UNSPEC, SOCK_STREAM, 0 },
 	  .flags = TYPE_DATA | TYPE_TRANSPARENT, .steps = listen_steps,
-	  .conn_steps = accepted_steps, .make = make_connection, .source = listen_source },
+	  .conn_steps = accepted_steps, .forecast = forecast_socket, .make = make_connection, .source = listen_source },
 	{ .names = "SOCKET-SENDTO SENDTO", .syntax = ":<domain>:<type>:<protocol>:<remote-address>",
 	  .help = "datagrams of any family to one address; only its answers are heard",
 	  .groups = G_ANY | G_DGRAM, .reads = true, .writes = true, .min_params = 4, .max_params = 4,
-	  .flags = TYPE_DATA, .steps = target_steps, .make = dgram_make_sendto },
+	  .flags = TYPE_DATA, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_sendto },
 	{ .names = "SOCKET-DATAGRAM DATAGRAM DGRAM",
 	  .syntax = ":<domain>:<type>:<protocol>:<remote-address>",
 	  .help = "datagrams of any family to one address, and from everybody",
 	  .groups = G_ANY | G_DGRAM | G_RANGE, .reads = true, .writes = true, .min_params = 4,
-	  .max_params = 4, .flags = TYPE_DATA, .steps = target_steps, .make = dgram_make_generic },
+	  .max_params = 4, .flags = TYPE_DATA, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_generic },
 	{ .names = "SOCKET-RECV", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
 	  .help = "datagrams of any family from everybody, in one direction",
 	  .groups = G_ANY | G_DGRAM | G_RANGE, .reads = true, .min_params = 4, .max_params = 4,
-	  .flags = TYPE_DATA, .steps = recv_steps, .make = dgram_make_recv },
+	  .flags = TYPE_DATA, .steps = recv_steps, .forecast = forecast_packets, .make = dgram_make_recv },
 	{ .names = "SOCKET-RECVFROM", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
 	  .help = "one datagram of any family and the answers to it; fork serves every datagram",
 	  .groups = G_ANY | G_DGRAM | G_CHILD | G_RANGE, .reads = true, .writes = true, .min_params = 4,
 	  .max_params = 4, .flags = TYPE_DATA, .steps = recvfrom_steps,
-	  .make = dgram_make_recvfrom, .source = dgram_source_recvfrom },
+	  .forecast = forecast_packets, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom },
 };
 /* clang-format on */
 

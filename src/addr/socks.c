@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 
 #include <netdb.h>
@@ -412,7 +413,7 @@ static const struct step listen5_steps[] = {
 	.groups = G_FD | G_SOCKET | G_CHILD | G_RETRY | G_IP4 | G_IP6 | G_TCP | G_SOCKS, \
 	.reads = true, .writes = true, .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP }, \
 	.flags = TYPE_CONNECTS | TYPE_TRANSPARENT, \
-	.steps = STEPS, .make = make_connected, .source = dial_source
+	.steps = STEPS, .forecast = forecast_stream, .make = make_connected, .source = dial_source
 
 #define SOCKS4(STEPS) \
 	.syntax = ":<socks-server>:<host>:<port>", .min_params = 3, .max_params = 3, \

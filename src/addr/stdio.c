@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/tty.h"
 
@@ -145,6 +146,30 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	return ep;
 }
 
+static void forecast_stdio(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	forecast_fds(f, mode == MODE_WRITE ? -1 : 0, mode == MODE_READ ? -1 : 1);
+}
+
+static void forecast_std(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)mode;
+	forecast_fds(f, half->type->net.protocol, half->type->net.protocol);
+}
+
+static void forecast_fd(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	int64_t fd = -1;
+
+	(void)mode;
+	if (num_parse(half->param[0], &fd, NULL) != NUM_OK || fd < 0 || fd > 0x7fffffff ||
+	    fcntl((int)fd, F_GETFD) == -1)
+		f->unknown = "the descriptor is not open here";
+	else
+		forecast_fds(f, (int)fd, (int)fd);
+}
+
 static const struct step stdio_steps[] = { { step_stdio, PH_FD }, STEP_END };
 static const struct step std_steps[] = { { step_std, PH_FD }, STEP_END };
 static const struct step fd_steps[] = {
@@ -163,6 +188,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
 	  .steps = stdio_steps,
+	  .forecast = forecast_stdio,
 	  .make = make },
 	{ .names = "STDIN",
 	  .syntax = "",
@@ -172,6 +198,7 @@ static const struct addr_type types[] = {
 	  .net = { .protocol = 0 },
 	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
 	  .steps = std_steps,
+	  .forecast = forecast_std,
 	  .make = make },
 	{ .names = "STDOUT",
 	  .syntax = "",
@@ -181,6 +208,7 @@ static const struct addr_type types[] = {
 	  .net = { .protocol = 1 },
 	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
 	  .steps = std_steps,
+	  .forecast = forecast_std,
 	  .make = make },
 	{ .names = "STDERR",
 	  .syntax = "",
@@ -190,6 +218,7 @@ static const struct addr_type types[] = {
 	  .net = { .protocol = 2 },
 	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
 	  .steps = std_steps,
+	  .forecast = forecast_std,
 	  .make = make },
 	{ .names = "FD",
 	  .syntax = ":<fdnum>",
@@ -201,6 +230,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_NO_USAGE | TYPE_TRANSPARENT | TYPE_FOREIGN,
 	  .steps = fd_steps,
+	  .forecast = forecast_fd,
 	  .make = make },
 };
 

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 
 #include <netinet/in.h>
@@ -39,13 +40,13 @@ static const struct step listen_steps[] = { LISTEN_STEPS(NULL) };
 	  .groups = GROUPS | G_CHILD | G_RETRY, .reads = true, .writes = true, \
 	  .min_params = 2, .max_params = 2, .net = { FAMILY, TYPE, PROTO }, \
 	  .flags = TYPE_CONNECTS | TYPE_TRANSPARENT, .steps = connect_steps, \
-	  .make = make_connected, .source = dial_source }, \
+	  .forecast = forecast_stream, .make = make_connected, .source = dial_source }, \
 	{ .names = LISTEN, .syntax = ":<port>", \
 	  .help = NAME " server: waits for a connection; fork serves many", \
 	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RETRY | G_RANGE, .reads = true, \
 	  .writes = true, .min_params = 1, .max_params = 1, .net = { FAMILY, TYPE, PROTO }, \
 	  .flags = TYPE_PASSIVE | TYPE_TRANSPARENT, .steps = STEPS, \
-	  .conn_steps = accepted_steps, .make = make_stream, .source = listen_source }
+	  .conn_steps = accepted_steps, .forecast = forecast_stream, .local_port = 1, .make = make_stream, .source = listen_source }
 
 #define G_INET (G_FD | G_SOCKET | G_IP4 | G_IP6)
 #define G_INET4 (G_FD | G_SOCKET | G_IP4)

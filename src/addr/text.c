@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/forecast.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -72,6 +73,14 @@ static struct endpoint *make_text(struct opening *o, struct err *err)
 	return ep;
 }
 
+static void forecast_text(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	forecast_kind(f, FD_FILE);
+	if (mode != MODE_READ)
+		forecast_fds(f, -1, 1);
+}
+
 static enum step_result step_stall(struct opening *o, struct err *err)
 {
 	static const char *const say[] = {
@@ -100,6 +109,13 @@ static struct endpoint *make_stall(struct opening *o, struct err *err)
 	return ep;
 }
 
+static void forecast_stall(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	(void)mode;
+	f->in = f->out = (struct path_end){ 0, FD_PIPE, true };
+}
+
 static const struct step text_steps[] = { { step_text, PH_FD }, STEP_END };
 static const struct step stall_steps[] = { { step_stall, PH_FD }, STEP_END };
 
@@ -114,6 +130,7 @@ static const struct addr_type types[] = {
 	  .max_params = 1,
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = text_steps,
+	  .forecast = forecast_text,
 	  .make = make_text },
 	{ .names = "STALL",
 	  .syntax = "",
@@ -123,6 +140,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = stall_steps,
+	  .forecast = forecast_stall,
 	  .make = make_stall },
 };
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 #include "relay/session.h"
 #include "sys/module.h"
@@ -338,6 +339,14 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	return &t->ep;
 }
 
+/* The bytes on the descriptor are not those of the session. */
+static void forecast(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	(void)half;
+	(void)mode;
+	f->in = f->out = (struct path_end){ 0, FD_SOCKET, false };
+}
+
 static struct endpoint *make_connected(struct opening *o, struct err *err)
 {
 	log_notice("successfully connected to SSL server %s:%s", opening_param(o, 0),
@@ -390,13 +399,13 @@ static const struct addr_type types[] = {
 	  .help = "TLS connection to a server, whose certificate and name are verified",
 	  .groups = G_TLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP }, .flags = TYPE_CONNECTS,
-	  .steps = client_steps, .make = make_connected, .source = dial_source },
+	  .steps = client_steps, .forecast = forecast, .make = make_connected, .source = dial_source },
 	{ .names = "OPENSSL-LISTEN SSL-L TLS-LISTEN TLS-L", .syntax = ":<port>",
 	  .help = "TLS server: waits for a connection; fork serves many",
 	  .groups = G_TLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP },
 	  .flags = TYPE_PASSIVE, .steps = listen_steps, .conn_steps = accepted_tls_steps,
-	  .make = make, .source = listen_source },
+	  .forecast = forecast, .local_port = 1, .make = make, .source = listen_source },
 };
 /* clang-format on */
 

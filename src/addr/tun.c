@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "relay/forecast.h"
 #include "relay/packet.h"
 #include "relay/session.h"
 #include "sys/netif.h"
@@ -300,6 +301,8 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .max_params = 1,
 	  .steps = tun_steps,
+	  .needs = "CAP_NET_ADMIN unless the interface is there and ours",
+	  .forecast = forecast_packets,
 	  .make = make_tun },
 };
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -120,35 +121,35 @@ static const struct step listen_steps[] = {
 	  .help = NAME " with one peer: datagrams of others are not heard, an empty one ends it", \
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_CONNECTS | TYPE_TRANSPARENT, \
-	  .steps = connect_steps, .make = dgram_make_connect }, \
-	{ .names = LISTEN, .syntax = ":<port>", \
+	  .steps = connect_steps, .forecast = forecast_packets, .make = dgram_make_connect }, \
+	{ .names = LISTEN, .syntax = ":<port>", .local_port = 1, \
 	  .help = NAME " sessions: the first datagram of a peer begins one; fork serves many", \
 	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RANGE, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_DGRAM, PROTO }, \
 	  .flags = TYPE_PASSIVE | TYPE_TRANSPARENT, .steps = listen_steps, \
-	  .make = dgram_make_listen, .source = dgram_source_listen }, \
+	  .forecast = forecast_packets, .make = dgram_make_listen, .source = dgram_source_listen }, \
 	{ .names = SENDTO, .syntax = ":<host>:<port>", \
 	  .help = NAME " to one address; only its answers are heard", \
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .steps = target_steps, \
-	  .make = dgram_make_sendto }, \
-	{ .names = RECV, .syntax = ":<port>", \
+	  .forecast = forecast_packets, .make = dgram_make_sendto }, \
+	{ .names = RECV, .syntax = ":<port>", .local_port = 1, \
 	  .help = NAME " from everybody, in one direction", \
 	  .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE, .steps = recv_steps, \
-	  .make = dgram_make_recv }, \
-	{ .names = RECVFROM, .syntax = ":<port>", \
+	  .forecast = forecast_packets, .make = dgram_make_recv }, \
+	{ .names = RECVFROM, .syntax = ":<port>", .local_port = 1, \
 	  .help = NAME ": one datagram and the answers to it; fork serves every datagram", \
 	  .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_DGRAM, PROTO }, \
-	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .make = dgram_make_recvfrom, \
+	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, \
 	  .source = dgram_source_recvfrom }, \
 	{ .names = DATAGRAM, .syntax = ":<host>:<port>", \
 	  .help = NAME " to an address, a group or a broadcast address, and from everybody who " \
 		  "uses its port", \
 	  .groups = GROUPS | G_RANGE, .reads = true, .writes = true, .min_params = 2, \
 	  .max_params = 2, .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE, \
-	  .steps = target_steps, .make = dgram_make_datagram }
+	  .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_datagram }
 
 static const struct addr_type types[] = {
 	SIX("UDP over IPv4 or IPv6", AF_UNSPEC, IPPROTO_UDP, G_UDP4 | G_UDP6,

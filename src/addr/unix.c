@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "relay/dgram.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 
 #include <errno.h>
@@ -399,33 +400,33 @@ static const struct step recvfrom_steps[] = {
 	  .help = "connection to a server " NAME, \
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, SOCK_STREAM, 0 }, .flags = TYPE_TRANSPARENT, \
-	  .steps = connect_unix_steps, .make = make_connection }, \
+	  .steps = connect_unix_steps, .forecast = forecast_socket, .make = make_connection }, \
 	{ .names = LISTEN, .syntax = ":<filename>", \
 	  .help = "server " NAME ": waits for a connection; fork serves many", \
 	  .groups = GROUPS | G_LISTEN | G_CHILD, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { AF_UNIX, SOCK_STREAM, 0 }, \
 	  .flags = ENTRY | TYPE_TRANSPARENT, .steps = listen_steps, \
-	  .conn_steps = accepted_steps, .make = make_connection, .source = listen_source }, \
+	  .conn_steps = accepted_steps, .forecast = forecast_socket, .make = make_connection, .source = listen_source }, \
 	{ .names = SENDTO, .syntax = ":<filename>", \
 	  .help = "datagrams to a socket " NAME "; only its answers are heard", \
 	  .groups = GROUPS | G_DGRAM, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \
-	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .steps = sendto_steps, .make = dgram_make_sendto }, \
+	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .steps = sendto_steps, .forecast = forecast_packets, .make = dgram_make_sendto }, \
 	{ .names = RECV, .syntax = ":<filename>", \
 	  .help = "datagrams from everybody, in one direction, at a socket " NAME, \
 	  .groups = GROUPS | G_DGRAM, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .flags = ENTRY, .steps = recv_steps, \
-	  .make = dgram_make_recv }, \
+	  .forecast = forecast_packets, .make = dgram_make_recv }, \
 	{ .names = RECVFROM, .syntax = ":<filename>", \
 	  .help = "one datagram to a socket " NAME " and the answers to it; fork serves every " \
 		  "datagram", \
 	  .groups = GROUPS | G_DGRAM | G_CHILD, .reads = true, .writes = true, .min_params = 1, \
 	  .max_params = 1, .net = { AF_UNIX, SOCK_DGRAM, 0 }, .flags = ENTRY, \
-	  .steps = recvfrom_steps, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom }, \
+	  .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom }, \
 	{ .names = CLIENT_NAMES, .syntax = ":<filename>", \
 	  .help = "client of a socket " NAME ", be it stream, seqpacket or datagram", \
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, 0, 0 }, .flags = TYPE_TRANSPARENT, .steps = client_steps, \
-	  .make = make_unix_client }
+	  .forecast = forecast_socket, .make = make_unix_client }
 
 static const struct addr_type types[] = {
 	SIX("in the file system", G_LOCAL | G_NAMED, TYPE_ENTRY | TYPE_BINDS,

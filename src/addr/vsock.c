@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/dial.h"
+#include "relay/forecast.h"
 #include "relay/listen.h"
 
 #include <fcntl.h>
@@ -157,6 +158,7 @@ static const struct addr_type types[] = {
 	  .net = { AF_VSOCK, SOCK_STREAM, 0 },
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = connect_vsock_steps,
+	  .forecast = forecast_socket,
 	  .make = make_connection,
 	  .source = dial_source },
 	{ .names = "VSOCK-LISTEN VSOCK-L",
@@ -171,6 +173,8 @@ static const struct addr_type types[] = {
 	  .flags = TYPE_TRANSPARENT,
 	  .steps = listen_steps,
 	  .conn_steps = accepted_steps,
+	  .local_port = 1,
+	  .forecast = forecast_socket,
 	  .make = make_connection,
 	  .source = listen_source },
 };

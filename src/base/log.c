@@ -1,7 +1,8 @@
-/* log.c - records in the classic format, see log.h */
+/* log.c - records in the classic format or as JSON, see log.h */
 #include "base/log.h"
 
 #include "base/io.h"
+#include "base/json_escape.h"
 #include "base/list.h"
 #include "base/str.h"
 
@@ -18,6 +19,8 @@
 #include <unistd.h>
 
 #define RECORD_MAX 511 /* bytes, without the newline */
+#define JSON_MAX 4095 /* the same; with it what a pipe takes in one piece (PIPE_BUF) */
+#define HIDE "\r\033[K" /* empties the terminal's line */
 
 enum log_level log_threshold = LV_WARN;
 
@@ -27,6 +30,8 @@ static struct {
 	int fd; /* SINK_FILE */
 	int facility;
 	bool micros;
+	bool json;
+	bool status; /* stderr is a terminal whose last line is ours */
 	char host[65]; /* "" when not wanted */
 	int shutup;
 	volatile bool busy; /* a record is being written: a crash signal must not format a date */
@@ -45,6 +50,7 @@ static const struct {
 	{ "user", LOG_USER },     { "uucp", LOG_UUCP },
 };
 
+static const char *const level_word[] = { "debug", "info", "notice", "warning", "error", "fatal" };
 static const int priorities[] = { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING, LOG_ERR, LOG_CRIT };
 
 void log_set_name(const char *name)
@@ -60,6 +66,11 @@ const char *log_name(void)
 void log_set_micros(bool on)
 {
 	state.micros = on;
+}
+
+void log_set_json(bool on)
+{
+	state.json = on;
 }
 
 void log_set_host(bool on)
@@ -163,30 +174,106 @@ static int prefix(char *buf, size_t cap)
 			state.host[0] ? " " : "", state.name, (int)getpid());
 }
 
-static void put_text(enum log_level level, const char *text)
+/* @bare: without date and name, as a crash signal must not format a date. */
+static size_t classic_record(char *buf, enum log_level level, const char *text, bool bare)
 {
-	char line[RECORD_MAX + 2];
-	bool nested = state.busy;
-	int n = 0;
+	int n = bare ? 0 : prefix(buf, RECORD_MAX + 1);
 
-	if (state.sinks & SINK_SYSLOG && !nested)
-		syslog(priorities[level], "%c %s", "DINWEF"[level], text);
-	if (!(state.sinks & (SINK_STDERR | SINK_FILE)))
-		return;
-	state.busy = true;
-	if (!nested)
-		n = prefix(line, RECORD_MAX + 1);
 	if (n < 0 || n > RECORD_MAX)
 		n = 0;
-	n += snprintf(line + n, (size_t)(RECORD_MAX + 1 - n), "%c %s", "DINWEF"[level], text);
-	if (n > RECORD_MAX)
-		n = RECORD_MAX;
+	n += snprintf(buf + n, (size_t)(RECORD_MAX + 1 - n), "%c %s", "DINWEF"[level], text);
+	return n > RECORD_MAX ? RECORD_MAX : (size_t)n;
+}
+
+/* UTC, because it needs no look at the time zone: a crash signal may interrupt us anywhere. Days to
+ * a date by the usual arithmetic on 400 years of 146097 days that begin on the first of March. */
+static int utc_now(char *buf, size_t cap)
+{
+	struct timespec now;
+	long days, era, doe, yoe, doy, month, sec;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	sec = now.tv_sec % 86400;
+	days = now.tv_sec / 86400 + 719468; /* since 0000-03-01 */
+	era = days / 146097;
+	doe = days % 146097;
+	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	month = (5 * doy + 2) / 153; /* 0: March */
+	return snprintf(buf, cap, "%04ld-%02ld-%02ldT%02ld:%02ld:%02ld.%06ldZ",
+			yoe + era * 400 + (month >= 10), month < 10 ? month + 3 : month - 9,
+			doy - (153 * month + 2) / 5 + 1, sec / 3600, sec / 60 % 60, sec % 60,
+			now.tv_nsec / 1000);
+}
+
+/* Room behind the text for what closes it. */
+#define JSON_END "\"}"
+
+static size_t json_record(char *buf, enum log_level level, const char *text)
+{
+	size_t n = (size_t)snprintf(buf, JSON_MAX, "{\"time\":\"");
+
+	n += (size_t)utc_now(buf + n, JSON_MAX - n);
+	if (state.host[0]) {
+		n += (size_t)snprintf(buf + n, JSON_MAX - n, "\",\"host\":\"");
+		n += json_escape(buf + n, 6 * sizeof(state.host), state.host);
+	}
+	n += (size_t)snprintf(buf + n, JSON_MAX - n, "\",\"program\":\"");
+	n += json_escape(buf + n, 256, state.name);
+	n += (size_t)snprintf(buf + n, JSON_MAX - n, "\",\"pid\":%d,\"level\":\"%s\",\"text\":\"",
+			      (int)getpid(), level_word[level]);
+	n += json_escape(buf + n, JSON_MAX - n - strlen(JSON_END), text);
+	memcpy(buf + n, JSON_END, strlen(JSON_END));
+	return n + strlen(JSON_END);
+}
+
+static void put_syslog(enum log_level level, const char *text, const char *json)
+{
+	if (json)
+		syslog(priorities[level], "%s", json);
+	else
+		syslog(priorities[level], "%c %s", "DINWEF"[level], text);
+}
+
+static void put_text(enum log_level level, const char *text)
+{
+	char buf[sizeof(HIDE) + JSON_MAX + 1], *line = buf + strlen(HIDE);
+	bool nested = state.busy;
+	size_t n;
+
+	state.busy = true;
+	n = state.json ? json_record(line, level, text) : classic_record(line, level, text, nested);
+	line[n] = '\0';
+	if (state.sinks & SINK_SYSLOG && !nested)
+		put_syslog(level, text, state.json ? line : NULL);
 	line[n++] = '\n';
-	if (state.sinks & SINK_STDERR)
-		io_write_all(2, line, (size_t)n);
 	if (state.sinks & SINK_FILE)
-		io_write_all(state.fd, line, (size_t)n);
+		io_write_all(state.fd, line, n);
+	if (state.sinks & SINK_STDERR && state.status) {
+		memcpy(buf, HIDE, strlen(HIDE));
+		io_write_all(2, buf, n + strlen(HIDE));
+	} else if (state.sinks & SINK_STDERR) {
+		io_write_all(2, line, n);
+	}
 	state.busy = nested;
+}
+
+void log_status(const char *line)
+{
+	char buf[256];
+	int n = snprintf(buf, sizeof(buf), HIDE "%.200s", line ? line : "");
+
+	if (!line && state.status)
+		io_write_all(2, "\n", 1);
+	state.status = line != NULL;
+	if (line && n > 0)
+		io_write_all(2, buf, (size_t)n);
+}
+
+void log_status_hide(void)
+{
+	if (state.status)
+		io_write_all(2, HIDE, strlen(HIDE));
 }
 
 void log_put(enum log_level level, const char *fmt, ...)

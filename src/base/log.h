@@ -1,10 +1,15 @@
-/* log.h - records in the classic format
+/* log.h - records in the classic format, or as JSON
  *
  *   2026/11/22 14:31:05 socast[13778] N opening connection to 127.0.0.1:80
  *
+ * or each as a JSON object on a line of its own:
+ *
+ *   {"time":"2026-11-22T13:31:05.204518Z","program":"socast","pid":13778,"level":"notice",
+ *    "text":"opening connection to 127.0.0.1:80"}
+ *
  * The log is the one mutable global of the program, together with the program name. Records of
  * silent levels cost one comparison: their arguments are not evaluated. A record is written in one
- * go and cut to 511 bytes plus newline (classic's limit). */
+ * go and cut to 511 bytes plus newline (classic's limit), as JSON to 4095. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -47,6 +52,15 @@ const char *log_name(void);
 
 void log_set_micros(bool on); /* -lu */
 void log_set_host(bool on); /* -lh: $HOSTNAME, else the node name */
+void log_set_json(bool on); /* --log=json; times are UTC with microseconds then (RFC 3339) */
+
+/* Keep a line at the bottom of the terminal that stderr is (--progress): @line replaces what it
+ * shows, and what is written to stderr by way of the log stands above it. "": there is one from now
+ * on, still empty. NULL: no more; what it shows stays. At most 200 bytes, without newline. */
+void log_status(const char *line);
+
+/* Something else will be written to stderr: take the line away for the moment. */
+void log_status_hide(void);
 
 /* Use @sink. Selecting SINK_STDERR after SINK_SYSLOG adds to it, after SINK_FILE replaces it
  * (core specification: -ls). @arg: file name for SINK_FILE, facility name or "" for the syslog

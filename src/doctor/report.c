@@ -1,6 +1,10 @@
 /* report.c - the findings on paper: text for people, JSON for programs */
-#include "base/list.h"
+#include "base/json_escape.h"
+#include "base/mem.h"
 #include "doctor/doctor.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static const char *const level_word[] = {
 	[FIND_OK] = "ok",
@@ -54,43 +58,13 @@ static void put_text(FILE *out, const struct findings *f)
 		count(f, FIND_OK));
 }
 
-/* Length of the UTF-8 character at @p, 0 if there is none (RFC 3629). */
-static size_t utf8_len(const unsigned char *p)
-{
-	size_t len = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-
-	if (len > 1 && (*p < 0xc2 || *p > 0xf4))
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
-
-/* A JSON string (RFC 8259 section 7); bytes that are no UTF-8 become U+FFFD. */
 static void put_string(FILE *out, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	size_t cap = 6 * strlen(text) + 1; /* a control character becomes six */
+	char *buf = xmalloc(cap);
 
-	fputc('"', out);
-	while (*p) {
-		size_t len = utf8_len(p);
-
-		if (!len)
-			fputs("\\ufffd", out);
-		else if (*p == '"' || *p == '\\')
-			fprintf(out, "\\%c", *p);
-		else if (*p < ' ')
-			fprintf(out, "\\u%04x", *p);
-		else
-			fwrite(p, 1, len, out);
-		p += len ? len : 1;
-	}
-	fputc('"', out);
+	fprintf(out, "\"%.*s\"", (int)json_escape(buf, cap, text), buf);
+	free(buf);
 }
 
 static void put_member(FILE *out, const char *name, const char *text)

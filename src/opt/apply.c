@@ -146,7 +146,9 @@ static int parse_one(struct opt *o, struct conf *conf, const struct spec_opt *sp
 	struct target t = { .conf = conf, .fd = -1 };
 	char name[64];
 
-	*o = (struct opt){ .row = opt_find(spec->name), .spec = spec };
+	*o = (struct opt){ .row = opt_find(spec->name),
+			   .spec = spec,
+			   .offline = flags & OPTS_OFFLINE };
 	if (o->row == NULL)
 		return unknown(spec->name, flags & OPTS_ANY_GROUP ? 0 : groups, err);
 	if (!(flags & OPTS_ANY_GROUP) && !(o->row->groups & groups))

@@ -151,6 +151,7 @@ struct value {
 struct opt {
 	const struct opt_row *row;
 	const struct spec_opt *spec; /* as written; borrowed */
+	bool offline; /* names are not looked up, files not read: val holds only what is written */
 	struct value val;
 };
 
@@ -347,6 +348,7 @@ struct opt_row {
 	opt_setter *set; /* at the phase, or NULL */
 	union opt_arg arg;
 	unsigned flags; /* enum opt_flag */
+	const char *needs; /* privilege: a capability, then perhaps when ("CAP_CHOWN"), or NULL */
 	const char *help; /* one line, no full stop */
 };
 
@@ -379,6 +381,7 @@ enum opts_parse_flag {
 	OPTS_ANY_GROUP = 1, /* -g: no group check */
 	OPTS_SLOPPY = 2, /* -s: a bad option is logged and skipped */
 	OPTS_EXPERIMENTAL = 4, /* --experimental: no warning */
+	OPTS_OFFLINE = 8, /* --check, --explain: no name is looked up, no file is read */
 };
 
 /* All options of one address half, sorted by (phase, position). */

@@ -196,7 +196,7 @@ int conf_res_nsaddr(struct target *t, const struct opt *o, struct err *err)
 {
 	(void)err;
 	t->conf->res.nsaddr = o->val.addr;
-	if (netaddr_port(&o->val.addr) == 0)
+	if (o->val.addr.len && netaddr_port(&o->val.addr) == 0)
 		netaddr_set_port(&t->conf->res.nsaddr, DNS_PORT);
 	return 0;
 }
@@ -286,8 +286,11 @@ int conf_proxy_auth_file(struct target *t, const struct opt *o, struct err *err)
 	const char *path = o->val.str;
 	struct stat st;
 	char *text;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd;
 
+	if (o->offline)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd == -1)
 		return err_set(err, errno, "open(\"%s\", O_RDONLY)", path);
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & S_IROTH)

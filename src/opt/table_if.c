@@ -10,7 +10,8 @@
 
 /* clang-format off */
 #define FLAG(NAMES, BIT, HELP) \
-	{ NAMES, V_BOOL, G_INTERFACE, PH_OFFSET, conf_iff, NULL, .arg.n.a = BIT, .help = HELP }
+	{ NAMES, V_BOOL, G_INTERFACE, PH_OFFSET, conf_iff, NULL, .arg.n.a = BIT, \
+	  .needs = "CAP_NET_ADMIN", .help = HELP }
 
 static const struct opt_row rows[] = {
 	FLAG("iff-up up", IFF_UP, "switch the interface on"),
@@ -30,6 +31,7 @@ static const struct opt_row rows[] = {
 	FLAG("iff-automedia automedia", IFF_AUTOMEDIA, "interface flag: it chooses its medium"),
 	{ "interface-mtu if-mtu", V_UINT, G_INTERFACE, PH_LATE, conf_num, NULL,
 	  .arg.field = { offsetof(struct conf, netif.mtu), 0 },
+	  .needs = "CAP_NET_ADMIN",
 	  .help = "largest packet of the interface in bytes" },
 	{ "retrieve-vlan", V_CONST, G_INTERFACE, PH_LATE, conf_bool, NULL,
 	  .arg.field = { offsetof(struct conf, netif.retrieve_vlan), 0 },

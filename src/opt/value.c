@@ -10,6 +10,7 @@
 #include "spec/dalan.h"
 #include "spec/spec.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -186,9 +187,19 @@ static int parse_bin(struct opt *o, const char *text, struct err *err)
 	return 0;
 }
 
+/* An IPv4 address. Offline, a name stays one: nothing is asked for it. */
+static int look_up_ip4(struct opt *o, const char *host, struct err *err)
+{
+	struct in_addr a;
+
+	if (o->offline && !inet_aton(host, &a))
+		return 0;
+	return resolve_host(host, AF_INET, &o->val.addr, err);
+}
+
 static int parse_ip4name(struct opt *o, const char *text, struct err *err)
 {
-	return resolve_host(text, AF_INET, &o->val.addr, err);
+	return look_up_ip4(o, text, err);
 }
 
 /* host[:port]; a bracketed host keeps its colons, so that the resolver can say what is wrong. */
@@ -203,9 +214,9 @@ static int parse_ip4sock(struct opt *o, const char *text, struct err *err)
 	if (colon && only_number(o, colon + 1, 10, &port, err) == -1)
 		return -1;
 	host = xstrndup(text, colon ? (size_t)(colon - text) : strlen(text));
-	rc = resolve_host(host, AF_INET, &o->val.addr, err);
+	rc = look_up_ip4(o, host, err);
 	free(host);
-	if (rc == 0)
+	if (rc == 0 && o->val.addr.len)
 		netaddr_set_port(&o->val.addr, (unsigned)cut(port, 16, true));
 	return rc;
 }

@@ -347,21 +347,32 @@ static void on_write_watch(struct watch *w, uint32_t events)
 }
 
 /* Sockets and pipes can be spliced; so can files, but for a terminal it makes no sense. */
-static bool can_splice(int fd, enum fd_kind kind)
+bool endpoint_kind_splices(enum fd_kind kind)
 {
-	switch (kind) {
-	case FD_FILE:
-	case FD_PIPE:
-		return true;
-	case FD_SOCKET: {
-		int type = 0;
-		socklen_t len = sizeof(type);
+	return kind == FD_FILE || kind == FD_PIPE || kind == FD_SOCKET;
+}
 
-		return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
-	}
-	default:
-		return false;
-	}
+static bool can_splice(int fd)
+{
+	enum fd_kind kind = fd_kind(fd);
+	socklen_t len = sizeof(int);
+	int type = 0;
+
+	if (kind != FD_SOCKET)
+		return endpoint_kind_splices(kind);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+unsigned endpoint_fd_caps(int rfd, int wfd)
+{
+	unsigned caps = 0;
+
+	if (rfd >= 0 && can_splice(rfd))
+		caps |= EP_SPLICE_IN;
+	/* splice refuses files in append mode */
+	if (wfd >= 0 && can_splice(wfd) && !(fcntl(wfd, F_GETFL) & O_APPEND))
+		caps |= EP_SPLICE_OUT;
+	return caps;
 }
 
 void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
@@ -395,11 +406,7 @@ void endpoint_probe(struct endpoint *ep)
 		ep->whow = same ? ep->rhow : fd_how(ep->wfd);
 		ep->wkind = same ? ep->rkind : fd_kind(ep->wfd);
 	}
-	if (ep->rfd >= 0 && can_splice(ep->rfd, ep->rkind))
-		ep->caps |= EP_SPLICE_IN;
-	/* splice refuses files in append mode */
-	if (ep->wfd >= 0 && can_splice(ep->wfd, ep->wkind) && !(fcntl(ep->wfd, F_GETFL) & O_APPEND))
-		ep->caps |= EP_SPLICE_OUT;
+	ep->caps |= endpoint_fd_caps(ep->rfd, ep->wfd);
 }
 
 struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd)

@@ -136,6 +136,12 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
  * without blocking, and whether they can be spliced. */
 void endpoint_probe(struct endpoint *ep);
 
+/* EP_SPLICE_IN and EP_SPLICE_OUT, as far as @rfd and @wfd (-1: none) can be spliced. */
+unsigned endpoint_fd_caps(int rfd, int wfd);
+
+/* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
+bool endpoint_kind_splices(enum fd_kind kind);
+
 /* A plain descriptor endpoint. */
 struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd);
 

@@ -169,6 +169,18 @@ static int open_sniff(struct filters *fs, const char *pattern, bool from_left, s
 	return rc;
 }
 
+const char *filters_why(const struct settings *set, const struct conf *src, const struct conf *dst,
+			bool from_left)
+{
+	if (src->flow.eol != dst->flow.eol)
+		return "line ends have to be converted";
+	if (src->flow.escape >= 0)
+		return "option escape has to see the bytes";
+	if (set->dump_text || set->dump_hex)
+		return "the bytes have to be shown (-v, -x)";
+	return set->sniff[from_left ? 0 : 1] ? "the bytes have to be recorded (-r, -R)" : NULL;
+}
+
 struct filters *filters_new(const struct settings *set, const struct conf *src,
 			    const struct conf *dst, bool from_left, int *rc, struct err *err)
 {
@@ -176,8 +188,7 @@ struct filters *filters_new(const struct settings *set, const struct conf *src,
 	struct filters *fs;
 
 	*rc = 0;
-	if (src->flow.eol == dst->flow.eol && src->flow.escape < 0 && !set->dump_text &&
-	    !set->dump_hex && !sniff)
+	if (!filters_why(set, src, dst, from_left))
 		return NULL;
 	fs = xcalloc(1, sizeof(*fs));
 	fs->from = src->flow.eol;
@@ -227,6 +238,7 @@ void filters_apply(struct filters *fs, const uint8_t **data, size_t *len)
 	if (fs->dump_text || fs->dump_hex) {
 		dump_format(&dump, fs->mark, fs->dump_text, fs->dump_hex, *data, *len, fs->offset,
 			    wall_us());
+		log_status_hide();
 		io_write_all(2, dump.data, dump.len);
 		str_done(&dump);
 	}

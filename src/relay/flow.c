@@ -16,18 +16,49 @@
 /* The ways to move, best first. */
 static const struct path *const paths[] = { &path_dgram, &path_sendfile, &path_splice, &path_copy };
 
+const struct path *path_number(size_t i)
+{
+	return i < ARRAY_SIZE(paths) ? paths[i] : NULL;
+}
+
+const struct path *path_choose(const struct path_ask *ask)
+{
+	size_t i = 0;
+
+	while (paths[i]->against(ask)) /* either the first or the last one always fits */
+		i++;
+	return paths[i];
+}
+
+static struct path_ask ask_of(const struct flow *f)
+{
+	return (struct path_ask){
+		.src = { f->src->caps, f->src->rkind, f->src->ops->read == ep_fd_read },
+		.dst = { f->dst->caps, f->dst->wkind, f->dst->ops->write == ep_fd_write },
+		.plain = f->relay->plan->set.plain,
+		.seen = f->filters ? "the bytes have to be seen" : NULL,
+		.no_splice = f->no_splice,
+		.no_sendfile = f->no_sendfile,
+	};
+}
+
 static void choose(struct flow *f)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		if (!paths[i]->fits(f))
-			continue;
-		if (f->path)
-			f->path->idle(f);
-		memset(&f->copy, 0, sizeof(f->copy)); /* the largest: all are zero then */
-		f->path = paths[i];
-		log_info("moving from %d to %d by %s", f->src->rfd, f->dst->wfd, f->path->name);
-		return;
-	}
+	const struct path_ask ask = ask_of(f);
+
+	if (f->path)
+		f->path->idle(f);
+	memset(&f->copy, 0, sizeof(f->copy)); /* the largest: all are zero then */
+	f->path = path_choose(&ask);
+	log_info("moving from %d to %d by %s", f->src->rfd, f->dst->wfd, f->path->name);
+}
+
+/* The kernel has refused it meanwhile. */
+static bool path_is_over(const struct flow *f)
+{
+	const struct path_ask ask = ask_of(f);
+
+	return f->path->against(&ask) != NULL;
 }
 
 int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
@@ -92,7 +123,7 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		r = f->path->move(f);
 		if (r == MOVE_SOME)
 			*moved = true;
-		if (!f->path->fits(f)) { /* the kernel has refused it */
+		if (path_is_over(f)) {
 			choose(f);
 			r = MOVE_SOME;
 		}

@@ -29,15 +29,38 @@ enum move_result {
 	MOVE_FAIL, /* flow->err has the sentence */
 };
 
+/* What the choice of a path wants to know of an end. */
+struct path_end {
+	unsigned caps; /* EP_DGRAM_IN or EP_DGRAM_OUT, EP_SPLICE_IN or EP_SPLICE_OUT */
+	enum fd_kind kind;
+	bool bare; /* its bytes are those of the descriptor: nothing of ours in between */
+};
+
+/* And of the flow as a whole. */
+struct path_ask {
+	struct path_end src, dst;
+	bool plain; /* settings.plain */
+	const char *seen; /* why somebody has to see the bytes (filters_why()), or NULL */
+	bool no_splice, no_sendfile; /* the kernel refused it */
+};
+
 /* A way to move. Paths are tried in the order of the table in flow.c. */
 struct path {
 	const char *name;
-	bool (*fits)(const struct flow *f);
+	const char *how; /* the same for people, behind "left to right: " */
+	/* What speaks against it, in words ("the bytes have to be seen"), or NULL: it fits. */
+	const char *(*against)(const struct path_ask *ask);
 	enum move_result (*move)(struct flow *f);
 	/* give borrowed things back when nothing is in flight, or drop them at the end */
 	void (*idle)(struct flow *f);
 	size_t (*pending)(const struct flow *f); /* bytes read but not yet written */
 };
+
+/* The first path that fits. Pure: --explain asks it about ends that are not open. */
+const struct path *path_choose(const struct path_ask *ask);
+
+/* Path number @i, best first; NULL behind the last one. */
+const struct path *path_number(size_t i);
 
 extern const struct path path_sendfile, path_splice, path_dgram, path_copy;
 

@@ -15,6 +15,7 @@
 #include "sys/resolve.h"
 
 struct dgram_greeting;
+struct forecast;
 struct groups;
 struct opening;
 struct source;
@@ -76,6 +77,10 @@ struct addr_type {
 		       const struct dgram_greeting *g);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
 	struct source *(*source)(struct opening *o, struct err *err);
+	/* what make() builds, told without opening anything (forecast.h) */
+	void (*forecast)(const struct half *half, enum open_mode mode, struct forecast *f);
+	unsigned local_port; /* this parameter, counted from 1, is a port to bind to; 0: none is */
+	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };

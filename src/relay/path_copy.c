@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <string.h>
 
-static bool fits(const struct flow *f)
+static const char *against(const struct path_ask *ask)
 {
-	return !((f->src->caps & EP_DGRAM_IN) || (f->dst->caps & EP_DGRAM_OUT));
+	return ask->src.caps & EP_DGRAM_IN || ask->dst.caps & EP_DGRAM_OUT
+		       ? "the borders of datagrams have to be kept"
+		       : NULL;
 }
 
 static size_t read_size(const struct flow *f)
@@ -107,4 +109,6 @@ static size_t pending(const struct flow *f)
 	return f->copy.len;
 }
 
-const struct path path_copy = { "copying", fits, move, idle, pending };
+const struct path path_copy = { "copying", "copied through a buffer, by read(2) and write(2)",
+				against,   move,
+				idle,      pending };

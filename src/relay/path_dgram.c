@@ -15,9 +15,11 @@
 #include <string.h>
 #include <sys/uio.h>
 
-static bool fits(const struct flow *f)
+static const char *against(const struct path_ask *ask)
 {
-	return f->src->caps & EP_DGRAM_IN || f->dst->caps & EP_DGRAM_OUT;
+	return ask->src.caps & EP_DGRAM_IN || ask->dst.caps & EP_DGRAM_OUT
+		       ? NULL
+		       : "neither end is made of datagrams";
 }
 
 static struct packet *next_packet(struct batch *b)
@@ -271,4 +273,7 @@ static size_t pending(const struct flow *f)
 	return len - f->dgram.part;
 }
 
-const struct path path_dgram = { "datagrams", fits, move, idle, pending };
+const struct path path_dgram = {
+	"datagrams", "moved as datagrams, many per system call, borders kept", against, move, idle,
+	pending
+};

@@ -11,12 +11,21 @@
 
 #define SENDFILE_LEN ((size_t)1 << 20) /* bytes per call */
 
-static bool fits(const struct flow *f)
+static const char *against(const struct path_ask *ask)
 {
-	return !f->relay->plan->set.plain && !f->filters && !f->no_sendfile &&
-	       f->src->rkind == FD_FILE && f->dst->wkind == FD_SOCKET &&
-	       f->src->caps & EP_SPLICE_IN && f->dst->caps & EP_SPLICE_OUT &&
-	       f->src->ops->read == ep_fd_read && f->dst->ops->write == ep_fd_write;
+	if (ask->plain)
+		return "SOCAST_FASTPATH=0 forbids it";
+	if (ask->src.kind != FD_FILE)
+		return "the source is no regular file";
+	if (ask->dst.kind != FD_SOCKET)
+		return "the destination is no socket";
+	if (!(ask->src.caps & EP_SPLICE_IN) || !(ask->dst.caps & EP_SPLICE_OUT))
+		return "the destination is no stream";
+	if (!ask->src.bare || !ask->dst.bare)
+		return "an end changes the bytes or watches over them itself";
+	if (ask->seen)
+		return ask->seen;
+	return ask->no_sendfile ? "the kernel refused it" : NULL;
 }
 
 static enum move_result failed(struct flow *f, size_t len)
@@ -66,4 +75,8 @@ static size_t pending(const struct flow *f)
 	return 0;
 }
 
-const struct path path_sendfile = { "sendfile", fits, move, idle, pending };
+const struct path path_sendfile = {
+	"sendfile", "handed from the file to the socket inside the kernel, by sendfile(2)",
+	against,    move,
+	idle,       pending
+};

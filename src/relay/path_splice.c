@@ -16,14 +16,29 @@
 
 #define PIPE_PROVEN (1 << 20) /* bytes after which a pipe counts as busy, and a flow as bulk */
 
-static bool fits(const struct flow *f)
+static const char *against(const struct path_ask *ask)
 {
+	if (ask->plain)
+		return "SOCAST_FASTPATH=0 forbids it";
+	if (!ask->src.bare || !ask->dst.bare)
+		return "an end changes the bytes or watches over them itself";
+	if (!(ask->src.caps & EP_SPLICE_IN))
+		return ask->src.kind == FD_TTY
+			       ? "the source is a terminal"
+			       : "the source is neither pipe nor file nor stream socket";
+	if (!(ask->dst.caps & EP_SPLICE_OUT) && ask->dst.kind == FD_FILE)
+		return "the file is appended to";
+	if (!(ask->dst.caps & EP_SPLICE_OUT))
+		return ask->dst.kind == FD_TTY
+			       ? "the destination is a terminal"
+			       : "the destination is neither pipe nor file nor stream socket";
 	/* between two files the page cache is copied anyway, with less overhead by read and write
 	 */
-	return !f->relay->plan->set.plain && !f->filters && !f->no_splice &&
-	       f->src->caps & EP_SPLICE_IN && f->dst->caps & EP_SPLICE_OUT &&
-	       !(f->src->rkind == FD_FILE && f->dst->wkind == FD_FILE) &&
-	       f->src->ops->read == ep_fd_read && f->dst->ops->write == ep_fd_write;
+	if (ask->src.kind == FD_FILE && ask->dst.kind == FD_FILE)
+		return "between two files it saves nothing";
+	if (ask->seen)
+		return ask->seen;
+	return ask->no_splice ? "the kernel refused it" : NULL;
 }
 
 static ssize_t do_splice(int from, int to, size_t len)
@@ -209,4 +224,6 @@ static size_t pending(const struct flow *f)
 	return f->splice.in_pipe;
 }
 
-const struct path path_splice = { "splicing", fits, move, idle, pending };
+const struct path path_splice = { "splicing", "moved inside the kernel, by splice(2)",
+				  against,    move,
+				  idle,       pending };

@@ -25,11 +25,13 @@ struct settings {
 	const char *sniff[2]; /* -r (left to right), -R, or NULL */
 	bool analyse; /* -D */
 	bool statistics; /* --statistics */
+	bool progress; /* --progress */
 	int64_t stats_ns; /* --stats: interval; 0: none */
 	const char *metrics; /* --metrics: where they are served, or NULL */
 	bool sloppy; /* -s */
 	bool any_group; /* -g */
 	bool experimental; /* --experimental */
+	bool offline; /* --check, --explain: no name is looked up, no file is read */
 	int listen_ip, resolve_ip; /* 4, 6, or 0: no preference */
 	int64_t drain_ns; /* --drain; 0: end sessions at once */
 	unsigned transfer_wait_s, fork_wait_s; /* SOCAT_TRANSFER_WAIT, SOCAT_FORK_WAIT */

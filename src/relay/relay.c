@@ -4,6 +4,7 @@
 #include "relay/metrics.h"
 #include "relay/metrics_http.h"
 #include "relay/proc.h"
+#include "relay/progress.h"
 #include "relay/session.h"
 #include "sys/fd.h"
 
@@ -76,6 +77,7 @@ void relay_statistics(struct relay *relay)
 
 void relay_final_statistics(struct relay *relay)
 {
+	progress_end(relay->progress);
 	if (relay->plan->set.statistics)
 		classic_statistics(relay);
 	if (relay->plan->set.statistics || relay->plan->set.stats_ns)
@@ -141,6 +143,8 @@ int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, 
 	relay->tally = tally_new(err);
 	if (!relay->tally)
 		return -1;
+	if (plan->set.progress)
+		relay->progress = progress_new(relay);
 	if (plan->set.metrics && !(relay->http = metrics_http_new(relay, plan->set.metrics, err)))
 		return -1;
 	return 0;
@@ -230,5 +234,6 @@ void relay_done(struct relay *relay)
 	procs_forget(relay);
 	pool_done(&relay->pool);
 	metrics_http_free(relay->http);
+	progress_free(relay->progress);
 	tally_free(relay->tally);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "relay/filter.h"
 #include "relay/proc.h"
+#include "relay/progress.h"
 #include "sys/fdinfo.h"
 
 #include <errno.h>
@@ -385,6 +386,7 @@ static void begin(struct session *s)
 	}
 	s->flow[0].one_way = !set->right_to_left;
 	s->flow[1].one_way = !set->left_to_right;
+	progress_session(relay->progress, s);
 	arm(s);
 	run_direction(s, 0);
 	if (s->flow[1].active && speaks_second(s->right))

@@ -17,6 +17,7 @@
 #include "relay/vars.h"
 
 struct metrics_http;
+struct progress;
 
 struct stats {
 	uint64_t packets[2], bytes[2]; /* 0: left to right */
@@ -46,6 +47,7 @@ struct relay {
 	double start_seconds; /* since the epoch */
 	struct timer stats; /* --stats */
 	struct metrics_http *http; /* --metrics, or NULL */
+	struct progress *progress; /* --progress, or NULL */
 };
 
 /* The tally of the address that @conf belongs to. */

@@ -5,6 +5,7 @@
 #include "relay/dgram.h"
 #include "relay/metrics_http.h"
 #include "relay/proc.h"
+#include "relay/progress.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -105,6 +106,8 @@ static void forget_others(struct relay *relay)
 	procs_forget(relay);
 	metrics_http_free(relay->http);
 	relay->http = NULL;
+	progress_free(relay->progress); /* the one whose processes we are shows it */
+	relay->progress = NULL;
 	relay->forgetting = false;
 }
 

@@ -74,6 +74,14 @@ def test_help_texts(sources):
     assert not wrong
 
 
+def test_needs_are_known(sources):
+    """--explain can tell of every capability that a row names whether we have it."""
+    needs = {n for name, text in sources.items() if name.startswith(("src/opt/table_", "src/addr/"))
+             for n in re.findall(r'\.needs = "(\w+)', text)}
+    assert len(needs) > 5
+    assert needs <= set(re.findall(r'"(CAP_\w+)"', sources["src/explain/privilege.c"]))
+
+
 @pytest.fixture(scope="session")
 def manual():
     path = BUILD / "socast.1"

@@ -1,6 +1,8 @@
 /* test_log.c - shape of a record, and limiting */
 #include "base/log.h"
 
+#include "base/json_escape.h"
+#include "base/list.h"
 #include "base/str.h"
 
 #include <setjmp.h>
@@ -38,6 +40,108 @@ static void record(void **state)
 	unlink(path);
 }
 
+/* The record as JSON, in a file; what it says after "program". */
+static void json_record(void **state)
+{
+	char path[] = "/tmp/test_log.XXXXXX", line[8192] = "", want[128];
+	char bytes[2] = { 0 }, *text;
+	struct err err;
+	FILE *f;
+	(void)state;
+
+	close(mkstemp(path));
+	log_set_name("pr\"og");
+	log_set_json(true);
+	assert_int_equal(log_set_sink(SINK_FILE, path, &err), 0);
+	log_error("two\nlines");
+	log_put(LV_WARN, "%s%900s", "\xff", "\x01");
+	for (int c = 1; c < 256; c++) {
+		bytes[0] = (char)c;
+		log_put(LV_DEBUG, "%s", bytes);
+	}
+	assert_int_equal(log_set_sink(SINK_STDERR, "", &err), 0);
+	log_set_json(false);
+	log_set_name("prog");
+	f = fopen(path, "r");
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_memory_equal(line, "{\"time\":\"20", 11);
+	snprintf(want, sizeof(want),
+		 "Z\",\"program\":\"pr\\\"og\",\"pid\":%d,\"level\":\"error\",\"text\":\"two\\u000a"
+		 "lines\"}\n",
+		 (int)getpid());
+	text = strchr(line, 'Z');
+	assert_non_null(text);
+	assert_int_equal(text - line, strlen("{\"time\":\"2026-11-22T13:31:05.204518"));
+	assert_string_equal(text, want);
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_non_null(strstr(line, "\"warning\",\"text\":\"\\ufffd  "));
+	for (int c = 1; c < 256; c++) {
+		assert_non_null(fgets(line, sizeof(line), f));
+		for (text = line; *text != '\n'; text++)
+			assert_true(*text >= ' ' && *text < 0x7f);
+	}
+	assert_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	unlink(path);
+}
+
+/* However long the text is, the record is complete and fits one write to a pipe. */
+static void json_cut(void **state)
+{
+	char path[] = "/tmp/test_log.XXXXXX", line[8192] = "", longest[1023];
+	struct err err;
+	FILE *f;
+	(void)state;
+
+	memset(longest, 1, sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	close(mkstemp(path));
+	log_set_json(true);
+	assert_int_equal(log_set_sink(SINK_FILE, path, &err), 0);
+	log_error("%s", longest);
+	assert_int_equal(log_set_sink(SINK_STDERR, "", &err), 0);
+	log_set_json(false);
+	f = fopen(path, "r");
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_in_range(strlen(line), 4080, 4096);
+	assert_string_equal(line + strlen(line) - strlen("\\u0001\"}\n"), "\\u0001\"}\n");
+	fclose(f);
+	unlink(path);
+}
+
+static void escape(void **state)
+{
+	static const struct {
+		const char *text, *want;
+		size_t cap;
+	} rows[] = {
+		{ "", "", 99 },
+		{ "plain", "plain", 99 },
+		{ "say \"a\\b\"", "say \\\"a\\\\b\\\"", 99 },
+		{ "\t\r\n\x1f\x7f", "\\u0009\\u000d\\u000a\\u001f\\u007f", 99 },
+		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+		  99 },
+		{ "\xff\x80", "\\ufffd\\ufffd", 99 },
+		{ "\xc0\xaf", "\\ufffd\\ufffd", 99 }, /* longer than needed */
+		{ "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", 99 }, /* half of a surrogate pair */
+		{ "\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", 99 }, /* beyond U+10FFFF */
+		{ "caf\xc3", "caf\\ufffd", 99 },
+		{ "ab\ncd", "ab", 7 }, /* no character in part */
+		{ "ab\ncd", "ab\\u000a", 8 },
+		{ "\xe2\x82\xac", "", 2 },
+		{ "x", "", 0 },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char buf[128];
+		size_t n = json_escape(buf, rows[i].cap, rows[i].text);
+
+		assert_int_equal(n, strlen(rows[i].want));
+		assert_memory_equal(buf, rows[i].want, n);
+	}
+}
+
 static void limit(void **state)
 {
 	struct log_limit l = { 0 };
@@ -55,7 +159,9 @@ static void limit(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(record), cmocka_unit_test(limit) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(record), cmocka_unit_test(json_record),
+					    cmocka_unit_test(json_cut), cmocka_unit_test(escape),
+					    cmocka_unit_test(limit) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,197 @@
+/* address.c - one address in plain sentences
+ *
+ * What it is comes from the row of its type, what its options do from theirs. */
+#include "addr/addr.h"
+#include "base/list.h"
+#include "base/names.h"
+#include "explain/parts.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+/* When the options of a phase act. */
+static const char *const moment[PH_COUNT] = {
+	[PH_OFFSET] = "remembered from the start",
+	[PH_INIT] = "before anything else",
+	[PH_EARLY] = "before it is opened",
+	[PH_PREOPEN] = "just before the entry is opened or made",
+	[PH_OPEN] = "when the entry is opened or made",
+	[PH_PASTOPEN] = "just after the entry has been opened or made",
+	[PH_PRESOCKET] = "before the socket is made",
+	[PH_SOCKET] = "when the socket is made",
+	[PH_PASTSOCKET] = "just after the socket has been made",
+	[PH_BIGEN] = "when the channel is made",
+	[PH_PASTBIGEN] = "just after the channel has been made",
+	[PH_FD] = "when there is a descriptor",
+	[PH_PREBIND] = "before the socket is bound",
+	[PH_BIND] = "when the socket is bound",
+	[PH_LISTEN] = "when the socket begins to listen",
+	[PH_ACCEPT] = "when somebody is accepted",
+	[PH_PASTACCEPT] = "for everybody who has been accepted",
+	[PH_CONNECTED] = "when it is connected",
+	[PH_PASTFORK] = "in the new process",
+	[PH_LATE] = "at the end of opening",
+	[PH_LATE2] = "at the very end of opening",
+	[PH_PREEXEC] = "before the program is called",
+	[PH_SPECIFIC] = "where the address needs it",
+};
+
+const char *side_word(int i)
+{
+	return i ? "right" : "left";
+}
+
+void add_half_name(struct str *out, const struct plan *plan, int i, size_t k)
+{
+	if (plan->side[i].nhalves == 2)
+		str_addf(out, "the %s half of the %s address", k ? "second" : "first",
+			 side_word(i));
+	else
+		str_addf(out, "the %s address", side_word(i));
+}
+
+bool half_mode(const struct plan *plan, int i, size_t k, enum open_mode *mode)
+{
+	const enum open_mode own = k ? MODE_WRITE : MODE_READ;
+
+	*mode = plan_mode(&plan->set, i);
+	if (plan->side[i].nhalves < 2)
+		return true;
+	if (*mode == MODE_RW)
+		*mode = own;
+	return *mode == own;
+}
+
+/* A text of the command line; quoted where that helps to see it. */
+static void add_text(struct str *out, const char *text)
+{
+	bool quote = !*text;
+
+	for (const char *p = text; *p; p++)
+		quote |= !isalnum((unsigned char)*p) && !strchr("./:-_[]%@,+", *p);
+	str_addf(out, quote ? "\"%s\"" : "%s", text);
+}
+
+/* What parameter @n is called in @syntax (":<host>:<port>", "[:<filename>]"): the letters between
+ * the brackets of that part. "[<source>@]<group>" is called group where nothing is before it. */
+static void param_name(const char *syntax, size_t n, const char *value, struct str *out)
+{
+	const char *end, *optional;
+
+	for (n++; n && *syntax; syntax++)
+		n -= *syntax == ':';
+	end = syntax + strcspn(syntax, ":");
+	optional = memchr(syntax, ']', (size_t)(end - syntax));
+	if (*syntax == '[' && optional && !strchr(value, '@'))
+		syntax = optional;
+	for (; syntax < end; syntax++) {
+		if (!strchr("<>[]", *syntax))
+			str_addc(out, *syntax);
+	}
+	str_add(out, "", 0);
+}
+
+static void add_params(struct str *out, const struct half *h)
+{
+	/* of a shorter form than its syntax, the optional part is missing: nothing has a name */
+	bool named = h->nparams == h->type->max_params;
+
+	for (size_t i = 0; i < h->nparams; i++) {
+		struct str name = { 0 };
+
+		if (named)
+			param_name(h->type->syntax, i, h->param[i], &name);
+		str_addf(out, "%s%s is ", i ? ", its " : "  Its ",
+			 name.len ? name.data : "parameter");
+		add_text(out, h->param[i]);
+		str_done(&name);
+	}
+	if (h->nparams)
+		str_adds(out, ".\n");
+}
+
+static void add_direction(struct str *out, const struct addr_type *t, enum open_mode mode)
+{
+	static const char *const word[] = { [MODE_RW] = "read from and written to",
+					    [MODE_READ] = "only read from",
+					    [MODE_WRITE] = "only written to" };
+
+	str_addf(out, "  It is %s", word[mode]);
+	if ((mode != MODE_WRITE && !t->reads) || (mode != MODE_READ && !t->writes))
+		str_addf(out, ", although it supports only %s: a warning will say so",
+			 t->reads ? "reading" : "writing");
+	str_adds(out, ".\n");
+}
+
+static void add_option(struct str *out, const struct opt *o)
+{
+	char name[64];
+
+	opt_name(o->row, 0, name, sizeof(name));
+	str_addf(out, "      %s", o->spec->name);
+	if (o->row->flags & OPT_SECRET) {
+		str_adds(out, "=***");
+	} else if (o->spec->value) {
+		str_addc(out, '=');
+		add_text(out, o->spec->value);
+	} else if (o->row->type != V_CONST && !o->val.null) {
+		str_addc(out, '=');
+		value_format(o, out);
+	}
+	if (strcasecmp(name, o->spec->name) != 0)
+		str_addf(out, " (%s)", name);
+	str_addf(out, ": %s.\n", o->row->help);
+}
+
+static void add_options(struct str *out, const struct opts *opts)
+{
+	enum phase last = PH_NONE;
+
+	if (opts->n)
+		str_adds(out, opts->n == 1 ? "  Its option acts\n"
+					   : "  Its options, in the order in which they act:\n");
+	for (size_t i = 0; i < opts->n; i++) {
+		enum phase ph = opts->opt[i].row->phase;
+
+		if (ph != last)
+			str_addf(out, "    %s (%s)\n", moment[ph] ? moment[ph] : "then",
+				 phase_name(ph));
+		last = ph;
+		add_option(out, &opts->opt[i]);
+	}
+}
+
+static void add_half(struct str *out, const struct plan *plan, int i, size_t k)
+{
+	const struct half *h = &plan->side[i].half[k];
+	enum open_mode mode;
+	char name[64];
+
+	names_get(h->type->names, 0, name, sizeof(name));
+	str_addf(out, "%s", name);
+	if (strcasecmp(name, h->keyword) != 0)
+		str_addf(out, " (written %s)", h->keyword);
+	str_addf(out, "\n  %c%s.\n", toupper((unsigned char)h->type->help[0]), h->type->help + 1);
+	add_params(out, h);
+	if (half_mode(plan, i, k, &mode)) {
+		add_direction(out, h->type, mode);
+		add_options(out, &h->opts);
+	} else {
+		str_adds(out, "  It is not opened, because data goes the other way only.\n");
+	}
+}
+
+void explain_address(struct str *out, const struct plan *plan, int i)
+{
+	const struct side *side = &plan->side[i];
+
+	for (size_t k = 0; k < side->nhalves; k++) {
+		str_addf(out, "%s address%s: ", i ? "Right" : "Left",
+			 side->nhalves < 2 ? ""
+			 : k               ? ", for writing"
+					   : ", for reading");
+		add_half(out, plan, i, k);
+		str_addc(out, '\n');
+	}
+}
