@@ -5,7 +5,7 @@
 #   make check    build and run every test
 BUILD ?= build
 PYTHON := /usr/bin/python3
-PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev mandoc python3 \
+PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev libjansson-dev mandoc python3 \
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
@@ -52,9 +52,11 @@ format:
 
 lint: all
 	clang-tidy -p $(BUILD) --quiet --warnings-as-errors='*' $$(git ls-files 'src/*.c')
+	[ -f build-analyzer/build.ninja ] || CFLAGS=-fanalyzer meson setup build-analyzer --werror
+	ninja -C build-analyzer
 	cppcheck --enable=warning,portability --inline-suppr --quiet --error-exitcode=1 -Isrc src
 
 clean:
-	rm -rf build build-asan build-fuzz
+	rm -rf build build-asan build-fuzz build-analyzer build-coverage
 
 .PHONY: all deps check-deps demo check asan fuzz bench install format lint clean

@@ -49,6 +49,10 @@ void help_version(FILE *out);
 void help_print(FILE *out, int level);
 void help_usage(FILE *out);
 
+/* The lines of -V that scripts look into: the version of classic's @program that this one is
+ * compatible with, when it was built, and the system it runs on. */
+void about_print(FILE *out, const char *program);
+
 /* --keygen: write a new key, of the kind @kind (NULL: a group key, "sign"), to standard output. A
  * file there becomes readable for its owner only. Returns 0, or -1 with @err. */
 int keygen(const char *kind, struct err *err);

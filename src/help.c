@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #define IDENTITY                                                                                   \
 	"socast " SOCAST_VERSION " - relay between two addresses, multicast and datagrams first; " \
@@ -48,13 +47,8 @@ static const struct {
 
 void help_version(FILE *out)
 {
-	struct utsname u = { 0 };
-
-	uname(&u);
 	fputs(IDENTITY, out);
-	fprintf(out, "socat version %s on %s\n", COMPAT_VERSION, BUILD_DATE);
-	fprintf(out, "   running on %s version %s, release %s, machine %s\n", u.sysname, u.version,
-		u.release, u.machine);
+	about_print(out, "socat");
 	fputs("features:\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
 		const struct addr_type *type =

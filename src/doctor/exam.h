@@ -55,6 +55,7 @@ struct exam {
 	bool ip; /* a UDP, UDP-Lite or raw IP address, opened as far as it went */
 	int family, socktype, protocol;
 	int fd; /* its socket, or -1 */
+	struct groups *more; /* what has joined where it had no room; owned, or NULL */
 	bool bound; /* binding went well, or was not asked for */
 	struct netaddr target; /* where it sends; len 0: it does not begin */
 	struct netaddr local; /* what it binds to; len 0: nothing */

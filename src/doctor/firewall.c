@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "doctor/rules.h"
+#include "sys/module.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,22 +136,31 @@ static bool judge(struct exam *x, const struct rules *r, const struct packet *p,
 	return bad;
 }
 
+static int nft_rules(struct rules *r, const struct str *text, const struct packet *p,
+		     struct err *err)
+{
+	nft_read_fn *read = (nft_read_fn *)module_symbol(NFT_MODULE, NFT_SYMBOL, err);
+
+	return read ? read(r, text, p) : -1;
+}
+
 static bool judge_text(struct exam *x, const struct str *text, const char *program,
 		       const struct packet *p, const char *what)
 {
 	struct rules r = { .program = program };
 	struct str copy = { 0 };
+	struct err err = { 0 };
 	bool bad = false;
 
 	if (!text->len)
 		return false;
 	str_add(&copy, text->data, text->len);
-	if ((strcmp(program, "nft") == 0 ? nft_read(&r, &copy, p) : iptables_read(&r, &copy, p)) ==
-	    0)
+	if ((strcmp(program, "nft") == 0 ? nft_rules(&r, &copy, p, &err)
+					 : iptables_read(&r, &copy, p)) == 0)
 		bad = judge(x, &r, p, what);
 	else
 		exam_add(x, FIND_UNKNOWN, xstrdup("the output of nft is not understood"),
-			 xstrdup(""));
+			 xstrdup(err.text));
 	str_done(&copy);
 	rules_done(&r);
 	return bad;

@@ -11,6 +11,7 @@
 #include "relay/opening.h"
 #include "relay/session.h"
 #include "sys/fd.h"
+#include "sys/groups.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -121,7 +122,6 @@ static void note_group(struct exam *x, const struct opt *o, bool joined)
 
 static void refused_option(struct exam *x, const struct opt *o, const struct err *err)
 {
-	bool v4 = o->val.str && o->val.str[0] != '[';
 	struct finding *f;
 	char name[64];
 
@@ -129,12 +129,28 @@ static void refused_option(struct exam *x, const struct opt *o, const struct err
 	f = exam_add(x, FIND_PROBLEM, xasprintf("option %s is refused", name), xstrdup(err->text));
 	if (err->hint[0])
 		exam_advice(f, "%s", err->hint);
-	if (is_join(o) && v4 && err->code == ENOBUFS)
-		exam_command(f, "sysctl -w net.ipv4.igmp_max_memberships=%ld",
-			     sysctl_read(20, "net/ipv4/igmp_max_memberships") + GROUPS_MAX);
-	else if (is_join(o) && (err->code == ENOBUFS || err->code == ENOMEM))
+}
+
+/* Helpers have joined what one socket may not: fine, unless it hears its own groups only. */
+static void check_helpers(struct exam *x, const struct opening *o)
+{
+	struct finding *f;
+
+	if (!o->more)
+		return;
+	if (groups_heard(o->target.fd, o->target.family, o->more)) {
+		exam_add(x, FIND_NOTE, xstrdup("one socket may not join so many groups"),
+			 xstrdup("helper sockets join the rest for it"));
+		return;
+	}
+	f = exam_add(x, FIND_PROBLEM, xstrdup("one socket may not join so many groups"),
+		     xstrdup("and with ip-multicast-all=0 it hears only what it has joined"));
+	if (o->target.family == AF_INET6)
 		exam_command(f, "sysctl -w net.core.optmem_max=%ld",
 			     sysctl_read(20480, "net/core/optmem_max") * 4);
+	else
+		exam_command(f, "sysctl -w net.ipv4.igmp_max_memberships=%ld",
+			     sysctl_read(20, "net/ipv4/igmp_max_memberships") + GROUPS_MAX);
 }
 
 static void apply_options(struct exam *x, struct opening *o, enum phase phase)
@@ -149,6 +165,7 @@ static void apply_options(struct exam *x, struct opening *o, enum phase phase)
 
 		if (all->opt[i].row->phase != phase)
 			continue;
+		target.more = &o->more;
 		rc = opts_apply(&one, phase, &target, &err);
 		if (rc == -1)
 			refused_option(x, &all->opt[i], &err);
@@ -254,7 +271,9 @@ void rehearse(struct exam *x)
 	timer_init(&o->timer, never_due);
 	x->bound = true;
 	walk(x, o);
+	check_helpers(x, o);
 	x->fd = o->target.fd;
+	x->more = o->more;
 	x->socktype = o->socktype;
 	x->protocol = o->protocol;
 	x->local = o->local;
@@ -275,4 +294,5 @@ void rehearse(struct exam *x)
 void rehearse_close(struct exam *x)
 {
 	fd_close(&x->fd);
+	groups_unref(x->more);
 }

@@ -1,8 +1,8 @@
 /* rules.h - packet filter rules, whoever wrote them
  *
- * nft.c and iptables.c read the rules of the host and judge every condition for one packet; what
- * stays is whether a rule fits, and what it does. rules.c walks through them as the kernel would.
- * Many conditions cannot be judged (rates, marks, foreign sets): then a rule may fit. */
+ * nft_module.c and iptables.c read the rules of the host and judge every condition for one packet;
+ * what stays is whether a rule fits, and what it does. rules.c walks through them as the kernel
+ * would. Many conditions cannot be judged (rates, marks, foreign sets): then a rule may fit. */
 #ifndef DOCTOR_RULES_H
 #define DOCTOR_RULES_H
 
@@ -74,8 +74,12 @@ static inline enum fit fit_and(enum fit a, enum fit b)
 	return a < b ? a : b;
 }
 
-/* Read the output of "nft -j list ruleset", or of iptables-save. 0, or -1: it is none. */
-int nft_read(struct rules *r, const struct str *text, const struct packet *p);
+/* Read the output of "nft -j list ruleset", or of iptables-save. 0, or -1: it is none. The first
+ * one is in a module of its own, NFT_MODULE. */
+typedef int nft_read_fn(struct rules *r, const struct str *text, const struct packet *p);
+nft_read_fn nft_read;
+#define NFT_MODULE "socast_nft"
+#define NFT_SYMBOL "nft_read"
 int iptables_read(struct rules *r, struct str *text, const struct packet *p);
 
 #endif

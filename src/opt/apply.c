@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "opt/tables.h"
 #include "spec/spec.h"
 
 #include <stdlib.h>
@@ -86,8 +87,18 @@ const char *opt_suggest(const char *name, uint64_t groups, char *buf, size_t cap
 
 static int unknown(const char *name, uint64_t groups, struct err *err)
 {
+	const struct elsewhere *e = elsewhere_find(name);
 	char near[64];
 
+	if (e && e->where)
+		return err_set(err, 0,
+			       "parseopts_table(): unknown option \"%s\": one of %s, not of "
+			       "Linux%s%s",
+			       name, e->where, e->instead ? "; use " : "",
+			       e->instead ? e->instead : "");
+	if (e)
+		return err_set(err, 0, "parseopts_table(): unknown option \"%s\"; use %s", name,
+			       e->instead);
 	if (opt_suggest(name, groups, near, sizeof(near)))
 		return err_set(err, 0,
 			       "parseopts_table(): unknown option \"%s\"; did you mean \"%s\"?",

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct groups;
 struct spec_opt;
 
 /* Kinds of address (option groups), in the order in which help prints them. G_ALL: legal on every
@@ -304,6 +305,7 @@ struct target {
 	int family; /* of the socket */
 	bool device_chosen; /* the address has its own use for option so-bindtodevice */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
+	struct groups **more; /* where sockets go that join what fd has no room for, or NULL */
 };
 
 /* A setter. Returns 0, or -1 with one sentence in @err. */

@@ -5,6 +5,7 @@
  * looked up here and not while planning, because the network namespace is right only now. */
 #include "base/mem.h"
 #include "opt/setters.h"
+#include "sys/groups.h"
 #include "sys/route.h"
 
 #include <arpa/inet.h>
@@ -26,6 +27,16 @@ static int call(int fd, int level, int name, const void *data, size_t len, const
 {
 	if (setsockopt(fd, level, name, data, (socklen_t)len) == -1)
 		return err_set(err, errno, "setsockopt(%d, %d, %d, %s, %zu)", fd, level, name,
+			       shown, len);
+	return 0;
+}
+
+/* The same for memberships, which may need other sockets. */
+static int join(struct target *t, int level, int name, const void *req, size_t len,
+		const char *shown, struct err *err)
+{
+	if (groups_join(t->fd, level, name, req, (socklen_t)len, t->more) == -1)
+		return err_set(err, errno, "setsockopt(%d, %d, %d, %s, %zu)", t->fd, level, name,
 			       shown, len);
 	return 0;
 }
@@ -330,7 +341,7 @@ int set_ip_membership(struct target *t, const struct opt *o, struct err *err)
 	req.imr_ifindex = (int)index;
 	snprintf(shown, sizeof(shown), "{0x%08x,0x%08x,%d}", req.imr_multiaddr.s_addr,
 		 req.imr_address.s_addr, req.imr_ifindex);
-	rc = call(t->fd, SOL_IP, IP_ADD_MEMBERSHIP, &req, sizeof(req), shown, err);
+	rc = join(t, SOL_IP, IP_ADD_MEMBERSHIP, &req, sizeof(req), shown, err);
 	if (rc == -1 && err->code == ENODEV)
 		hint_interfaces(p.part[1], err);
 out:
@@ -356,7 +367,7 @@ int set_ip_source_membership(struct target *t, const struct opt *o, struct err *
 		goto out;
 	snprintf(shown, sizeof(shown), "{0x%08x,0x%08x,0x%08x}", req.imr_multiaddr.s_addr,
 		 req.imr_interface.s_addr, req.imr_sourceaddr.s_addr);
-	rc = call(t->fd, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, &req, sizeof(req), shown, err);
+	rc = join(t, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, &req, sizeof(req), shown, err);
 	if (rc == -1 && err->code == ENODEV)
 		hint_interfaces(p.part[1], err);
 out:
@@ -384,7 +395,7 @@ int set_ip6_group(struct target *t, const struct opt *o, struct err *err)
 	    interface_required(p.part[1], &req.ipv6mr_interface, err) == -1)
 		goto out;
 	snprintf(shown, sizeof(shown), "{%s,%u}", p.part[0], req.ipv6mr_interface);
-	rc = call(t->fd, SOL_IPV6, IPV6_JOIN_GROUP, &req, sizeof(req), shown, err);
+	rc = join(t, SOL_IPV6, IPV6_JOIN_GROUP, &req, sizeof(req), shown, err);
 out:
 	free(p.copy);
 	return rc;
@@ -417,7 +428,7 @@ int set_ip6_source_group(struct target *t, const struct opt *o, struct err *err)
 	memcpy(&req.gsr_group, &group, sizeof(group));
 	memcpy(&req.gsr_source, &source, sizeof(source));
 	shown = xasprintf("{%u,%s,%s}", index, p.part[0], p.part[2]);
-	rc = call(t->fd, SOL_IPV6, MCAST_JOIN_SOURCE_GROUP, &req, sizeof(req), shown, err);
+	rc = join(t, SOL_IPV6, MCAST_JOIN_SOURCE_GROUP, &req, sizeof(req), shown, err);
 	free(shown);
 out:
 	free(p.copy);

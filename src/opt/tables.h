@@ -17,4 +17,14 @@ extern const struct opt_table table_readline;
 extern const struct opt_table table_proxy;
 extern const struct opt_table table_seal;
 
+/* An option that is not in these tables, though people look for it. */
+struct elsewhere {
+	const char *names;
+	const char *where; /* systems that have it; NULL: Linux has it, under a number */
+	const char *instead; /* what to use here, or NULL */
+};
+
+/* The row of @name, or NULL. */
+const struct elsewhere *elsewhere_find(const char *name);
+
 #endif

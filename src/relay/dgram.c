@@ -7,6 +7,7 @@
 #include "relay/membership.h"
 #include "relay/packet.h"
 #include "relay/session.h"
+#include "sys/groups.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +110,19 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	return sock;
 }
 
+int dgram_take_groups(struct dgram_sock *sock, struct groups **more, struct err *err)
+{
+	if (!groups_heard(sock->fd, sock->kind.family, *more)) {
+		err_set(err, 0, "more groups than one socket may join");
+		return err_hint(err,
+				"with ip-multicast-all=0 a socket has to join all it hears: raise "
+				"sysctl net.ipv4.igmp_max_memberships (IPv6: net.core.optmem_max)");
+	}
+	sock->more = *more;
+	*more = NULL;
+	return 0;
+}
+
 int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err)
 {
 	return hear_only(((struct dgram_ep *)ep)->sock, dst, err);
@@ -131,9 +145,9 @@ static bool is_for_us(const struct dgram_sock *sock, const struct message *m)
 
 	if (sock->dst && !dst_rule_permits(sock->dst, m))
 		return false;
-	return !sock->member || sock->kind.family != AF_INET6 ||
+	return !sock->member || !membership_is_ours_to_check(sock->member) ||
 	       !ancillary_destination(m, &dst, &ifindex) ||
-	       membership_hears(sock->member, &dst, ifindex);
+	       membership_hears(sock->member, &dst, ifindex, &m->peer);
 }
 
 struct dgram_kind dgram_kind_of(const struct opening *o)
@@ -153,6 +167,7 @@ void dgram_sock_unref(struct dgram_sock *sock)
 	dgram_ask_for_drops(sock);
 	list_del(&sock->node);
 	membership_unref(sock->member);
+	groups_unref(sock->more);
 	fd_close(&sock->fd);
 	free(sock->dst);
 	free(sock->echo);
@@ -613,6 +628,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	sock->echo = d->sock->echo ? echo_new() : NULL;
 	sock->seal = dgram_seal_ref(d->sock->seal);
 	sock->member = membership_ref(d->sock->member);
+	sock->more = groups_ref(d->sock->more);
 	sock->fd = fd;
 	sock->refs = 0;
 	twin = dgram_ep_new(sock, &d->to);

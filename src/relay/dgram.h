@@ -50,6 +50,7 @@ struct dgram_sock {
 	bool answers; /* RECVFROM, LISTEN: what is sent answers what was received */
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct membership *member; /* of MCAST: its group; owned, or NULL */
+	struct groups *more; /* sockets that have joined for this one; counted, or NULL */
 	struct log_limit limit;
 	struct tally *tally; /* of its address; borrowed */
 	struct list node; /* in relay->socks */
@@ -60,6 +61,10 @@ struct dgram_sock {
 		uint64_t kernel_drops, truncated, unsent;
 	} count;
 };
+
+/* Of what @sock has joined, the part that others hold for it is @more now; takes it. -1 with @err
+ * if the socket would not hear it. */
+int dgram_take_groups(struct dgram_sock *sock, struct groups **more, struct err *err);
 
 /* Take over a bound socket of @kind: parse range, switch the drop counter on, and, unless it is one
  * of many short-lived ones, make its receive buffer as large as is allowed (unless option rcvbuf)

@@ -20,9 +20,13 @@ static struct dgram_sock *take_socket(struct opening *o, struct dgram_kind kind,
 	struct dgram_sock *sock =
 		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, kind, target_port, err);
 
-	if (sock)
-		o->target.fd = -1;
-	return sock;
+	if (!sock)
+		return NULL;
+	o->target.fd = -1;
+	if (dgram_take_groups(sock, &o->more, err) == 0)
+		return sock;
+	dgram_sock_unref(sock);
+	return NULL;
 }
 
 static struct endpoint *make_kind(struct opening *o, struct dgram_kind kind, unsigned target_port,

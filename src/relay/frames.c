@@ -74,7 +74,7 @@ static bool find_segment(const uint8_t *f, size_t len, struct segment *s)
 
 bool frame_finish_checksum(uint8_t *frame, size_t len)
 {
-	struct segment s;
+	struct segment s = { 0 };
 	uint64_t sum = 0;
 	size_t field;
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "sys/fd.h"
+#include "sys/groups.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,23 +70,43 @@ static int level(const struct membership *m)
 	return m->group.any.sa_family == AF_INET6 ? SOL_IPV6 : SOL_IP;
 }
 
-/* Join or leave on one interface. */
-static int change(const struct membership *m, unsigned index, bool join)
+/* What others have joined is heard only together with what is not ours: see membership_hears(). */
+static int hear_all(int fd, bool v6)
 {
-	if (m->source.len) {
-		struct group_source_req req = { .gsr_interface = index };
+	int on = 1;
 
-		memcpy(&req.gsr_group, &m->group.any, m->group.len);
-		memcpy(&req.gsr_source, &m->source.any, m->source.len);
-		return setsockopt(m->fd, level(m),
-				  join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP, &req,
-				  sizeof(req));
-	}
-	struct group_req req = { .gr_interface = index };
+	if (v6)
+		return setsockopt(fd, SOL_IPV6, IPV6_MULTICAST_ALL, &on, sizeof(on));
+	if (setsockopt(fd, SOL_IP, IP_MULTICAST_ALL, &on, sizeof(on)) == -1)
+		return -1;
+	return setsockopt(fd, SOL_IP, IP_PKTINFO, &on, sizeof(on));
+}
 
-	memcpy(&req.gr_group, &m->group.any, m->group.len);
-	return setsockopt(m->fd, level(m), join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &req,
-			  sizeof(req));
+static int join(struct membership *m, int name, const void *req, socklen_t len)
+{
+	bool alone = !m->more;
+	int rc = groups_join(m->fd, level(m), name, req, len, &m->more);
+
+	return rc == 0 && alone && m->more ? hear_all(m->fd, level(m) == SOL_IPV6) : rc;
+}
+
+/* Join or leave on one interface. */
+static int change(struct membership *m, unsigned index, bool joins)
+{
+	struct group_source_req narrow = { .gsr_interface = index };
+	struct group_req wide = { .gr_interface = index };
+	const void *req = m->source.len ? (void *)&narrow : &wide;
+	socklen_t len = m->source.len ? sizeof(narrow) : sizeof(wide);
+
+	memcpy(&narrow.gsr_group, &m->group.any, m->group.len);
+	memcpy(&narrow.gsr_source, &m->source.any, m->source.len);
+	memcpy(&wide.gr_group, &m->group.any, m->group.len);
+	if (joins)
+		return join(m, m->source.len ? MCAST_JOIN_SOURCE_GROUP : MCAST_JOIN_GROUP, req,
+			    len);
+	return groups_leave(m->fd, level(m),
+			    m->source.len ? MCAST_LEAVE_SOURCE_GROUP : MCAST_LEAVE_GROUP, req, len,
+			    m->more);
 }
 
 static int join_failed(const struct membership *m, const char *name, struct err *err)
@@ -93,17 +114,13 @@ static int join_failed(const struct membership *m, const char *name, struct err 
 	char text[NETADDR_TEXT_LEN];
 
 	err_set(err, errno, "joining %s on %s", netaddr_host_text(&m->group, text), name);
-	if (err->code == ENOBUFS)
-		return err_hint(err, "this socket may join no more; the limit is sysctl net.%s",
-				level(m) == SOL_IPV6 ? "core.optmem_max"
-						     : "ipv4.igmp_max_memberships");
 	if (err->code == ENODEV || err->code == EADDRNOTAVAIL)
 		return err_hint(
 			err, "the interface must be up and have an address: ip addr show %s", name);
 	return -1;
 }
 
-static int join_on(const struct membership *m, const struct ifset_member *on, struct err *err)
+static int join_on(struct membership *m, const struct ifset_member *on, struct err *err)
 {
 	char text[2][NETADDR_TEXT_LEN];
 
@@ -144,9 +161,16 @@ int membership_join(struct membership *m, int fd, struct err *err)
 	return send_by(m, err);
 }
 
-bool membership_hears(const struct membership *m, const struct netaddr *dst, unsigned ifindex)
+bool membership_is_ours_to_check(const struct membership *m)
 {
-	return netaddr_same_host(dst, &m->group) && ifset_has(&m->joined, ifindex);
+	return level(m) == SOL_IPV6 || m->more;
+}
+
+bool membership_hears(const struct membership *m, const struct netaddr *dst, unsigned ifindex,
+		      const struct netaddr *src)
+{
+	return netaddr_same_host(dst, &m->group) && ifset_has(&m->joined, ifindex) &&
+	       (!m->source.len || netaddr_same_host(src, &m->source));
 }
 
 /* ---- following ---- */
@@ -271,6 +295,7 @@ void membership_unref(struct membership *m)
 	}
 	fd_close(&m->events);
 	fd_close(&m->fd);
+	groups_unref(m->more);
 	ifset_done(&m->joined);
 	free(m->join_text);
 	free(m->send_text);

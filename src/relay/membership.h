@@ -20,6 +20,7 @@ struct membership {
 	bool hears; /* false: sends only, joins nothing */
 	char *join_text, *send_text; /* interfaces as ifset_parse() takes them; owned */
 	struct ifset joined;
+	struct groups *more; /* sockets that have joined where fd had no room; owned, or NULL */
 	struct ifset_member send;
 	/* following */
 	struct loop *loop; /* NULL: not followed */
@@ -40,9 +41,13 @@ int membership_choose(struct membership *m, const char *join, const char *send, 
 /* Join with @fd and send by the chosen interface; a notice about each. 0, or -1 with @err. */
 int membership_join(struct membership *m, int fd, struct err *err);
 
-/* What was sent to @dst and came in by interface @ifindex came for this member. (The kernel lets an
- * IPv6 socket hear its groups on interfaces where others have joined them.) */
-bool membership_hears(const struct membership *m, const struct netaddr *dst, unsigned ifindex);
+/* Does the kernel let the socket hear more than it should? An IPv6 socket hears its groups on
+ * interfaces where others have joined them, one whose memberships others hold hears all. */
+bool membership_is_ours_to_check(const struct membership *m);
+
+/* If so: what @src sent to @dst and came in by interface @ifindex came for this member. */
+bool membership_hears(const struct membership *m, const struct netaddr *dst, unsigned ifindex,
+		      const struct netaddr *src);
 
 /* From now on follow what becomes of the interfaces. */
 void membership_follow(struct membership *m, struct loop *loop);

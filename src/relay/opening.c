@@ -7,6 +7,7 @@
 #include "relay/lock.h"
 #include "relay/proc.h"
 #include "relay/session.h"
+#include "sys/groups.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -51,6 +52,8 @@ static void drop_attempt(struct opening *o)
 	if (o->impl)
 		o->impl_free(o->impl);
 	o->impl = NULL;
+	groups_unref(o->more);
+	o->more = NULL;
 	endpoint_free(o->lower);
 	o->lower = NULL;
 	tty_restore(&o->undo.tty[0]);
@@ -321,6 +324,7 @@ static int apply_options(struct opening *o, int fd, enum phase phase, struct err
 
 	target.fd = fd;
 	target.tty = &edit;
+	target.more = &o->more;
 	if (opts_apply(&o->half->opts, phase, &target, err) == 0)
 		return 0;
 	err->code = 0;

@@ -16,6 +16,7 @@
 
 struct dgram_greeting;
 struct forecast;
+struct groups;
 struct opening;
 struct source;
 
@@ -114,6 +115,7 @@ struct opening {
 	struct resolve_job job;
 	struct vars vars; /* variables learned here, and those of the other side before it */
 	struct undo undo;
+	struct groups *more; /* sockets that join what target.fd has no room for, or NULL */
 	struct proc *proc; /* program started */
 	struct endpoint *lower; /* what conn_steps build upon (datagrams of one peer), or NULL */
 	struct endpoint *other; /* the left endpoint when the right address is opened; borrowed */

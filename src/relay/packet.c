@@ -178,11 +178,15 @@ bool batch_insert(struct batch *b, size_t i, size_t at, const void *data, size_t
 	return true;
 }
 
+/* Where @len bytes, TAIL_STRIDE at most, have room. */
+static uint8_t *room(const struct batch *b, size_t i, size_t len)
+{
+	return len > BATCH_HEAD ? tail_of(b, i) - BATCH_HEAD : b->head + i * BATCH_HEAD;
+}
+
 uint8_t *batch_slot(const struct batch *b, size_t i, size_t len)
 {
-	if (len > TAIL_STRIDE)
-		return NULL;
-	return len > BATCH_HEAD ? tail_of(b, i) - BATCH_HEAD : b->head + i * BATCH_HEAD;
+	return len > TAIL_STRIDE ? NULL : room(b, i, len);
 }
 
 void batch_put(struct batch *b, const void *data, size_t len)
@@ -191,7 +195,7 @@ void batch_put(struct batch *b, const void *data, size_t len)
 
 	if (len > TAIL_STRIDE)
 		len = TAIL_STRIDE;
-	to = batch_slot(b, 0, len);
+	to = room(b, 0, len);
 	memcpy(to, data, len);
 	b->packet[0] = (struct packet){ to, (uint32_t)len, 0, false };
 	b->msg[0] = (struct message){ .len = (uint32_t)len };

@@ -392,8 +392,8 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 		if (!t->half->type->greets(t->src.relay, t->half, &g))
 			return;
 	}
-	if (max > 0 && t->npeers >= (size_t)max)
-		end_peer(oldest(t), "more than max-sessions, and this one is silent longest");
+	if (max > 0 && t->npeers >= (size_t)max && (peer = oldest(t)))
+		end_peer(peer, "more than max-sessions, and this one is silent longest");
 	d = new_end(t, m);
 	d->from = *local;
 	d->ep.half_close = SHUT_NULL;
@@ -520,6 +520,7 @@ static void peers_resume(struct source *src)
 static void peers_close(struct source *src)
 {
 	struct peers *t = container_of(src, struct peers, src);
+	struct peer *p;
 
 	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
 	loop_timer_stop(src->relay->loop, &t->expiry);
@@ -528,9 +529,7 @@ static void peers_close(struct source *src)
 		t->batch = NULL;
 	}
 	/* sessions that live on must not find a freed table */
-	while (!list_empty(&t->oldest_first)) {
-		struct peer *p = oldest(t);
-
+	while ((p = oldest(t))) {
 		if (!p->ep) {
 			forget(p);
 			continue;
@@ -576,6 +575,10 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	if (!sock)
 		return NULL;
 	o->target.fd = -1;
+	if (dgram_take_groups(sock, &o->more, err) == -1) {
+		dgram_sock_unref(sock);
+		return NULL;
+	}
 	sock->answers = true;
 	t = xcalloc(1, sizeof(*t));
 	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);

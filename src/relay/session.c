@@ -333,18 +333,15 @@ static void adopt(struct session *s, struct endpoint *ep)
 /* Flag -D: what the descriptors are. */
 static void analyse(const struct session *s)
 {
-	int fds[4];
-	size_t n = 0;
+	struct fdinfo f = { .out = stderr };
 
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = i ? s->right : s->left;
 
-		if (ep->rfd >= 0)
-			fds[n++] = ep->rfd;
-		if (ep->wfd >= 0 && ep->wfd != ep->rfd)
-			fds[n++] = ep->wfd;
+		fdinfo_print(&f, ep->rfd);
+		if (ep->wfd != ep->rfd)
+			fdinfo_print(&f, ep->wfd);
 	}
-	fdinfo_print(stderr, fds, n);
 }
 
 /* A server that has just been connected to has rarely said anything yet: its readiness will tell.

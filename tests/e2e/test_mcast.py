@@ -182,6 +182,69 @@ def test_an_interface_that_is_late(lan):
     assert r.status == 1 and r.log.count(" E ") == 1 and 'interface "ext0" not found' in r.log
 
 
+@pytest.fixture
+def few(lan):
+    """The first host lets a socket join two groups; it has four more interfaces."""
+    lan[0].sysctl("net/ipv4/igmp_max_memberships", 2)
+    for n in "1234":
+        dual(lan[0], G4, f"dum{n}")
+    yield lan[0]
+    lan[0].ip(*[f"link del dum{n}" for n in "1234"])
+    lan[0].sysctl("net/ipv4/igmp_max_memberships", 20)
+
+
+def test_more_interfaces_than_a_socket_may_join(lan, few):
+    """Helper sockets join; heard is still this group only, on these interfaces, from this source."""
+    p = member(few, f"MCAST4:{G4}:{PORT},if=dum1+dum2+dum3+eth0")
+    assert all(joined(few, G4, n) for n in ("dum1", "dum2", "dum3", "eth0")) and not joined(few, G4, "dum4")
+    other = member(lan[1], f"MCAST4:{G4}:{PORT}")
+    other.send(b"one\n")
+    p.expect_output(b"one\n")
+    few.ip("link del dum1")
+    p.wait_log("interface dum1 is gone")
+    dual(few, G4, "dum1")
+    lab.wait_until(lambda: joined(few, G4, "dum1"), 5, "not joined again")
+    narrow = member(few, f"MCAST4:192.168.10.3@{G4}:{PORT},if=dum1+dum2+dum3+eth0")
+    elsewhere = member(few, f"MCAST4:{G4}:{PORT},if=dum1+dum2+dum3+dum4")
+    other.send(b"two\n")
+    third = member(lan[2], f"MCAST4:{G4}:{PORT}")
+    third.send(b"three\n")
+    p.expect_output(b"two\nthree\n")
+    narrow.expect_output(b"three\n")
+    assert elsewhere.out == b"" and b"two" not in narrow.out
+
+
+@pytest.mark.parametrize("address", ["UDP4-RECV:{p}", "UDP4-RECVFROM:{p},fork", "UDP4-DATAGRAM:239.7.0.1:{p},bind=:{p},udp-ignore-peerport"])
+def test_more_groups_than_a_socket_may_join(lan, few, address):
+    groups = [f"239.7.0.{k}" for k in range(1, 26)]
+    line = address.format(p=PORT) + "".join(f",ip-add-membership={g}:eth0" for g in groups)
+    p = few.start("-d", "-d", "-d", "-u", line, "OPEN:/dev/stdout,append")
+    p.wait_log("starting data transfer loop|starting recv loop|receiving on AF=2")
+    assert all(joined(few, g, "eth0") for g in groups) and p.log.count("joins for it") == 12
+    with lan[1].socket(socket.AF_INET) as s:
+        for g in groups:
+            s.sendto(f"{g}\n".encode(), (g, PORT))
+    lab.wait_until(lambda: sorted(p.out.split()) == sorted(g.encode() for g in groups), 5, lambda: repr(p))
+    p.kill()
+    p.wait()
+    r = few.run("-u", f"{line},ip-multicast-all=0", "-")
+    assert r.status == 1 and "more groups than one socket may join" in r.log and "sysctl net.ipv4.igmp_max_memberships" in r.log
+
+
+def test_more_ipv6_groups_than_a_socket_may_join(lan):
+    """Their number is bounded by net.core.optmem_max."""
+    limit = int(open("/proc/sys/net/core/optmem_max", encoding="ascii").read()) // 40
+    line = f"UDP6-RECV:{PORT}" + "".join(f",ipv6-join-group=[ff05::{k:x}]:eth0" for k in range(1, limit))
+    if len(line) > 128 * 1024:
+        pytest.skip("net.core.optmem_max is so large that a line cannot reach it")
+    p = lan[0].start("-d", "-d", "-d", "-u", line, "-")
+    p.wait_log("starting data transfer loop", timeout=30)
+    assert "joins for it" in p.log
+    with lan[1].socket(socket.AF_INET6) as s:
+        s.sendto(b"the last one\n", (f"ff05::{limit - 1:x}", PORT))
+    p.expect_output(b"the last one\n")
+
+
 def test_sessions_share_a_group(lan, fast):
     """One socket for all sessions: each end is closed by itself, and the group is still followed."""
     port = lab.port()

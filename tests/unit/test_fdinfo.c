@@ -17,10 +17,10 @@ static char *print(int fd)
 {
 	char *text = NULL;
 	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
+	struct fdinfo f = { .out = open_memstream(&text, &len) };
 
-	fdinfo_print(f, &fd, 1);
-	fclose(f);
+	fdinfo_print(&f, fd);
+	fclose(f.out);
 	return text;
 }
 

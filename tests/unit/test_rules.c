@@ -1,5 +1,4 @@
 /* test_rules.c - JSON, and packet filter rules judged for one packet */
-#include "doctor/json.h"
 #include "doctor/rules.h"
 
 #include <arpa/inet.h>
@@ -24,42 +23,6 @@ static struct packet group_packet(bool out)
 	netaddr_any(&p.dst, AF_INET, 0);
 	p.dst.in.sin_addr.s_addr = htonl(0xe0010001);
 	return p;
-}
-
-/* ---- JSON ---- */
-
-static void json_reads_a_tree(void **state)
-{
-	static const char text[] =
-		" {\"a\": [1, -2.5e1, true, null, \"x\\n\\u0041\\u20ac\\\"\"], \"b\":{}}";
-	struct json *j = json_parse(text, strlen(text));
-	const struct json *a = json_member(j, "a")->child;
-
-	(void)state;
-	assert_int_equal(a->number, 1);
-	assert_int_equal(a->next->number, -2);
-	assert_int_equal(a->next->next->type, JSON_BOOL);
-	assert_int_equal(a->next->next->next->type, JSON_NULL);
-	assert_string_equal(a->next->next->next->next->text, "x\nA?\"");
-	assert_null(json_member(j, "b")->child);
-	assert_null(json_member(j, "c"));
-	assert_string_equal(json_text(j, "a"), "");
-	json_free(j);
-}
-
-static void json_refuses(void **state)
-{
-	static const char *const bad[] = { "",    "{",           "[1,", "[1 2]", "{\"a\"}", "{a:1}",
-					   "\"x", "\"\\u12g4\"", "tru", "[1]x",  "\"\\",    "]" };
-	char deep[200];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(bad); i++)
-		assert_null(json_parse(bad[i], strlen(bad[i])));
-	memset(deep, '[', 100);
-	memset(deep + 100, ']', 100);
-	assert_null(json_parse(deep, 200));
-	assert_null(json_parse("\"\0\"", 3));
 }
 
 /* ---- conditions ---- */
@@ -222,8 +185,6 @@ static void nft_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(json_reads_a_tree),
-		cmocka_unit_test(json_refuses),
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(iptables),
 		cmocka_unit_test(nft),

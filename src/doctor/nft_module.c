@@ -1,34 +1,44 @@
-/* nft.c - rules as "nft -j list ruleset" prints them, see rules.h
+/* nft_module.c - rules as "nft -j list ruleset" prints them, see rules.h
  *
+ * Built as a module of its own with jansson, and loaded only where the doctor finds such rules.
  * The format is described in libnftables-json(5): an array of tables, chains and rules; a rule has
  * an array of statements, of which "match" is a condition and the verdicts are what it does. */
 #include "base/list.h"
 #include "base/mem.h"
-#include "doctor/json.h"
 #include "doctor/rules.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Text of the string that is member @name of @j, or "". */
+static const char *json_text(const json_t *j, const char *name)
+{
+	const char *text = json_string_value(json_object_get(j, name));
+
+	return text ? text : "";
+}
+
 /* The value of one side of a match that is no set, as text for the fit_ functions; false: it is
  * something else. */
-static bool value_text(const struct json *v, char *buf, size_t cap)
+static bool value_text(const json_t *v, char *buf, size_t cap)
 {
-	const struct json *prefix = json_member(v, "prefix"), *range = json_member(v, "range");
-	const struct json *len = json_member(prefix, "len");
+	const json_t *prefix = json_object_get(v, "prefix"), *range = json_object_get(v, "range");
+	const json_t *len = json_object_get(prefix, "len");
 	char low[64], high[64];
 
-	if (v->type == JSON_STRING)
-		snprintf(buf, cap, "%s", v->text);
-	else if (v->type == JSON_NUMBER)
-		snprintf(buf, cap, "%" PRId64, v->number);
+	if (json_is_string(v))
+		snprintf(buf, cap, "%s", json_string_value(v));
+	else if (json_is_integer(v))
+		snprintf(buf, cap, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	else if (prefix && len)
-		snprintf(buf, cap, "%s/%" PRId64, json_text(prefix, "addr"), len->number);
-	else if (range && range->child && range->child->next &&
-		 value_text(range->child, low, sizeof(low)) &&
-		 value_text(range->child->next, high, sizeof(high)))
+		snprintf(buf, cap, "%s/%" JSON_INTEGER_FORMAT, json_text(prefix, "addr"),
+			 json_integer_value(len));
+	else if (json_array_size(range) > 1 &&
+		 value_text(json_array_get(range, 0), low, sizeof(low)) &&
+		 value_text(json_array_get(range, 1), high, sizeof(high)))
 		snprintf(buf, cap, "%s-%s", low, high);
 	else
 		return false;
@@ -113,10 +123,10 @@ static bool has_header(const struct packet *p, const char *header)
 	return strcmp(header, "th") == 0 || fit_protocol(p->protocol, header) != FIT_NO;
 }
 
-static judge_fn *judge_of(const struct json *left)
+static judge_fn *judge_of(const json_t *left)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		const struct json *e = json_member(left, fields[i].kind);
+		const json_t *e = json_object_get(left, fields[i].kind);
 		const char *field = json_text(e, "key");
 
 		if (!*field)
@@ -131,10 +141,11 @@ static judge_fn *judge_of(const struct json *left)
 }
 
 /* Does what the packet has at @left equal @right, a value or a set of them? */
-static enum fit compare(const struct packet *p, const struct json *left, const struct json *right)
+static enum fit compare(const struct packet *p, const json_t *left, const json_t *right)
 {
-	const struct json *payload = json_member(left, "payload"), *set = json_member(right, "set");
-	const struct json *list = set ? set : right;
+	const json_t *payload = json_object_get(left, "payload"),
+		     *set = json_object_get(right, "set");
+	const json_t *list = set ? set : right;
 	judge_fn *judge = judge_of(left);
 	enum fit fit = FIT_NO;
 	char text[160];
@@ -144,9 +155,10 @@ static enum fit compare(const struct packet *p, const struct json *left, const s
 		return FIT_NO;
 	if (!judge || !right)
 		return FIT_MAYBE;
-	if (list->type != JSON_ARRAY)
+	if (!json_is_array(list))
 		return value_text(right, text, sizeof(text)) ? judge(p, text) : FIT_MAYBE;
-	for (const struct json *v = list->child; v; v = v->next) {
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *v = json_array_get(list, i);
 		enum fit one = value_text(v, text, sizeof(text)) ? judge(p, text) : FIT_MAYBE;
 
 		fit = one > fit ? one : fit;
@@ -154,15 +166,15 @@ static enum fit compare(const struct packet *p, const struct json *left, const s
 	return fit;
 }
 
-static enum fit match(const struct packet *p, const struct json *m)
+static enum fit match(const struct packet *p, const json_t *m)
 {
-	const struct json *left = json_member(m, "left"), *right = json_member(m, "right");
+	const json_t *left = json_object_get(m, "left"), *right = json_object_get(m, "right");
 	const char *op = json_text(m, "op");
 
 	if (!left || !right || strpbrk(op, "<>&|^"))
 		return FIT_MAYBE;
 	if (strcmp(op, "!=") == 0) {
-		const struct json *payload = json_member(left, "payload");
+		const json_t *payload = json_object_get(left, "payload");
 
 		/* no such header: the rule does not fit either way */
 		if (payload && *json_text(payload, "protocol") &&
@@ -173,7 +185,7 @@ static enum fit match(const struct packet *p, const struct json *m)
 	return compare(p, left, right);
 }
 
-static enum verdict verdict_of(const struct json *statement, const char **target)
+static enum verdict verdict_of(const json_t *statement, const char **target)
 {
 	static const struct {
 		const char *name;
@@ -184,7 +196,7 @@ static enum verdict verdict_of(const struct json *statement, const char **target
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		const struct json *v = json_member(statement, known[i].name);
+		const json_t *v = json_object_get(statement, known[i].name);
 
 		if (!v)
 			continue;
@@ -194,58 +206,59 @@ static enum verdict verdict_of(const struct json *statement, const char **target
 	return RULE_NOTHING;
 }
 
-static char *rule_name(const struct json *rule)
+static char *rule_name(const json_t *rule)
 {
-	const struct json *handle = json_member(rule, "handle");
-
-	return xasprintf("table %s %s, chain %s, rule handle %" PRId64, json_text(rule, "family"),
-			 json_text(rule, "table"), json_text(rule, "chain"),
-			 handle ? handle->number : 0);
+	return xasprintf("table %s %s, chain %s, rule handle %" JSON_INTEGER_FORMAT,
+			 json_text(rule, "family"), json_text(rule, "table"),
+			 json_text(rule, "chain"),
+			 json_integer_value(json_object_get(rule, "handle")));
 }
 
 /* "key vmap { value : verdict, ... }": a rule for each pair. */
-static void read_vmap(struct chain *c, const struct json *rule, const struct json *vmap,
-		      enum fit before, const struct packet *p)
+static void read_vmap(struct chain *c, const json_t *rule, const json_t *vmap, enum fit before,
+		      const struct packet *p)
 {
-	const struct json *set = json_member(json_member(vmap, "data"), "set");
+	const json_t *set = json_object_get(json_object_get(vmap, "data"), "set");
 
 	if (!set) { /* a named map: anything may happen */
 		rules_add(c, fit_and(before, FIT_MAYBE), RULE_DROP, NULL, rule_name(rule));
 		return;
 	}
-	for (const struct json *pair = set->child; pair; pair = pair->next) {
+	for (size_t i = 0; i < json_array_size(set); i++) {
+		const json_t *pair = json_array_get(set, i), *key = json_object_get(vmap, "key");
 		const char *target = NULL;
 		enum verdict v;
 
-		if (!pair->child || !pair->child->next)
+		if (json_array_size(pair) < 2)
 			continue;
-		v = verdict_of(pair->child->next, &target);
-		rules_add(c, fit_and(before, compare(p, json_member(vmap, "key"), pair->child)), v,
-			  target, rule_name(rule));
+		v = verdict_of(json_array_get(pair, 1), &target);
+		rules_add(c, fit_and(before, compare(p, key, json_array_get(pair, 0))), v, target,
+			  rule_name(rule));
 	}
 }
 
 /* Statements that only do something beside. */
-static bool is_harmless(const struct json *statement)
+static bool is_harmless(const json_t *statement)
 {
 	static const char *const name[] = { "counter", "log", "comment" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
-		if (json_member(statement, name[i]))
+		if (json_object_get(statement, name[i]))
 			return true;
 	}
 	return false;
 }
 
-static void read_rule(struct chain *c, const struct json *rule, const struct packet *p)
+static void read_rule(struct chain *c, const json_t *rule, const struct packet *p)
 {
-	const struct json *expr = json_member(rule, "expr");
+	const json_t *expr = json_object_get(rule, "expr");
 	enum verdict verdict = RULE_NOTHING;
 	const char *target = NULL;
 	enum fit fit = FIT_YES;
 
-	for (const struct json *s = expr ? expr->child : NULL; s; s = s->next) {
-		const struct json *m = json_member(s, "match"), *vmap = json_member(s, "vmap");
+	for (size_t i = 0; i < json_array_size(expr); i++) {
+		const json_t *s = json_array_get(expr, i);
+		const json_t *m = json_object_get(s, "match"), *vmap = json_object_get(s, "vmap");
 
 		if (vmap) {
 			read_vmap(c, rule, vmap, fit, p);
@@ -261,7 +274,7 @@ static void read_rule(struct chain *c, const struct json *rule, const struct pac
 }
 
 /* Does the kernel begin at this chain for the packet? */
-static bool begins(const struct json *chain, const struct packet *p)
+static bool begins(const json_t *chain, const struct packet *p)
 {
 	const char *family = json_text(chain, "family"), *hook = json_text(chain, "hook");
 	const char *dev = json_text(chain, "dev");
@@ -276,7 +289,7 @@ static bool begins(const struct json *chain, const struct packet *p)
 	return strcmp(hook, "input") == 0 || strcmp(hook, "prerouting") == 0;
 }
 
-static struct chain *chain_of(struct rules *r, const struct json *j, const char *name)
+static struct chain *chain_of(struct rules *r, const json_t *j, const char *name)
 {
 	char *table = xasprintf("%s %s", json_text(j, "family"), json_text(j, "table"));
 	struct chain *c = rules_chain(r, table, json_text(j, name));
@@ -287,11 +300,14 @@ static struct chain *chain_of(struct rules *r, const struct json *j, const char 
 
 int nft_read(struct rules *r, const struct str *text, const struct packet *p)
 {
-	struct json *all = json_parse(text->data ? text->data : "", text->len);
-	const struct json *list = json_member(all, "nftables");
+	json_t *all = json_loadb(text->data ? text->data : "", text->len, 0, NULL);
+	const json_t *list = json_object_get(all, "nftables");
+	int rc = list ? 0 : -1;
 
-	for (const struct json *j = list ? list->child : NULL; j; j = j->next) {
-		const struct json *chain = json_member(j, "chain"), *rule = json_member(j, "rule");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *j = json_array_get(list, i);
+		const json_t *chain = json_object_get(j, "chain"),
+			     *rule = json_object_get(j, "rule");
 
 		if (chain) {
 			struct chain *c = chain_of(r, chain, "name");
@@ -302,6 +318,6 @@ int nft_read(struct rules *r, const struct str *text, const struct packet *p)
 		if (rule)
 			read_rule(chain_of(r, rule, "chain"), rule, p);
 	}
-	json_free(all);
-	return list ? 0 : -1;
+	json_decref(all);
+	return rc;
 }
