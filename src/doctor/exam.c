@@ -2,7 +2,6 @@
 #include "doctor/exam.h"
 
 #include "base/mem.h"
-#include "base/str.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
