@@ -9,7 +9,7 @@ PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
-	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl
+	openssl curl stunnel4 nginx-light prometheus musl-tools nftables iptables python3-nacl
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -35,6 +35,13 @@ asan:
 		-Db_lundef=false -Dbuildtype=debug -Dchaos=true
 	ninja -C build-asan
 
+# another C library, and no optional one; the kernel's headers come from the system
+MUSL_FLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+musl:
+	@[ -f build-musl/build.ninja ] || CC=musl-gcc meson setup build-musl --werror --auto-features=disabled \
+		-Dc_args="$(MUSL_FLAGS)"
+	ninja -C build-musl
+
 fuzz:
 	@[ -f build-fuzz/build.ninja ] || CC=clang meson setup build-fuzz -Dfuzz=true \
 		-Db_lundef=false -Dbuildtype=debugoptimized
@@ -57,6 +64,6 @@ lint: all
 	cppcheck --enable=warning,portability --inline-suppr --quiet --error-exitcode=1 -Isrc src
 
 clean:
-	rm -rf build build-asan build-fuzz build-analyzer build-coverage
+	rm -rf build build-asan build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan fuzz bench install format lint clean
+.PHONY: all deps check-deps demo check asan musl fuzz bench install format lint clean

@@ -17,6 +17,10 @@
 #include <sys/socket.h>
 #include <termios.h>
 
+#ifndef O_FSYNC
+#define O_FSYNC O_SYNC /* glibc has both names */
+#endif
+
 /* How a line is written. */
 enum layout {
 	WIDE, /* decimal, in a column */

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#include <time.h> /* before errqueue.h, which needs it */
+
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
 #include <linux/if_ether.h>
@@ -16,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 
 /* Where the pieces of one message go. */
 struct report {
