@@ -13,7 +13,7 @@ ninja -C $build >/dev/null
 find $build -name '*.gcda' -delete
 meson test -C $build --suite unit >/dev/null || echo "unit tests failed"
 find $build -type d -exec chmod a+rwx {} +
-SOCAST=$build/socast SOCAST_TEST_SLOW=3 /usr/bin/python3 -m pytest -q -p no:cacheprovider --ignore=tests/e2e/test_faults.py "${@:-tests/e2e}" |
+SOCAST=$build/socast SOCAST_TEST_SLOW=3 SOCAST_TEST_POLITE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider --ignore=tests/e2e/test_faults.py "${@:-tests/e2e}" |
 	tail -n 15
 find $build -name '*.gcda' -exec chmod a+r {} +
 gcovr --root . --filter src/ --exclude-unreachable-branches --gcov-ignore-parse-errors \
