@@ -1,4 +1,5 @@
 """Cases of the benchmark: datagrams, files and pipes, starting. Each returns {metric: value}."""
+import json
 import os
 import subprocess
 import time

@@ -161,3 +161,12 @@ def test_layout():
     names = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     r = subprocess.run(["clang-format", "-n", "-Werror", *names], cwd=ROOT, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr[:2000]
+
+
+def test_python():
+    """Nothing undefined, nothing unused in the tests, benchmarks and tools."""
+    if not shutil.which("pyflakes3"):
+        pytest.skip("needs the program pyflakes3")
+    names = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    r = subprocess.run(["pyflakes3", *names], cwd=ROOT, capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout

@@ -4,12 +4,11 @@ Compared are every byte of the request, what is delivered both ways, and the exi
 refusals, the reason, which some versions of the reference give as a warning (with status 255)."""
 import os
 import re
-import socket
 
 import pytest
 
 import lab
-from test_tcp import LOOP, accept, read_all, server
+from test_tcp import accept, read_all, server
 
 pytestmark = pytest.mark.skipif(not os.access(lab.SOCAT_REF, os.X_OK), reason=f"no reference program {lab.SOCAT_REF} (set SOCAT_REF)")
 

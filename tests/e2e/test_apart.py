@@ -1,5 +1,4 @@
 """Packets told apart: what they were sent to (dst=), and own ones that come back (no-echo)."""
-import re
 import signal
 import socket
 import struct

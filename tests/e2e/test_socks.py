@@ -1,7 +1,6 @@
 """SOCKS4, SOCKS4A, SOCKS5-CONNECT, SOCKS5-LISTEN: scripted servers, byte by byte, and real ones."""
 import contextlib
 import socket
-import threading
 
 import pytest
 

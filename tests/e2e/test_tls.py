@@ -13,7 +13,7 @@ import pytest
 
 import lab
 from certs import Zoo
-from test_tcp import LOOP, accept, connect, listening, read_all, server
+from test_tcp import LOOP, accept, connect, listening, server
 
 BIG = os.urandom(3 << 20)
 
@@ -469,7 +469,7 @@ def test_garbage_during_the_handshake(local, zoo):
 
 def test_a_slow_reader(local, zoo):
     """What nobody reads stays with the sender; nothing is lost."""
-    p, port = tls_server(local, zoo, f"EXEC:cat")
+    p, port = tls_server(local, zoo, "EXEC:cat")
     s = tls_connect(local, port, client_context(zoo))
     got = []
     t = threading.Thread(target=lambda: s.sendall(BIG))

@@ -289,7 +289,7 @@ def test_connect_sends_an_empty_datagram_at_the_end(local):
 def test_dense_datagrams_are_recorded_whole_and_in_order(local, tmp_path):
     """A recording that is woken once a millisecond loses nothing; a single datagram does not wait."""
     port, out = lab.port(), tmp_path / "out"
-    p = up(local, "-u", f"UDP4-RECV:{port}", f"CREATE:{out}")
+    up(local, "-u", f"UDP4-RECV:{port}", f"CREATE:{out}")
     s = peer(local)
     for block in range(100):
         for k in range(100):
