@@ -6,6 +6,7 @@
 #include "relay/metrics_http.h"
 #include "relay/proc.h"
 #include "relay/session.h"
+#include "sys/fd.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ void source_start(struct source *src)
 	list_add_tail(&src->relay->sources, &src->node);
 	arm_accept_timer(src);
 	src->ops->resume(src);
+	relay_ready(src->relay);
 }
 
 bool source_has_room(const struct source *src)
@@ -105,6 +107,7 @@ static void forget_others(struct relay *relay)
 	procs_forget(relay);
 	metrics_http_free(relay->http);
 	relay->http = NULL;
+	fd_close(&relay->notify_fd); /* the service is the parent */
 	relay->forgetting = false;
 }
 
