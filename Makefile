@@ -9,7 +9,8 @@ PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
-	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl zsh fish
+	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl zsh fish \
+	debhelper lintian dpkg-dev systemd
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -44,6 +45,10 @@ fuzz:
 bench: all
 	$(PYTHON) bench/run.py
 
+package: deps
+	tools/deps.sh debhelper lintian dpkg-dev
+	tools/package.sh dist
+
 install: all
 	meson install -C $(BUILD)
 
@@ -57,4 +62,4 @@ lint: all
 clean:
 	rm -rf build build-asan build-fuzz
 
-.PHONY: all deps check-deps demo check asan fuzz bench install format lint clean
+.PHONY: all deps check-deps demo check asan fuzz bench package install format lint clean
