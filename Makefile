@@ -10,7 +10,7 @@ PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
 	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl zsh fish \
-	debhelper lintian dpkg-dev systemd
+	debhelper lintian dpkg-dev systemd musl-tools
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -60,6 +60,6 @@ lint: all
 	cppcheck --enable=warning,portability --inline-suppr --quiet --error-exitcode=1 -Isrc src
 
 clean:
-	rm -rf build build-asan build-fuzz
+	rm -rf build build-asan build-fuzz build-musl
 
 .PHONY: all deps check-deps demo check asan fuzz bench package install format lint clean

@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 #include <arpa/inet.h>
+#include <time.h> /* linux/errqueue.h wants its struct timespec */
 #include <linux/errqueue.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 
 /* Where the pieces of one message go. */
 struct report {

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum fd_kind fd_kind(int fd)
@@ -90,6 +92,12 @@ static bool ready(int fd, short events)
 	return false;
 }
 
+/* preadv2(2) or pwritev2(2) at the descriptor's own position; not every libc has them. */
+static ssize_t nowait(long call, int fd, const struct iovec *iov, int niov)
+{
+	return syscall(call, fd, iov, niov, -1L, -1L, RWF_NOWAIT);
+}
+
 ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov)
 {
 	struct iovec part;
@@ -105,7 +113,7 @@ ssize_t fd_readv(int fd, enum fd_how how, const struct iovec *iov, int niov)
 			n = recvmsg(fd, &msg, MSG_DONTWAIT);
 			break;
 		case FD_HOW_NOWAIT:
-			n = preadv2(fd, iov, niov, -1, RWF_NOWAIT);
+			n = nowait(SYS_preadv2, fd, iov, niov);
 			/* before Linux 6.4 pipes refuse the flag; readable pipes do not block */
 			if (n == -1 && errno == EOPNOTSUPP)
 				n = readv(fd, iov, niov);
@@ -148,7 +156,7 @@ ssize_t fd_writev(int fd, enum fd_how how, const struct iovec *iov, int niov)
 			n = sendmsg(fd, &msg, MSG_DONTWAIT);
 			break;
 		case FD_HOW_NOWAIT:
-			n = pwritev2(fd, iov, niov, -1, RWF_NOWAIT);
+			n = nowait(SYS_pwritev2, fd, iov, niov);
 			if (n == -1 && errno == EOPNOTSUPP)
 				n = write_little(fd, iov, niov);
 			break;
