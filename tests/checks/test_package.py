@@ -13,6 +13,7 @@ CONTENT = [
     "usr/share/bash-completion/completions/socast.bash",
     "usr/share/doc/socast/changelog.gz",
     "usr/share/doc/socast/copyright",
+    "usr/share/doc/socast/socast.html",
     "usr/share/fish/vendor_completions.d/socast.fish",
     "usr/share/man/man1/socast.1.gz",
     "usr/share/zsh/vendor-completions/_socast",

@@ -104,3 +104,17 @@ def test_documents_name_real_files():
             if not (ROOT / name).exists():
                 wrong.append(f"{doc.relative_to(ROOT)}: {name}")
     assert not wrong
+
+
+def test_page_is_the_manual(manual):
+    """The page has every section, a style, and no link that leads nowhere."""
+    path = BUILD / "socast.html"
+    if not path.is_file():
+        pytest.skip("the page is not built (no mandoc)")
+    page = path.read_text(encoding="utf-8")
+    sections = re.findall(r"^\.s[hs] (.+)$", manual, re.M)
+    assert len(sections) > 40
+    assert not [s for s in sections if f">{s}</a>".lower() not in page.lower()]
+    ids = set(re.findall(r'id="([^"]+)"', page))
+    assert not {a for a in re.findall(r'href="#([^"]+)"', page)} - ids
+    assert page.count('<nav class="toc">') == 1 and "nav.toc {" in page
