@@ -98,6 +98,20 @@ static void add_syntax(struct str *text, const char *syntax)
 	}
 }
 
+/* A list without blanks; a line may end behind a comma. */
+static void add_groups(struct str *text, uint64_t groups)
+{
+	struct str list = { 0 };
+
+	groups_format(groups, &list);
+	for (const char *p = list.data; p && *p; p++) {
+		str_addc(text, *p);
+		if (*p == ',')
+			str_adds(text, "\\:");
+	}
+	str_done(&list);
+}
+
 static int add_type(const struct addr_type *t, void *arg)
 {
 	struct str text = { 0 };
@@ -112,7 +126,7 @@ static int add_type(const struct addr_type *t, void *arg)
 	str_addc(&text, '\n');
 	add_sentence(&text, t->help);
 	str_adds(&text, "Option groups: ");
-	groups_format(t->groups, &text);
+	add_groups(&text, t->groups);
 	str_adds(&text, ".\n");
 	names_get(t->names, 0, name, sizeof(name));
 	add(arg, name, &text);
@@ -135,7 +149,7 @@ static int add_option(const struct opt_row *row, void *arg)
 	str_addc(&text, '\n');
 	add_sentence(&text, row->help);
 	str_adds(&text, "Group ");
-	groups_format(row->groups, &text);
+	add_groups(&text, row->groups);
 	str_addf(&text, ", phase %s.\n", phase_name(row->phase));
 	if (row->flags & OPT_NEW)
 		str_adds(&text, "Not in classic socat.\n");
