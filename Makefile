@@ -9,7 +9,8 @@ PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
-	openssl curl stunnel4 nginx-light prometheus musl-tools pyflakes3 nftables iptables python3-nacl
+	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl zsh fish \
+	debhelper lintian dpkg-dev systemd musl-tools pyflakes3
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -35,12 +36,8 @@ asan:
 		-Db_lundef=false -Dbuildtype=debug -Dchaos=true
 	ninja -C build-asan
 
-# another C library, and no optional one; the kernel's headers come from the system
-MUSL_FLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 musl:
-	@[ -f build-musl/build.ninja ] || CC=musl-gcc meson setup build-musl --werror --auto-features=disabled \
-		-Dc_args="$(MUSL_FLAGS)"
-	ninja -C build-musl
+	@tools/musl.sh
 
 fuzz:
 	@[ -f build-fuzz/build.ninja ] || CC=clang meson setup build-fuzz -Dfuzz=true \
@@ -50,6 +47,10 @@ fuzz:
 
 bench: all
 	$(PYTHON) bench/run.py
+
+package: deps
+	tools/deps.sh debhelper lintian dpkg-dev
+	tools/package.sh dist
 
 install: all
 	meson install -C $(BUILD)
@@ -66,4 +67,4 @@ lint: all
 clean:
 	rm -rf build build-asan build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan musl fuzz bench install format lint clean
+.PHONY: all deps check-deps demo check asan musl fuzz bench package install format lint clean

@@ -12,53 +12,12 @@
 #include "base/str.h"
 #include "cli.h"
 #include "opt/opt.h"
+#include "values.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How the manual writes a value; NULL: none is allowed. */
-static const struct {
-	const char *word;
-	bool needed;
-} values[V_COUNT] = {
-	[V_CONST] = { NULL, false },
-	[V_BOOL] = { "bool", false },
-	[V_BYTE] = { "byte", false },
-	[V_INT] = { "int", false },
-	[V_INT_NULL] = { "int", false },
-	[V_UINT] = { "int", false },
-	[V_USHORT] = { "int", false },
-	[V_LONG] = { "int", false },
-	[V_SIZE] = { "int", false },
-	[V_OFF32] = { "int", false },
-	[V_OFF64] = { "int", false },
-	[V_STRING] = { "text", true },
-	[V_STRING_NULL] = { "text", false },
-	[V_FILENAME] = { "path", true },
-	[V_UID] = { "user", true },
-	[V_GID] = { "group", true },
-	[V_MODE] = { "octal", true },
-	[V_TIMEVAL] = { "seconds", true },
-	[V_TIMESPEC] = { "seconds", true },
-	[V_LINGER] = { "seconds", true },
-	[V_BIN] = { "data", true },
-	[V_IP4NAME] = { "host", true },
-	[V_IP4SOCK] = { "host[:port]", true },
-	[V_INT_INT] = { "int:int", true },
-	[V_INT_INTP] = { "int:int", true },
-	[V_INT_ULONG] = { "int:int", true },
-	[V_INT_BIN] = { "int:data", true },
-	[V_INT_STRING] = { "int:text", true },
-	[V_INT_INT_INT] = { "int:int:int", true },
-	[V_INT_INT_BIN] = { "int:int:data", true },
-	[V_INT_INT_STRING] = { "int:int:text", true },
-	[V_INT3] = { "int:int:int", false },
-	[V_MREQN] = { "group:interface", true },
-	[V_MREQ_SOURCE] = { "group:interface:sender", true },
-	[V_GROUP_SOURCE] = { "group:interface:sender", true },
-};
 
 /* An item of a list, to be sorted. */
 struct item {
@@ -139,6 +98,20 @@ static void add_syntax(struct str *text, const char *syntax)
 	}
 }
 
+/* A list without blanks; a line may end behind a comma. */
+static void add_groups(struct str *text, uint64_t groups)
+{
+	struct str list = { 0 };
+
+	groups_format(groups, &list);
+	for (const char *p = list.data; p && *p; p++) {
+		str_addc(text, *p);
+		if (*p == ',')
+			str_adds(text, "\\:");
+	}
+	str_done(&list);
+}
+
 static int add_type(const struct addr_type *t, void *arg)
 {
 	struct str text = { 0 };
@@ -153,7 +126,7 @@ static int add_type(const struct addr_type *t, void *arg)
 	str_addc(&text, '\n');
 	add_sentence(&text, t->help);
 	str_adds(&text, "Option groups: ");
-	groups_format(t->groups, &text);
+	add_groups(&text, t->groups);
 	str_adds(&text, ".\n");
 	names_get(t->names, 0, name, sizeof(name));
 	add(arg, name, &text);
@@ -162,8 +135,8 @@ static int add_type(const struct addr_type *t, void *arg)
 
 static int add_option(const struct opt_row *row, void *arg)
 {
-	const char *value = values[row->type].word;
-	bool needed = values[row->type].needed;
+	const char *value = value_words[row->type].word;
+	bool needed = value_words[row->type].needed;
 	struct str text = { 0 };
 	char name[64];
 
@@ -176,7 +149,7 @@ static int add_option(const struct opt_row *row, void *arg)
 	str_addc(&text, '\n');
 	add_sentence(&text, row->help);
 	str_adds(&text, "Group ");
-	groups_format(row->groups, &text);
+	add_groups(&text, row->groups);
 	str_addf(&text, ", phase %s.\n", phase_name(row->phase));
 	if (row->flags & OPT_NEW)
 		str_adds(&text, "Not in classic socat.\n");

@@ -72,6 +72,7 @@ static enum step_result wait_for_writer(struct opening *o)
 	/* the writer may have come between open and watch */
 	if (poll(&p, 1, 0) > 0)
 		return STEP_DONE;
+	relay_ready(o->relay);
 	opening_wait(o, fd, EPOLLIN, 0);
 	return STEP_WAIT;
 }

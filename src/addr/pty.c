@@ -111,6 +111,7 @@ static enum step_result step_wait_slave(struct opening *o, struct err *err)
 		return STEP_DONE;
 	if (!again)
 		log_info("waiting for a client of \"%s\"", p->pair.name);
+	relay_ready(o->relay);
 	if (p->opened >= 0) {
 		opening_wait(o, p->opened, EPOLLIN, 0);
 		return STEP_WAIT;

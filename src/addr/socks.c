@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/session.h"
 #include "relay/dial.h"
 #include "relay/forecast.h"
 #include "relay/listen.h"
@@ -363,6 +364,7 @@ static enum step_result step_listen5(struct opening *o, struct err *err)
 	if (bound.len)
 		log_notice("SOCKS5 server listens on %s", netaddr_text(&bound, text));
 	log_notice("listening on remote host, waiting for connection");
+	relay_ready(o->relay);
 	s->d.due_ns = 0;
 	say(s, "SOCKS5 reply");
 	return STEP_DONE;

@@ -336,6 +336,7 @@ enum opt_flag {
 	OPT_EXPERIMENTAL = 1, /* warns unless --experimental */
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
 	OPT_SECRET = 4, /* the value is kept out of the log */
+	OPT_IFNAME = 8, /* the value is a network interface: completion offers those there are */
 };
 
 /* The descriptor of an option, constant. */

@@ -6,12 +6,14 @@
 #include "opt/tables.h"
 
 #define M(member) .arg.field = { offsetof(struct conf, mcast.member), 0 }, .flags = OPT_NEW
+#define IFNAME(member)                                                                             \
+	.arg.field = { offsetof(struct conf, mcast.member), 0 }, .flags = OPT_NEW | OPT_IFNAME
 
 /* clang-format off */
 static const struct opt_row rows[] = {
-	{ "join-if", V_STRING, G_MULTICAST, PH_PASTSOCKET, conf_text, NULL, M(join_if),
+	{ "join-if", V_STRING, G_MULTICAST, PH_PASTSOCKET, conf_text, NULL, IFNAME(join_if),
 	  .help = "interfaces to hear the group on, where they differ from option if" },
-	{ "mcast-if", V_STRING, G_MULTICAST, PH_PASTSOCKET, conf_text, NULL, M(send_if),
+	{ "mcast-if", V_STRING, G_MULTICAST, PH_PASTSOCKET, conf_text, NULL, IFNAME(send_if),
 	  .help = "interface to send by, where it differs from option if" },
 	{ "if-wait", V_TIMEVAL, G_MULTICAST, PH_PASTSOCKET, conf_ns, NULL, M(wait_ns),
 	  .help = "seconds to wait for interfaces that are not there at the start" },

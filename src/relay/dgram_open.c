@@ -162,6 +162,7 @@ static struct first *begin_waiting(struct opening *o, struct err *err)
 	if (!(o->half->type->groups & G_LISTEN))
 		say_bound(o, sock->fd, "_xioopen_dgram_recvfrom");
 	dgram_say_waiting(sock, o->half->type->groups & G_LISTEN);
+	relay_ready(o->relay);
 	return f;
 }
 

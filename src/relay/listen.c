@@ -200,8 +200,10 @@ enum step_result step_accept(struct opening *o, struct err *err)
 
 	if (o->target.fd != -1)
 		return STEP_DONE;
-	if (o->waiting != STEP_AGAIN)
+	if (o->waiting != STEP_AGAIN) {
 		say_listening(l);
+		relay_ready(o->relay);
+	}
 	/* a flood of refused connections must not keep us from everything else */
 	for (int i = 0; i < ACCEPTS_PER_TURN && r == ACCEPT_AGAIN; i++)
 		r = take_one(l, &fd, &o->vars, err);

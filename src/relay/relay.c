@@ -7,6 +7,7 @@
 #include "relay/progress.h"
 #include "relay/session.h"
 #include "sys/fd.h"
+#include "sys/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,9 +128,34 @@ static void on_drain(struct timer *t)
 	relay_end(relay, relay->status);
 }
 
+/* A manager that was named and does not hear us ends us soon: say why. */
+static int reach_manager(void)
+{
+	struct err err;
+	int fd = notify_open(&err);
+
+	if (err.text[0])
+		log_warn("%s", err.text);
+	return fd;
+}
+
+void relay_ready(struct relay *relay)
+{
+	if (!relay->ready)
+		notify_send(relay->notify_fd, "READY=1");
+	relay->ready = true;
+}
+
+static void say_stopping(struct relay *relay)
+{
+	if (!relay->stopping)
+		notify_send(relay->notify_fd, "STOPPING=1");
+	relay->stopping = true;
+}
+
 int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, struct err *err)
 {
-	*relay = (struct relay){ .loop = loop, .plan = plan };
+	*relay = (struct relay){ .loop = loop, .plan = plan, .notify_fd = reach_manager() };
 	list_init(&relay->sessions);
 	list_init(&relay->sources);
 	list_init(&relay->openings);
@@ -164,7 +190,7 @@ void relay_start(struct relay *relay)
 
 static void stop_accepting(struct relay *relay)
 {
-	relay->stopping = true;
+	say_stopping(relay);
 	list_for_each_safe (node, tmp, &relay->sources)
 		source_close(container_of(node, struct source, node));
 	/* sessions that have not begun will not; this ends their openings as well */
@@ -223,6 +249,8 @@ struct relay_share *relay_share_of(struct relay *relay, const struct half *half)
 
 void relay_done(struct relay *relay)
 {
+	say_stopping(relay);
+	fd_close(&relay->notify_fd);
 	while (relay->shares) {
 		struct relay_share *s = relay->shares;
 

@@ -374,6 +374,7 @@ static void begin(struct session *s)
 	log_notice("starting data transfer loop with FDs [%d,%d] and [%d,%d]", s->left->rfd,
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
+	relay_ready(relay);
 	relay->newest_fd = highest_fd(s);
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);

@@ -48,6 +48,8 @@ struct relay {
 	struct timer stats; /* --stats */
 	struct metrics_http *http; /* --metrics, or NULL */
 	struct progress *progress; /* --progress, or NULL */
+	int notify_fd; /* the service manager, or -1 */
+	bool ready; /* it has been told so */
 };
 
 /* The tally of the address that @conf belongs to. */
@@ -85,6 +87,10 @@ int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, 
 /* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped
  * when nothing is left to do; then relay->status is the exit status. */
 void relay_start(struct relay *relay);
+
+/* What is opened at the start is open: addresses that wait for a peer are waiting. Tells the
+ * service manager once; harmless later. */
+void relay_ready(struct relay *relay);
 
 /* End everything now: sessions, sources, openings. Exit status becomes @status. */
 void relay_end(struct relay *relay, int status);

@@ -7,6 +7,7 @@
 #include "relay/proc.h"
 #include "relay/progress.h"
 #include "relay/session.h"
+#include "sys/fd.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ void source_start(struct source *src)
 	list_add_tail(&src->relay->sources, &src->node);
 	arm_accept_timer(src);
 	src->ops->resume(src);
+	relay_ready(src->relay);
 }
 
 bool source_has_room(const struct source *src)
@@ -108,6 +110,7 @@ static void forget_others(struct relay *relay)
 	relay->http = NULL;
 	progress_free(relay->progress); /* the one whose processes we are shows it */
 	relay->progress = NULL;
+	fd_close(&relay->notify_fd); /* the service is the parent */
 	relay->forgetting = false;
 }
 
