@@ -364,13 +364,15 @@ static const struct {
 };
 /* clang-format on */
 
-void cli_print_flags(FILE *out)
+int cli_each_flag(int (*fn)(const char *token, int width, const char *help, void *arg), void *arg)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && rc == 0; i++) {
 		if (flags[i].token)
-			fprintf(out, "      %-*s %s\n", flags[i].width, flags[i].token,
-				flags[i].help);
+			rc = fn(flags[i].token, flags[i].width, flags[i].help, arg);
 	}
+	return rc;
 }
 
 static int unknown(struct scan *s)

@@ -57,7 +57,8 @@ void about_print(FILE *out, const char *program);
  * file there becomes readable for its owner only. Returns 0, or -1 with @err. */
 int keygen(const char *kind, struct err *err);
 
-/* The flags by themselves, as they stand in the help. */
-void cli_print_flags(FILE *out);
+/* Call @fn for each flag as it stands in the help ("-r <file>", columns it takes there, one
+ * sentence), until one call returns nonzero, which is returned. */
+int cli_each_flag(int (*fn)(const char *token, int width, const char *help, void *arg), void *arg);
 
 #endif

@@ -174,6 +174,12 @@ static int add_option(const struct opt_row *row, void *arg)
 	return 0;
 }
 
+static int print_flag(const char *token, int width, const char *help, void *arg)
+{
+	fprintf(arg, "      %-*s %s\n", width, token, help);
+	return 0;
+}
+
 void help_usage(FILE *out)
 {
 	fputs(IDENTITY, out);
@@ -181,7 +187,7 @@ void help_usage(FILE *out)
 	      "socast [options] <bi-address> <bi-address>\n"
 	      "   options (general command line options):\n",
 	      out);
-	cli_print_flags(out);
+	cli_each_flag(print_flag, out);
 }
 
 void help_print(FILE *out, int level)

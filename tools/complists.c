@@ -273,20 +273,25 @@ static void values(struct job *j)
 /* ---- flags ---- */
 
 /* "-r <file>": the flag without what stands for its argument. */
-static void flag_word(const struct cli_flag *f, char *buf, size_t cap)
+static void flag_word(const char *token, char *buf, size_t cap)
 {
-	snprintf(buf, cap, "%.*s", (int)strcspn(f->token, " <[|"), f->token);
+	snprintf(buf, cap, "%.*s", (int)strcspn(token, " <[|"), token);
+}
+
+static int one_flag(const char *token, int width, const char *help, void *arg)
+{
+	char word[64];
+
+	(void)width;
+	flag_word(token, word, sizeof(word));
+	put_item(arg, word, "", help);
+	return 0;
 }
 
 static void flags(struct job *j)
 {
-	char word[64];
-
 	begin_list(j, "names");
-	for (size_t i = 0; i < cli_nflags; i++) {
-		flag_word(&cli_flags[i], word, sizeof(word));
-		put_item(j, word, "", cli_flags[i].help);
-	}
+	cli_each_flag(one_flag, j);
 	end_list(j);
 }
 
@@ -295,18 +300,25 @@ static int as_is(int c)
 	return c;
 }
 
+static int one_file_flag(const char *token, int width, const char *help, void *arg)
+{
+	struct str *all = arg;
+	char word[64];
+
+	(void)width;
+	(void)help;
+	flag_word(token, word, sizeof(word));
+	if (strstr(token, "file>"))
+		str_addf(all, "%s%s", all->len ? " " : "", word);
+	return 0;
+}
+
 /* The flags whose argument is a file, as the next word. */
 static void file_flags(struct job *j)
 {
 	struct str all = { 0 };
-	char word[64];
 
-	for (size_t i = 0; i < cli_nflags; i++) {
-		if (!strstr(cli_flags[i].token, "file>"))
-			continue;
-		flag_word(&cli_flags[i], word, sizeof(word));
-		str_addf(&all, "%s%s", all.len ? " " : "", word);
-	}
+	cli_each_flag(one_file_flag, &all);
 	put_label(j, all.data, as_is);
 	begin_list(j, "kinds");
 	fputs(" file", stdout);
