@@ -26,6 +26,8 @@ def package(tmp_path_factory):
     for program in ("dh", "lintian", "dpkg-buildpackage", "git"):
         if not shutil.which(program):
             pytest.skip(f"needs the program {program} (packages debhelper, lintian, dpkg-dev, git)")
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs the repository: git says what belongs to the tree")
     missing = subprocess.run(["dpkg-checkbuilddeps"], cwd=ROOT, capture_output=True, text=True)
     if missing.returncode:
         pytest.skip(missing.stderr.strip())
