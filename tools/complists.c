@@ -234,7 +234,7 @@ static int one_option(const struct opt_row *row, void *arg)
 
 static void sets(struct job *j)
 {
-	char number[16];
+	char number[32];
 
 	for (size_t i = 0; i < j->sets.n; i++) {
 		snprintf(number, sizeof(number), "%zu", i);

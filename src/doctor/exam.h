@@ -56,6 +56,8 @@ struct exam {
 	int family, socktype, protocol;
 	int fd; /* its socket, or -1 */
 	struct groups *more; /* what has joined where it had no room; owned, or NULL */
+	void *impl; /* the type's own state, which may hold memberships; owned, or NULL */
+	void (*impl_free)(void *impl);
 	bool bound; /* binding went well, or was not asked for */
 	struct netaddr target; /* where it sends; len 0: it does not begin */
 	struct netaddr local; /* what it binds to; len 0: nothing */

@@ -274,6 +274,8 @@ void rehearse(struct exam *x)
 	check_helpers(x, o);
 	x->fd = o->target.fd;
 	x->more = o->more;
+	x->impl = o->impl;
+	x->impl_free = o->impl_free;
 	x->socktype = o->socktype;
 	x->protocol = o->protocol;
 	x->local = o->local;
@@ -295,4 +297,6 @@ void rehearse_close(struct exam *x)
 {
 	fd_close(&x->fd);
 	groups_unref(x->more);
+	if (x->impl)
+		x->impl_free(x->impl);
 }

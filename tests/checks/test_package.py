@@ -34,23 +34,39 @@ def package(tmp_path_factory):
     out = tmp_path_factory.mktemp("package")
     r = subprocess.run([ROOT / "tools" / "package.sh", out], capture_output=True, text=True, timeout=600)
     assert r.returncode == 0, r.stdout + r.stderr
-    (deb,) = out.glob("socast_*.deb")
-    subprocess.run(["dpkg-deb", "-x", deb, out / "root"], check=True)
+    for name in ("socast", "socast-socat"):
+        (deb,) = out.glob(f"{name}_*.deb")
+        subprocess.run(["dpkg-deb", "-x", deb, out / name], check=True)
     return out
 
 
+def files(folder):
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or not list(p.iterdir())}
+
+
 def test_content(package):
-    files = {p.relative_to(package / "root").as_posix() for p in (package / "root").rglob("*")}
-    assert not set(CONTENT) - files
-    assert sorted(f.split("/")[-1] for f in files if f.endswith(".so")) == MODULES
-    assert not [f for f in files if "usr/local" in f]
+    have = files(package / "socast")
+    assert not set(CONTENT) - have
+    assert sorted(f.split("/")[-1] for f in have if f.endswith(".so")) == MODULES
+    assert not [f for f in have if "usr/local" in f]
+
+
+def test_names_of_classic(package):
+    """What the package socat has too is in a package of its own, which takes its place."""
+    have = files(package / "socast-socat")
+    assert {f for f in have if "/bin/" in f} == {"usr/bin/filan", "usr/bin/procan", "usr/bin/socat"}
+    assert not {f for f in files(package / "socast") if f.split("/")[-1].split(".")[0] in ("socat", "filan", "procan")}
+    (deb,) = package.glob("socast-socat_*.deb")
+    fields = subprocess.run(["dpkg-deb", "-f", deb, "Conflicts", "Provides"], capture_output=True, text=True, check=True).stdout
+    assert fields.splitlines() == ["Provides: socat", "Conflicts: socat"] or fields.splitlines() == ["Conflicts: socat", "Provides: socat"]
+    assert (package / "socast-socat/usr/bin/socat").readlink().as_posix() == "socast"
 
 
 def test_program(package, socast):
     """It is this version; its unit names places of the system."""
-    out = subprocess.run([package / "root/usr/bin/socast", "-V"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([package / "socast/usr/bin/socast", "-V"], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[0] == socast("-V").splitlines()[0]
-    unit = (package / "root/usr/lib/systemd/system/socast@.service").read_text(encoding="utf-8")
+    unit = (package / "socast/usr/lib/systemd/system/socast@.service").read_text(encoding="utf-8")
     assert "ExecStart=/usr/bin/socast" in unit and "EnvironmentFile=/etc/socast/%i.conf" in unit
 
 
