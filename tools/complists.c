@@ -358,16 +358,17 @@ static const struct shell *find_shell(const char *name)
 int main(int argc, char *argv[])
 {
 	struct job job = { .sh = argc == 3 ? find_shell(argv[1]) : NULL };
-	FILE *in = job.sh ? fopen(argv[2], "r") : NULL;
+	FILE *in;
 	char *line = NULL;
 	size_t cap = 0;
 
-	if (!in) {
-		fputs("usage: complists bash|zsh|fish FILE\n", stderr);
-		return 1;
-	}
 	if (opt_each(collect_set, &job.sets)) {
 		fputs("complists: too many sets of groups\n", stderr);
+		return 1;
+	}
+	in = job.sh ? fopen(argv[2], "r") : NULL;
+	if (!in) {
+		fputs("usage: complists bash|zsh|fish FILE\n", stderr);
 		return 1;
 	}
 	while (getline(&line, &cap, in) != -1)
