@@ -1,5 +1,7 @@
 """The command line: misuse, version, help, option and address sentences."""
+import os
 import re
+import shutil
 
 import pytest
 
@@ -181,3 +183,21 @@ def test_never_prints_in_silence(local, fast):
     r = local.run("-u", "TEXT:x", "-")
     assert (r.status, r.err) == (0, b""), r
     assert lab.NAME
+
+
+@pytest.mark.skipif(not lab.has("OPENSSL"), reason="program built without OpenSSL")
+@pytest.mark.parametrize("other,why", [
+    (None, r"feature module socast_tls\.so cannot be loaded: .*(invalid ELF header|file too short)"),
+    ("socast_wrap.so", r"feature module .*/socast_tls\.so has no function socast_tls\w*: it belongs to another build")])
+def test_a_spoilt_module(local, tmp_path, other, why):
+    """Beside the program there is something else under the module's name."""
+    folder = os.path.dirname(lab.SOCAST)
+    if other and not os.path.exists(f"{folder}/{other}"):
+        pytest.skip(f"needs another module, {other}")
+    shutil.copy(lab.SOCAST, tmp_path / "socast")
+    if other:
+        shutil.copy(f"{folder}/{other}", tmp_path / "socast_tls.so")
+    else:
+        (tmp_path / "socast_tls.so").write_text("no module\n" * 100, encoding="ascii")
+    r = local.command([str(tmp_path / "socast"), "-", "TLS:127.0.0.1:9"]).wait(10)
+    assert r.status == 1 and re.search(rf" E {why}", r.log), r

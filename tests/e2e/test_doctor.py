@@ -310,6 +310,15 @@ def test_all_systems(host):
     names(report, "every host is always a member", "note")
 
 
+@pytest.mark.parametrize("address,advice", [
+    ("UDP4-RECV:6666,bind=10.99.99.99", "bind to an address of this host, or to the port only"),
+    ("MCAST:1.2.3.4:6666", "groups are 224.0.0.0/4 and ff00::/8"),
+])
+def test_an_address_that_cannot_be_opened(host, address, advice):
+    f = names(doctor(host, address), f"the address {address.split(':')[0]} cannot be opened")
+    assert advice in f["cure"]
+
+
 def test_membership_limit(host):
     host.sysctl("net/ipv4/igmp_max_memberships", 1)
     address = "UDP4-RECV:6666,ip-add-membership=224.1.0.1:eth0,ip-add-membership=224.1.0.2:eth0"

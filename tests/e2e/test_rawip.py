@@ -98,6 +98,8 @@ def test_multicast_over_raw_ip(lan):
 
 @pytest.mark.parametrize("args,text", [
     (["-u", "IP4-RECV:256", "-"], "protocol number exceeds 255 (256)"),
+    (["-u", "IP4-RECV:99999999999999999999", "-"], "protocol number exceeds 255"),
+    (["-u", "IP4-RECV:nosuch", "-"], 'IP protocol "nosuch" is not a number from 0 to 255 (see /etc/protocols)'),
     (["-u", "IP4-RECV:200,bind=10.99.99.99", "-"], "Cannot assign requested address"),
     (["-u", "-", "IP4-SENDTO:127.0.0.1"], "wrong number of parameters (1 instead of 2)"),
     (["-u", "IP4-RECV:0", "-"], "Protocol not supported"),
