@@ -399,13 +399,15 @@ static const struct addr_type types[] = {
 	  .help = "TLS connection to a server, whose certificate and name are verified",
 	  .groups = G_TLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP }, .flags = TYPE_CONNECTS,
-	  .steps = client_steps, .forecast = forecast, .make = make_connected, .source = dial_source },
+	  .steps = client_steps, .forecast = forecast, .make = make_connected, .source = dial_source,
+	  .unavailable = TLS_MISSING },
 	{ .names = "OPENSSL-LISTEN SSL-L TLS-LISTEN TLS-L", .syntax = ":<port>",
 	  .help = "TLS server: waits for a connection; fork serves many",
 	  .groups = G_TLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP },
 	  .flags = TYPE_PASSIVE, .steps = listen_steps, .conn_steps = accepted_tls_steps,
-	  .forecast = forecast, .local_port = 1, .make = make, .source = listen_source },
+	  .forecast = forecast, .local_port = 1, .make = make, .source = listen_source,
+	  .unavailable = TLS_MISSING },
 };
 /* clang-format on */
 

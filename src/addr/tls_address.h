@@ -23,4 +23,7 @@ struct tls_address *tls_address_of(const struct opening *o);
 /* Tell o->vars about the connection, if programs are going to read them. */
 void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls);
 
+/* Of rows: why there is no TLS in this build, or NULL. */
+#define TLS_MISSING (HAVE_OPENSSL ? NULL : "this program was built without OpenSSL")
+
 #endif
