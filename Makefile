@@ -1,4 +1,4 @@
-# Makefile - a thin front to meson; build folders are build/, build-asan/, build-fuzz/
+# Makefile - a thin front to meson; build folders are build/ and build-*/
 #
 #   make          build the program
 #   make demo     play the tutorial's scenarios on three virtual hosts

@@ -19,10 +19,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#ifndef IPV6_MULTICAST_ALL
-#define IPV6_MULTICAST_ALL 29
-#endif
-
 #define LOOK_AGAIN_NS (200 * NSEC_PER_MSEC) /* for an interface that is to come */
 
 struct mcast {

@@ -7,15 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *format(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
-static char *format(const char *fmt, va_list ap)
-{
-	char text[ERR_TEXT_LEN * 2];
-
-	vsnprintf(text, sizeof(text), fmt, ap);
-	return xstrdup(text);
-}
-
 struct finding *exam_add(struct exam *x, enum finding_level level, char *what, char *evidence)
 {
 	struct findings *all = x->out;
@@ -38,14 +29,24 @@ struct finding *exam_add(struct exam *x, enum finding_level level, char *what, c
 	return &all->find[all->n++];
 }
 
+static void cure(struct finding *f, bool command, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+static void cure(struct finding *f, bool command, const char *fmt, va_list ap)
+{
+	char text[ERR_TEXT_LEN * 2];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	free(f->cure);
+	f->cure = xstrdup(text);
+	f->command = command;
+}
+
 void exam_command(struct finding *f, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	free(f->cure);
-	f->cure = format(fmt, ap);
-	f->command = true;
+	cure(f, true, fmt, ap);
 	va_end(ap);
 }
 
@@ -54,9 +55,7 @@ void exam_advice(struct finding *f, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	free(f->cure);
-	f->cure = format(fmt, ap);
-	f->command = false;
+	cure(f, false, fmt, ap);
 	va_end(ap);
 }
 

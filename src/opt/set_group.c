@@ -116,17 +116,6 @@ static int host6(const char *text, const char *whole, struct in6_addr *ip, struc
 	return rc;
 }
 
-/* The call that joins, by a socket of its own where this one has no room; @shown is the value as it
- * stands in the sentence. */
-static int join(struct target *t, int level, int name, const void *req, size_t len,
-		const char *shown, struct err *err)
-{
-	if (groups_join(t->fd, level, name, req, (socklen_t)len, t->more) == -1)
-		return err_set(err, errno, "setsockopt(%d, %d, %d, %s, %zu)", t->fd, level, name,
-			       shown, len);
-	return 0;
-}
-
 int set_sockopt_ifindex(struct target *t, const struct opt *o, struct err *err)
 {
 	unsigned index;
@@ -142,124 +131,169 @@ int set_sockopt_ifindex(struct target *t, const struct opt *o, struct err *err)
 		       o->row->arg.so.name, index, sizeof(index));
 }
 
+/* ---- memberships ---- */
+
+/* What is joined. */
+struct request {
+	union {
+		struct ip_mreqn ip;
+		struct ip_mreq_source ip_source;
+		struct ipv6_mreq ip6;
+		struct group_source_req ip6_source;
+	} data;
+	char *shown; /* in sentences; owned */
+};
+
+/* How the value of an option is written, and the call it makes. */
+struct form {
+	size_t least, most; /* parts */
+	bool v6;
+	int level, name;
+	socklen_t len; /* of the member of data */
+	/* 0, or -1 with @err; @whole is the value */
+	int (*fill)(struct request *r, const struct parts *p, const char *whole, struct err *err);
+};
+
 /* group:interface, group:local-address or group:local-address:interface. The group is an IPv4 one
  * whatever the socket is: an IPv6 socket that serves IPv4 peers can join too. */
-int set_ip_membership(struct target *t, const struct opt *o, struct err *err)
+static int fill_ip(struct request *r, const struct parts *p, const char *whole, struct err *err)
 {
-	struct ip_mreqn req = { 0 };
+	struct ip_mreqn *req = &r->data.ip;
 	unsigned index = 0;
-	char shown[64];
-	struct parts p;
-	int rc = -1;
 
-	if (t->fd == -1)
-		return 0;
-	if (parts_split(&p, o->val.str, 2, 3, err) == -1)
+	(void)whole;
+	if (host4(p->part[0], &req->imr_multiaddr, err) == -1)
 		return -1;
-	if (host4(p.part[0], &req.imr_multiaddr, err) == -1)
-		goto out;
-	if (p.n == 3) {
-		if (host4(p.part[1], &req.imr_address, err) == -1 ||
-		    interface_required(p.part[2], &index, err) == -1)
-			goto out;
-	} else if (!interface_index(p.part[1], &index) &&
-		   host4(p.part[1], &req.imr_address, err) == -1) {
-		hint_interfaces(p.part[1], err);
-		goto out;
+	if (p->n == 3) {
+		if (host4(p->part[1], &req->imr_address, err) == -1 ||
+		    interface_required(p->part[2], &index, err) == -1)
+			return -1;
+	} else if (!interface_index(p->part[1], &index) &&
+		   host4(p->part[1], &req->imr_address, err) == -1) {
+		return hint_interfaces(p->part[1], err);
 	}
-	req.imr_ifindex = (int)index;
-	snprintf(shown, sizeof(shown), "{0x%08x,0x%08x,%d}", req.imr_multiaddr.s_addr,
-		 req.imr_address.s_addr, req.imr_ifindex);
-	rc = join(t, SOL_IP, IP_ADD_MEMBERSHIP, &req, sizeof(req), shown, err);
-	if (rc == -1 && err->code == ENODEV)
-		hint_interfaces(p.part[1], err);
-out:
-	free(p.copy);
-	return rc;
+	req->imr_ifindex = (int)index;
+	r->shown = xasprintf("{0x%08x,0x%08x,%d}", req->imr_multiaddr.s_addr,
+			     req->imr_address.s_addr, req->imr_ifindex);
+	return 0;
 }
 
 /* group:local-address:source */
-int set_ip_source_membership(struct target *t, const struct opt *o, struct err *err)
+static int fill_ip_source(struct request *r, const struct parts *p, const char *whole,
+			  struct err *err)
 {
-	struct ip_mreq_source req = { 0 };
-	char shown[64];
-	struct parts p;
-	int rc = -1;
+	struct ip_mreq_source *req = &r->data.ip_source;
 
-	if (t->fd == -1)
-		return 0;
-	if (parts_split(&p, o->val.str, 3, 3, err) == -1)
+	(void)whole;
+	if (host4(p->part[0], &req->imr_multiaddr, err) == -1 ||
+	    host4(p->part[1], &req->imr_interface, err) == -1 ||
+	    host4(p->part[2], &req->imr_sourceaddr, err) == -1)
 		return -1;
-	if (host4(p.part[0], &req.imr_multiaddr, err) == -1 ||
-	    host4(p.part[1], &req.imr_interface, err) == -1 ||
-	    host4(p.part[2], &req.imr_sourceaddr, err) == -1)
-		goto out;
-	snprintf(shown, sizeof(shown), "{0x%08x,0x%08x,0x%08x}", req.imr_multiaddr.s_addr,
-		 req.imr_interface.s_addr, req.imr_sourceaddr.s_addr);
-	rc = join(t, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, &req, sizeof(req), shown, err);
-	if (rc == -1 && err->code == ENODEV)
-		hint_interfaces(p.part[1], err);
-out:
-	free(p.copy);
-	return rc;
+	r->shown = xasprintf("{0x%08x,0x%08x,0x%08x}", req->imr_multiaddr.s_addr,
+			     req->imr_interface.s_addr, req->imr_sourceaddr.s_addr);
+	return 0;
 }
 
 /* [group]:interface */
-int set_ip6_group(struct target *t, const struct opt *o, struct err *err)
+static int fill_ip6(struct request *r, const struct parts *p, const char *whole, struct err *err)
 {
-	struct ipv6_mreq req = { 0 };
-	char shown[64];
+	struct ipv6_mreq *req = &r->data.ip6;
+
+	if (host6(p->part[0], whole, &req->ipv6mr_multiaddr, err) == -1 ||
+	    interface_required(p->part[1], &req->ipv6mr_interface, err) == -1)
+		return -1;
+	r->shown = xasprintf("{%s,%u}", p->part[0], req->ipv6mr_interface);
+	return 0;
+}
+
+/* [group]:interface:[source] */
+static int fill_ip6_source(struct request *r, const struct parts *p, const char *whole,
+			   struct err *err)
+{
+	struct group_source_req *req = &r->data.ip6_source;
+	struct sockaddr_in6 group = { .sin6_family = AF_INET6 }, source = group;
+	unsigned index;
+
+	if (host6(p->part[0], whole, &group.sin6_addr, err) == -1 ||
+	    interface_required(p->part[1], &index, err) == -1 ||
+	    host6(p->part[2], whole, &source.sin6_addr, err) == -1)
+		return -1;
+	req->gsr_interface = index;
+	memcpy(&req->gsr_group, &group, sizeof(group));
+	memcpy(&req->gsr_source, &source, sizeof(source));
+	r->shown = xasprintf("{%u,%s,%s}", index, p->part[0], p->part[2]);
+	return 0;
+}
+
+/* Join, by a socket of its own where this one has no room. */
+static int join(struct target *t, const struct opt *o, const struct form *f, struct err *err)
+{
+	struct request r = { 0 };
 	struct parts p;
-	int rc = -1;
+	int rc;
 
 	if (t->fd == -1)
 		return 0;
 	/* an address without brackets falls apart here: tell that first */
-	if (o->val.str[0] != '[')
+	if (f->v6 && o->val.str[0] != '[')
 		return err_set(err, 0, "syntax in option %s: write IPv6 addresses in brackets",
 			       o->val.str);
-	if (parts_split(&p, o->val.str, 2, 2, err) == -1)
+	if (parts_split(&p, o->val.str, f->least, f->most, err) == -1)
 		return -1;
-	if (host6(p.part[0], o->val.str, &req.ipv6mr_multiaddr, err) == -1 ||
-	    interface_required(p.part[1], &req.ipv6mr_interface, err) == -1)
-		goto out;
-	snprintf(shown, sizeof(shown), "{%s,%u}", p.part[0], req.ipv6mr_interface);
-	rc = join(t, SOL_IPV6, IPV6_JOIN_GROUP, &req, sizeof(req), shown, err);
-out:
+	rc = f->fill(&r, &p, o->val.str, err);
+	if (rc == 0) {
+		rc = groups_join(t->fd, f->level, f->name, &r.data, f->len, t->more);
+		if (rc == -1)
+			err_set(err, errno, "setsockopt(%d, %d, %d, %s, %u)", t->fd, f->level,
+				f->name, r.shown, f->len);
+		if (rc == -1 && !f->v6 && err->code == ENODEV)
+			hint_interfaces(p.part[1], err);
+	}
+	free(r.shown);
 	free(p.copy);
 	return rc;
 }
 
-/* [group]:interface:[source] */
+int set_ip_membership(struct target *t, const struct opt *o, struct err *err)
+{
+	static const struct form form = {
+		2, 3, false, SOL_IP, IP_ADD_MEMBERSHIP, sizeof(struct ip_mreqn), fill_ip
+	};
+
+	return join(t, o, &form, err);
+}
+
+int set_ip_source_membership(struct target *t, const struct opt *o, struct err *err)
+{
+	static const struct form form = { 3,
+					  3,
+					  false,
+					  SOL_IP,
+					  IP_ADD_SOURCE_MEMBERSHIP,
+					  sizeof(struct ip_mreq_source),
+					  fill_ip_source };
+
+	return join(t, o, &form, err);
+}
+
+int set_ip6_group(struct target *t, const struct opt *o, struct err *err)
+{
+	static const struct form form = {
+		2, 2, true, SOL_IPV6, IPV6_JOIN_GROUP, sizeof(struct ipv6_mreq), fill_ip6
+	};
+
+	return join(t, o, &form, err);
+}
+
 int set_ip6_source_group(struct target *t, const struct opt *o, struct err *err)
 {
-	struct sockaddr_in6 group = { .sin6_family = AF_INET6 };
-	struct sockaddr_in6 source = { .sin6_family = AF_INET6 };
-	struct group_source_req req;
-	struct parts p;
-	unsigned index;
-	char *shown;
-	int rc = -1;
+	static const struct form form = { 3,
+					  3,
+					  true,
+					  SOL_IPV6,
+					  MCAST_JOIN_SOURCE_GROUP,
+					  sizeof(struct group_source_req),
+					  fill_ip6_source };
 
-	if (t->fd == -1)
-		return 0;
-	if (o->val.str[0] != '[')
-		return err_set(err, 0, "syntax in option %s: write IPv6 addresses in brackets",
-			       o->val.str);
-	if (parts_split(&p, o->val.str, 3, 3, err) == -1)
-		return -1;
-	if (host6(p.part[0], o->val.str, &group.sin6_addr, err) == -1 ||
-	    interface_required(p.part[1], &index, err) == -1 ||
-	    host6(p.part[2], o->val.str, &source.sin6_addr, err) == -1)
-		goto out;
-	memset(&req, 0, sizeof(req));
-	req.gsr_interface = index;
-	memcpy(&req.gsr_group, &group, sizeof(group));
-	memcpy(&req.gsr_source, &source, sizeof(source));
-	shown = xasprintf("{%u,%s,%s}", index, p.part[0], p.part[2]);
-	rc = join(t, SOL_IPV6, MCAST_JOIN_SOURCE_GROUP, &req, sizeof(req), shown, err);
-	free(shown);
-out:
-	free(p.copy);
-	return rc;
+	return join(t, o, &form, err);
 }

@@ -10,10 +10,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#ifndef IPV6_MULTICAST_ALL
-#define IPV6_MULTICAST_ALL 29
-#endif
-
 struct groups {
 	unsigned refs;
 	size_t n;
