@@ -256,6 +256,7 @@ void rehearse(struct exam *x)
 
 	x->ip = is_rehearsed(type);
 	s->relay.plan = x->ask->plan;
+	s->relay.notify_fd = -1;
 	s->relay.loop = x->ip ? loop_new(&err) : NULL;
 	if (!s->relay.loop) {
 		free(s);
