@@ -135,6 +135,7 @@ static void forecast_create(const struct half *half, enum open_mode mode, struct
 	(void)half;
 	(void)mode;
 	forecast_kind(f, FD_FILE);
+	f->in.caps |= EP_NO_READ;
 }
 
 static void forecast_gopen(const struct half *half, enum open_mode mode, struct forecast *f)

@@ -33,6 +33,8 @@ static int open_flags(const struct opening *o, int flags)
 
 	if (c->open.access >= 0)
 		flags |= c->open.access;
+	else if (!o->half->type->reads)
+		flags |= O_WRONLY;
 	else
 		flags |= by_mode[o->mode];
 	return (flags | c->open.set) & ~c->open.clear;
@@ -51,14 +53,30 @@ static void inotify_free(void *impl)
 	free(impl);
 }
 
-/* The FIFO is open for reading; somebody opening it for writing wakes us. Bytes or a hang-up that
- * are there already mean that there is or was a writer. */
-static enum step_result wait_for_writer(struct opening *o)
+/* Somebody has the FIFO @fd open for writing, or had. Bytes or a hang-up say so; else tee(2), which
+ * takes nothing away, finds an empty pipe at its end if nobody has. */
+static bool has_writer(int fd)
 {
-	struct pollfd p = { .fd = o->target.fd, .events = POLLIN };
-	int fd, *impl;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	bool silent = false;
+	int side[2];
 
 	if (poll(&p, 1, 0) > 0)
+		return true;
+	if (pipe2(side, O_CLOEXEC) == -1)
+		return false;
+	silent = tee(fd, side[1], 1, SPLICE_F_NONBLOCK) == -1 && errno == EAGAIN;
+	close(side[0]);
+	close(side[1]);
+	return silent;
+}
+
+/* The FIFO is open for reading; somebody opening it for writing wakes us. */
+static enum step_result wait_for_writer(struct opening *o)
+{
+	int fd, *impl;
+
+	if (has_writer(o->target.fd))
 		return STEP_DONE;
 	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (fd == -1 || inotify_add_watch(fd, o->target.path, IN_OPEN | IN_MODIFY) == -1) {
@@ -70,7 +88,7 @@ static enum step_result wait_for_writer(struct opening *o)
 	o->impl = impl;
 	o->impl_free = inotify_free;
 	/* the writer may have come between open and watch */
-	if (poll(&p, 1, 0) > 0)
+	if (has_writer(o->target.fd))
 		return STEP_DONE;
 	relay_ready(o->relay);
 	opening_wait(o, fd, EPOLLIN, 0);

@@ -302,13 +302,41 @@ static void ep_shut_write(struct endpoint *ep)
 	}
 }
 
+/* What is left of a connection whose session is over: its close-notify. */
+struct rest {
+	const struct tls_api *api;
+	struct tls *tls;
+};
+
+static bool rest_flush(void *arg)
+{
+	struct rest *r = arg;
+
+	return r->api->close_notify(r->tls) == TLS_DONE;
+}
+
+static void rest_free(void *arg)
+{
+	struct rest *r = arg;
+
+	r->api->free(r->tls);
+	free(r);
+}
+
 static void ep_close(struct endpoint *ep)
 {
 	struct tls_ep *t = (struct tls_ep *)ep;
+	struct rest rest = { t->api, t->tls };
+	bool shared = ep->caps & EP_SHARED;
 
 	loop_timer_stop(ep->relay->loop, &t->notify);
-	if (!t->notified && !(ep->caps & EP_SHARED))
-		(void)t->api->close_notify(t->tls);
+	if (!shared && !t->notified)
+		t->notified = rest_flush(&rest);
+	if (endpoint_lingers(ep) && !(ep->parting.ended && t->notified)) {
+		linger_close(ep, &(struct linger_layer){ t->notified ? NULL : rest_flush, rest_free,
+							 xmemdup(&rest, sizeof(rest)) });
+		return;
+	}
 	t->api->free(t->tls);
 	ep_fd_close(ep);
 }
@@ -331,6 +359,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	endpoint_init(&t->ep, &ops, o->relay, &o->half->conf, o->target.fd, o->target.fd);
 	t->ep.rkind = t->ep.wkind = FD_SOCKET;
 	t->ep.half_close = SHUT_DOWN;
+	t->ep.caps = EP_LINGERS;
 	t->api = s->api;
 	t->tls = s->tls;
 	timer_init(&t->notify, on_notify);

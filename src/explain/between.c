@@ -36,6 +36,11 @@ static void add_path(struct str *out, const struct plan *plan, int from)
 	}
 	ask.src = ends[from].in;
 	ask.dst = ends[1 - from].out;
+	if (ask.src.caps & EP_NO_READ) {
+		str_addf(out, "not moved: the %s address is open for writing only.\n",
+			 side_word(from));
+		return;
+	}
 	ask.seen = filters_why(&plan->set, conf_of(plan, from, false),
 			       conf_of(plan, 1 - from, true), from == 0);
 	path = path_choose(&ask);

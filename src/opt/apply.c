@@ -264,6 +264,7 @@ void conf_init(struct conf *c)
 			  .type = -1,
 			  .protocol = -1,
 			  .sourceport = -1,
+			  .close_timeout_ns = 5 * NSEC_PER_SEC,
 			  .tightsocklen = true },
 		.listen = { .backlog = -1,
 			    .session_timeout_ns = 600 * NSEC_PER_SEC,

@@ -190,6 +190,7 @@ struct conf {
 		bool tightsocklen;
 		const char *bind_tempname; /* template, "" without value, NULL when absent */
 		int64_t connect_timeout_ns; /* 0: none */
+		int64_t close_timeout_ns; /* how long closing waits for a peer that stands still */
 		bool ignore_peerport; /* udp-ignore-peerport */
 		bool joins; /* some option joins a group */
 		const char *dst; /* what datagrams must have been sent to, or NULL */

@@ -279,11 +279,19 @@ static void final_shutdown(struct endpoint *ep, int fd)
 		log_info("shutdown(%d, %d): %m", fd, SHUT_RDWR);
 }
 
+bool endpoint_lingers(const struct endpoint *ep)
+{
+	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
+	       ep->parting.written_to && !ep->conf->flow.end_close;
+}
+
 void ep_fd_close(struct endpoint *ep)
 {
 	bool same = ep->rfd == ep->wfd;
 
 	endpoint_restore_tty(ep);
+	if (endpoint_lingers(ep) && !ep->parting.ended)
+		linger_close(ep, NULL);
 	final_shutdown(ep, ep->wfd);
 	if (!(ep->caps & EP_KEEP_OPEN)) {
 		fd_close(&ep->wfd);
@@ -363,10 +371,30 @@ static bool can_splice(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
+unsigned endpoint_fd_access(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1 || flags & O_PATH) /* a use of it will fail, and say so */
+		return 0;
+	switch (flags & O_ACCMODE) {
+	case O_RDONLY:
+		return EP_NO_WRITE;
+	case O_WRONLY:
+		return EP_NO_READ;
+	default:
+		return 0;
+	}
+}
+
 unsigned endpoint_fd_caps(int rfd, int wfd)
 {
 	unsigned caps = 0;
 
+	if (rfd >= 0)
+		caps |= endpoint_fd_access(rfd) & EP_NO_READ;
+	if (wfd >= 0)
+		caps |= endpoint_fd_access(wfd) & EP_NO_WRITE;
 	if (rfd >= 0 && can_splice(rfd))
 		caps |= EP_SPLICE_IN;
 	/* splice refuses files in append mode */
@@ -424,7 +452,7 @@ struct endpoint *endpoint_socket_new(struct relay *relay, const struct conf *con
 
 	endpoint_init(ep, &ep_fd_ops, relay, conf, fd, fd);
 	ep->rkind = ep->wkind = FD_SOCKET;
-	ep->caps = EP_SPLICE_IN | EP_SPLICE_OUT;
+	ep->caps = EP_SPLICE_IN | EP_SPLICE_OUT | EP_LINGERS;
 	ep->half_close = SHUT_DOWN; /* and close(2) at the end: nobody else has this socket */
 	return ep;
 }
@@ -533,6 +561,9 @@ static void dual_close(struct endpoint *ep)
 {
 	struct dual *d = (struct dual *)ep;
 
+	/* each half was used in one direction */
+	d->in->parting = d->out->parting = ep->parting;
+	d->in->parting.written_to = d->out->parting.read_from = d->out->parting.ended = false;
 	endpoint_free(d->in);
 	endpoint_free(d->out);
 }
@@ -568,8 +599,8 @@ static const struct endpoint_ops dual_ops = {
 struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)
 {
 	struct dual *d = xcalloc(1, sizeof(*d));
-	unsigned in_caps = EP_DGRAM_IN | EP_SPLICE_IN | EP_HUP_IS_EOF;
-	unsigned out_caps = EP_DGRAM_OUT | EP_SPLICE_OUT | EP_NEVER_WRITABLE;
+	unsigned in_caps = EP_DGRAM_IN | EP_SPLICE_IN | EP_HUP_IS_EOF | EP_NO_READ;
+	unsigned out_caps = EP_DGRAM_OUT | EP_SPLICE_OUT | EP_NEVER_WRITABLE | EP_NO_WRITE;
 
 	endpoint_init(&d->ep, &dual_ops, in->relay, in->conf, in->rfd, out->wfd);
 	d->in = in;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "ev/loop.h"
 #include "opt/opt.h"
+#include "relay/linger.h"
 #include "sys/fd.h"
 #include "sys/netaddr.h"
 
@@ -38,6 +39,9 @@ enum ep_caps {
 	EP_OWN_WRITE = 1024,
 	EP_LENT = 4096, /* a source shares it among its sessions and frees it */
 	EP_QUEUED = 2048, /* fed by a source that watches the descriptor itself */
+	EP_LINGERS = 8192, /* a stream socket that is ours alone: see linger.h */
+	EP_NO_READ = 16384, /* the descriptor is open for writing only, */
+	EP_NO_WRITE = 32768, /* or for reading only: that direction does not exist */
 };
 
 /* What happens to the descriptors at the very end. */
@@ -111,6 +115,7 @@ struct endpoint {
 	unsigned number; /* 1 or 2, in records */
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
+	struct parting parting; /* how it is closed */
 	struct undo *undo; /* owned, or NULL */
 	struct proc *proc; /* program behind it, or NULL */
 	struct timer sitout; /* while EIO of a terminal is tolerated: look again */
@@ -136,8 +141,15 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
  * without blocking, and whether they can be spliced. */
 void endpoint_probe(struct endpoint *ep);
 
-/* EP_SPLICE_IN and EP_SPLICE_OUT, as far as @rfd and @wfd (-1: none) can be spliced. */
+/* EP_SPLICE_IN and EP_SPLICE_OUT, as far as @rfd and @wfd (-1: none) can be spliced; EP_NO_READ and
+ * EP_NO_WRITE as they were opened. */
 unsigned endpoint_fd_caps(int rfd, int wfd);
+
+/* EP_NO_READ or EP_NO_WRITE, by the access mode of @fd. */
+unsigned endpoint_fd_access(int fd);
+
+/* @ep is a socket of ours that somebody has written to: it ends by linger_close(). */
+bool endpoint_lingers(const struct endpoint *ep);
 
 /* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
 bool endpoint_kind_splices(enum fd_kind kind);

@@ -14,7 +14,8 @@
 #include <string.h>
 
 /* The ways to move, best first. */
-static const struct path *const paths[] = { &path_dgram, &path_sendfile, &path_splice, &path_copy };
+static const struct path *const paths[] = { &path_drop, &path_dgram, &path_sendfile, &path_splice,
+					    &path_copy };
 
 const struct path *path_number(size_t i)
 {
@@ -84,8 +85,8 @@ static bool writable(struct flow *f)
 
 	if (f->dst->caps & EP_NEVER_WRITABLE)
 		return false;
-	if (f->checked_writable || f->dst->wfd < 0 || f->dst->wkind == FD_SOCKET ||
-	    f->dst->caps & EP_DGRAM_OUT)
+	if (f->checked_writable || f->dst->caps & EP_NO_WRITE || f->dst->wfd < 0 ||
+	    f->dst->wkind == FD_SOCKET || f->dst->caps & EP_DGRAM_OUT)
 		return true;
 	if (poll(&p, 1, 0) == 0)
 		return false;

@@ -62,7 +62,7 @@ const struct path *path_choose(const struct path_ask *ask);
 /* Path number @i, best first; NULL behind the last one. */
 const struct path *path_number(size_t i);
 
-extern const struct path path_sendfile, path_splice, path_dgram, path_copy;
+extern const struct path path_drop, path_sendfile, path_splice, path_dgram, path_copy;
 
 /* How much comes, for flows that may collect it. */
 struct flow_meter {
@@ -88,6 +88,7 @@ struct flow {
 	bool wide; /* a pipe has been given more room */
 	bool no_splice, no_sendfile; /* the kernel refused it here */
 	uint64_t packets, bytes; /* written */
+	uint64_t dropped; /* bytes read that the destination cannot take, ever */
 	struct flow_meter *meter; /* owned; where dense input may be collected, else NULL */
 	union { /* what is in flight, by path; zero when nothing is */
 		struct {

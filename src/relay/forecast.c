@@ -83,6 +83,10 @@ void forecast_entry(const struct half *half, enum open_mode mode, struct forecas
 		forecast_kind(f, FD_CHR);
 		break;
 	}
+	if (half->conf.open.access == O_WRONLY)
+		f->in.caps |= EP_NO_READ;
+	if (half->conf.open.access == O_RDONLY)
+		f->out.caps |= EP_NO_WRITE;
 	if (half->conf.open.set & O_APPEND) /* splice refuses it */
 		f->out.caps &= ~(unsigned)EP_SPLICE_OUT;
 }

@@ -191,7 +191,7 @@ static long cut_stream(struct flow *f)
 	return (long)b->n;
 }
 
-/* From one direction into a file or pipe: when datagrams come fast, most of the work is waking up
+/* From one direction into a regular file: when datagrams come fast, most of the work is waking up
  * for each few of them. Then the flow looks once a millisecond, provided that the receive queue
  * holds far more than comes in that time. A slow group is never delayed. Measured over 10 ms. */
 #define DENSE 5 /* datagrams per millisecond */
@@ -211,7 +211,7 @@ static size_t queue_room(int fd)
 
 static void measure_density(struct flow *f)
 {
-	if (!f->one_way || f->dst->caps & EP_DGRAM_OUT || f->relay->plan->set.plain ||
+	if (!f->one_way || f->dst->wkind != FD_FILE || f->relay->plan->set.plain ||
 	    !flow_measure(f, f->dgram.batch->n))
 		return;
 	if (!f->dgram.queue_room)

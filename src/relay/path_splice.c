@@ -119,7 +119,7 @@ static void widen(struct flow *f)
 
 static void measure_density(struct flow *f, size_t n)
 {
-	if (!f->one_way || f->dst->wkind == FD_PIPE)
+	if (!f->one_way || f->dst->wkind != FD_FILE)
 		return;
 	if (flow_measure(f, n)) {
 		f->meter->nap_ns = FLOW_NAP_PIPE_NS;

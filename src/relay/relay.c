@@ -21,7 +21,7 @@
 void relay_check_idle(struct relay *relay)
 {
 	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
-	    list_empty(&relay->openings))
+	    list_empty(&relay->openings) && list_empty(&relay->lingering))
 		loop_stop(relay->loop);
 }
 
@@ -160,6 +160,7 @@ int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, 
 	list_init(&relay->sources);
 	list_init(&relay->openings);
 	list_init(&relay->procs);
+	list_init(&relay->lingering);
 	list_init(&relay->socks);
 	relay->fd_limit = (int)fd_limit();
 	relay->pool.fd_limit = relay->fd_limit / 4 * 3;
@@ -207,7 +208,9 @@ static void stop_accepting(struct relay *relay)
 void relay_end(struct relay *relay, int status)
 {
 	relay->status = status;
+	relay->ending = true;
 	stop_accepting(relay);
+	lingers_end(relay);
 	while (!list_empty(&relay->sessions))
 		session_finish(container_of(relay->sessions.next, struct session, node));
 	/* session processes end with us */

@@ -105,6 +105,34 @@ static size_t pending(const struct session *s)
 	return flow_pending(&s->flow[0]) + flow_pending(&s->flow[1]);
 }
 
+/* Something that has no end of its own, such as a group or a terminal, is always cut off. */
+static bool has_end(const struct endpoint *ep)
+{
+	return !(ep->caps & EP_DGRAM_IN) &&
+	       (ep->proc || ep->rkind == FD_SOCKET || ep->rkind == FD_PIPE);
+}
+
+/* -t is over, and a side that may still have had something to say will not be heard. */
+static void tell_cut(struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *from = end_of(s, i), *to = end_of(s, 1 - i);
+		double seconds = (double)s->relay->plan->set.linger_ns / 1e9;
+		unsigned hidden;
+
+		if (!s->flow[i].active || !has_end(from) || to->caps & EP_NO_WRITE ||
+		    (to->proc && to->proc->done))
+			continue;
+		if (!log_limit_pass(&s->relay->cuts, (uint64_t)i + 1, loop_now(s->relay->loop),
+				    &hidden))
+			continue;
+		log_warn("socket %d had not ended, but said nothing for %g seconds after the end "
+			 "of socket %d: it is cut off; -t SECONDS waits longer%s",
+			 i + 1, seconds, 2 - i,
+			 hidden ? " (more of this since the last time)" : "");
+	}
+}
+
 static void on_silence(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
@@ -124,9 +152,12 @@ static void on_silence(struct session *s)
 		}
 		log_info("poll timed out (no data within %.6f seconds)",
 			 (double)set->linger_ns / 1e9);
+		tell_cut(s);
+		s->waited = true;
 		session_end(s, "the other direction stayed silent");
 	} else {
 		log_notice("inactivity timeout triggered");
+		s->waited = true;
 		session_end(s, "inactivity");
 	}
 }
@@ -204,6 +235,7 @@ static void direction_at_eof(struct session *s, int i)
 	if (src->read_left == 0)
 		log_info("xioread(%d, ...): readbytes consumed, inserting EOF", src->rfd);
 	s->drained[i] = true;
+	src->parting.ended = src->read_left && !escaped;
 	say_eof(s, i);
 	direction_ended(s, i, true);
 }
@@ -224,6 +256,7 @@ static void direction_failed(struct session *s, int i)
 			direction_ended(s, i, true);
 		return;
 	}
+	(f->write_failed ? f->dst : f->src)->parting.told = true;
 	log_err(LV_ERROR, f->err);
 	s->failed = true;
 	session_end(s, "a transfer failed");
@@ -345,10 +378,47 @@ static void analyse(const struct session *s)
 }
 
 /* A server that has just been connected to has rarely said anything yet: its readiness will tell.
- */
-static bool speaks_second(const struct endpoint *ep)
+ * A FIFO that had no writer yet reads as if it were at its end; its readiness knows better. */
+static bool waits_first(const struct session *s, int i)
 {
-	return ep->rkind == FD_SOCKET && !ep->ops->holds && ep->rfd == ep->wfd && !ep->proc;
+	const struct endpoint *ep = i ? s->right : s->left;
+
+	if (ep->rkind == FD_PIPE)
+		return true;
+	return i && ep->rkind == FD_SOCKET && !ep->ops->holds && ep->rfd == ep->wfd && !ep->proc;
+}
+
+/* A flow for each direction that the flags want, if there is something to read it from. -1 with
+ * relay->err: there is none, or it cannot be dumped as the flags want. */
+static int start_directions(struct session *s)
+{
+	const struct settings *set = &s->relay->plan->set;
+	bool wanted[2] = { set->left_to_right, set->right_to_left };
+
+	for (int i = 0; i < 2; i++) {
+		struct endpoint *src = end_of(s, i), *dst = end_of(s, 1 - i);
+
+		if (!wanted[i] || src->caps & EP_NO_READ)
+			continue;
+		if (flow_init(&s->flow[i], s->relay, src, dst, i == 0) == -1)
+			return -1;
+		src->parting.read_from = true;
+		dst->parting.written_to = !(dst->caps & EP_NO_WRITE);
+	}
+	if (!s->flow[0].active && !s->flow[1].active) {
+		err_set(&s->relay->err, 0,
+			"%s open for writing only: there is nothing to transfer%s",
+			wanted[0] && wanted[1] ? "both addresses are"
+			: wanted[0]            ? "the left address is"
+					       : "the right address is",
+			wanted[0] && wanted[1] ? ""
+			: wanted[0]            ? " (-U transfers from right to left)"
+					       : " (-u transfers from left to right)");
+		return -1;
+	}
+	s->flow[0].one_way = !s->flow[1].active;
+	s->flow[1].one_way = !s->flow[0].active;
+	return 0;
 }
 
 /* Both ends are there: start the flows. */
@@ -378,22 +448,20 @@ static void begin(struct session *s)
 	relay->newest_fd = highest_fd(s);
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);
-	if ((set->left_to_right && flow_init(&s->flow[0], relay, s->left, s->right, true) == -1) ||
-	    (set->right_to_left && flow_init(&s->flow[1], relay, s->right, s->left, false) == -1)) {
+	if (start_directions(s) == -1) {
 		log_err(LV_ERROR, &relay->err);
 		s->failed = true;
-		session_end(s, "a dump file could not be opened");
+		session_end(s, "nothing can be transferred");
 		return;
 	}
-	s->flow[0].one_way = !set->right_to_left;
-	s->flow[1].one_way = !set->left_to_right;
 	progress_session(relay->progress, s);
 	arm(s);
-	run_direction(s, 0);
-	if (s->flow[1].active && speaks_second(s->right))
-		flow_wait(&s->flow[1]);
-	else
-		run_direction(s, 1);
+	for (int i = 0; i < 2; i++) {
+		if (s->flow[i].active && waits_first(s, i))
+			flow_wait(&s->flow[i]);
+		else
+			run_direction(s, i);
+	}
 }
 
 static struct session *session_new(struct relay *relay, struct source *source,
@@ -497,6 +565,10 @@ static void tell_pending(struct session *s)
 			log_warn("%zu bytes read from socket %d could not be delivered to socket "
 				 "%d",
 				 n, i + 1, 2 - i);
+		if (s->flow[i].dropped)
+			log_warn("%llu bytes from socket %d had nowhere to go: socket %d can only "
+				 "be read from",
+				 (unsigned long long)s->flow[i].dropped, i + 1, 2 - i);
 	}
 }
 
@@ -562,8 +634,11 @@ void session_finish(struct session *s)
 		relay->newest_fd = highest_fd(s);
 	if (relay->plan->set.statistics)
 		session_report(s);
-	endpoint_free(s->left);
-	endpoint_free(s->right);
+	for (int i = 0; i < 2; i++) {
+		if (end_of(s, i) && !s->waited && !s->failed)
+			end_of(s, i)->parting.grace_ns = relay->plan->set.linger_ns;
+		endpoint_free(end_of(s, i));
+	}
 	s->left = s->right = NULL;
 	loop_defer(relay->loop, &s->free, free_now);
 	for (int i = 0; i < 2; i++) {

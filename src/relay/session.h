@@ -7,6 +7,7 @@
 #define RELAY_SESSION_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "ev/loop.h"
 #include "relay/flow.h"
 #include "relay/opening.h"
@@ -28,13 +29,16 @@ struct relay {
 	const struct plan *plan;
 	struct pool pool;
 	struct list sessions, sources, openings, procs;
+	struct list lingering; /* sockets whose session is over; see linger.h */
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
 	struct err err; /* what a flow has met; see flow.h */
+	struct log_limit cuts; /* of warnings about sides that -t has cut off */
 	bool many; /* an address forks: a failing session is not the program's */
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
 	int fd_limit;
 	bool stopping; /* no new sessions; draining or ending */
+	bool ending; /* nothing waits for anything any more */
 	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
@@ -74,6 +78,7 @@ struct session {
 	bool eof_said[2];
 	bool drained[2]; /* that side delivered its end of file */
 	bool failed;
+	bool waited; /* the silence of -t or -T has passed */
 	bool counted[2]; /* it is among the sessions of that address */
 	int shutup; /* children-shutup */
 	struct source *source[2]; /* where left and right came from, or NULL */

@@ -75,7 +75,7 @@ static void reasons(void **state)
 		assert_true((p == path_choose(&ask)) == !p->against(&ask));
 		assert_true(strlen(p->name) && strlen(p->how));
 	}
-	assert_int_equal(n, 4);
+	assert_int_equal(n, 5);
 	assert_string_equal(path_sendfile.against(&ask), "somebody looks");
 }
 

@@ -1,0 +1,280 @@
+/* linger.c - the end of a connected stream socket, see linger.h
+ *
+ *   FLUSHING   the layer above has bytes to send (a close-notify that found the socket full)
+ *   SENDING    our half is shut; the peer has not acknowledged everything
+ *   LISTENING  it has; it may still talk, so that no reset meets what it has not read yet
+ *
+ * In each of them what the peer says is read and dropped. The end comes with the peer's end of
+ * file, with an error, when the peer was silent for a moment in LISTENING (flag -t), or when
+ * nothing has got ahead for close-timeout. After the last of these the kernel goes on alone: with
+ * nothing unread it sends the rest as long as the peer is there. That the peer has acknowledged
+ * something is told by no event, so a timer looks, at first often, then rarely. */
+#include "relay/linger.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/session.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define LOOK_MIN_NS NSEC_PER_MSEC
+#define LOOK_MAX_NS (20 * NSEC_PER_MSEC)
+#define DROP_LEN 65536
+#define DROP_TURNS 16 /* reads per turn */
+
+enum linger_state { FLUSHING, SENDING, LISTENING };
+
+struct lingering {
+	struct relay *relay;
+	struct list node;
+	enum linger_state state;
+	int fd;
+	int domain;
+	unsigned number; /* of the address, in records */
+	struct parting parting;
+	struct linger_layer layer;
+	struct watch watch;
+	struct timer look;
+	struct deferred free;
+	int64_t look_ns; /* the next look is after this long */
+	int64_t limit_ns; /* close-timeout */
+	int64_t progress_ns; /* when something got ahead last */
+	int64_t heard_ns; /* when the peer said something last, or LISTENING began */
+	int unacked; /* bytes, and the end, as seen last */
+	bool ended; /* its end of file is read: only the timer looks on */
+};
+
+static void free_now(struct deferred *d)
+{
+	free(container_of(d, struct lingering, free));
+}
+
+static void drop_layer(struct lingering *l)
+{
+	if (l->layer.free)
+		l->layer.free(l->layer.arg);
+	l->layer = (struct linger_layer){ 0 };
+}
+
+static void finish(struct lingering *l)
+{
+	struct relay *relay = l->relay;
+
+	loop_timer_stop(relay->loop, &l->look);
+	loop_watch(relay->loop, &l->watch, l->fd, 0);
+	drop_layer(l);
+	fd_close(&l->fd);
+	list_del(&l->node);
+	loop_defer(relay->loop, &l->free, free_now);
+	relay_check_idle(relay);
+}
+
+/* Bytes that the peer has not acknowledged, 1 more while it has not seen our end. What a local
+ * socket was given is with its peer. */
+static int unacknowledged(const struct lingering *l)
+{
+	int n = 0;
+
+	if (l->domain == AF_UNIX || ioctl(l->fd, SIOCOUTQ, &n) == -1)
+		return 0;
+	return n;
+}
+
+/* Something has come from the peer's side within the last @ns: it lives, it is only slow. */
+static bool peer_lives(const struct lingering *l, int64_t ns)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       (int64_t)info.tcpi_last_ack_recv * NSEC_PER_MSEC < ns;
+}
+
+static void failed(struct lingering *l, int code)
+{
+	struct err err;
+
+	if (l->parting.told)
+		return;
+	err_set(&err, code, "the peer of socket %u did not take all that was written to it",
+		l->number);
+	relay_failed(l->relay, &err);
+}
+
+/* The peer has reset the connection. A peer that had everything, and was heard to the end of the
+ * session, may leave as it likes; of one whose answers nobody reads, this is the only one. */
+static void on_reset(struct lingering *l, int code)
+{
+	if (l->unacked || !l->parting.read_from)
+		failed(l, code);
+	else
+		log_info("socket %u was reset after its end: %s", l->number, strerror(code));
+}
+
+static void on_limit(struct lingering *l)
+{
+	if (l->unacked && !peer_lives(l, l->limit_ns))
+		failed(l, ETIMEDOUT);
+	else if (l->unacked)
+		log_warn("the peer of socket %u has not taken %d bytes yet, for %g seconds "
+			 "(close-timeout): the kernel goes on alone",
+			 l->number, l->unacked, (double)l->limit_ns / 1e9);
+}
+
+/* Read and drop. True when this is the end: end of file or an error. */
+static bool heard_the_end(struct lingering *l)
+{
+	char buf[DROP_LEN];
+
+	for (int i = 0; i < DROP_TURNS; i++) {
+		ssize_t n = recv(l->fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n == 0) {
+			l->ended = true;
+			return !l->unacked;
+		}
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN)
+			return false;
+		if (n == -1) {
+			on_reset(l, errno);
+			return true;
+		}
+		l->heard_ns = loop_now(l->relay->loop);
+	}
+	return false;
+}
+
+static void shut(struct lingering *l)
+{
+	drop_layer(l);
+	(void)shutdown(l->fd, SHUT_WR);
+	l->state = SENDING;
+}
+
+/* Go as far as possible. True when there is nothing more to wait for. */
+static bool advance(struct lingering *l)
+{
+	int64_t now = loop_now(l->relay->loop);
+	int before = l->unacked;
+
+	if (l->state == FLUSHING && (!l->layer.flush || l->layer.flush(l->layer.arg)))
+		shut(l);
+	l->unacked = unacknowledged(l);
+	if (l->ended ? !l->unacked : heard_the_end(l))
+		return true;
+	if (l->unacked < before)
+		l->progress_ns = now;
+	if (l->state == SENDING && !l->unacked) {
+		l->state = LISTENING;
+		l->heard_ns = l->progress_ns = now;
+	}
+	if (l->state == LISTENING && now - l->heard_ns >= l->parting.grace_ns)
+		return true;
+	if (now - l->progress_ns < l->limit_ns)
+		return false;
+	on_limit(l);
+	return true;
+}
+
+/* A hang-up would be told again and again: once the end is read, nothing is watched. */
+static void watch_on(struct lingering *l)
+{
+	uint32_t events = l->state == FLUSHING ? EPOLLIN | EPOLLOUT : EPOLLIN;
+
+	loop_watch(l->relay->loop, &l->watch, l->fd, l->ended ? 0 : events);
+}
+
+static void look_later(struct lingering *l)
+{
+	loop_timer(l->relay->loop, &l->look, loop_now(l->relay->loop) + l->look_ns);
+	if (l->look_ns < LOOK_MAX_NS)
+		l->look_ns *= 2;
+}
+
+static void on_watch(struct watch *w, uint32_t events)
+{
+	struct lingering *l = container_of(w, struct lingering, watch);
+
+	(void)events;
+	if (advance(l))
+		finish(l);
+	else
+		watch_on(l);
+}
+
+static void on_look(struct timer *t)
+{
+	struct lingering *l = container_of(t, struct lingering, look);
+
+	if (advance(l)) {
+		finish(l);
+		return;
+	}
+	watch_on(l);
+	look_later(l);
+}
+
+/* Option linger: 0 asks for a reset; more is a limit, which close(2) would wait for. */
+static bool obey_option(struct lingering *l)
+{
+	struct linger linger = { 0 };
+	socklen_t len = sizeof(linger);
+
+	if (getsockopt(l->fd, SOL_SOCKET, SO_LINGER, &linger, &len) == -1 || !linger.l_onoff)
+		return true;
+	if (!linger.l_linger)
+		return false;
+	l->limit_ns = linger.l_linger * NSEC_PER_SEC;
+	linger.l_onoff = 0;
+	(void)setsockopt(l->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	return true;
+}
+
+void linger_close(struct endpoint *ep, const struct linger_layer *layer)
+{
+	struct relay *relay = ep->relay;
+	struct lingering *l = xcalloc(1, sizeof(*l));
+	socklen_t len = sizeof(int);
+
+	*l = (struct lingering){
+		.relay = relay,
+		.fd = ep->wfd,
+		.number = ep->number,
+		.parting = ep->parting,
+		.limit_ns = ep->conf->sock.close_timeout_ns,
+		.progress_ns = loop_now(relay->loop),
+		.heard_ns = loop_now(relay->loop),
+		.look_ns = LOOK_MIN_NS,
+	};
+	if (layer)
+		l->layer = *layer;
+	ep->rfd = ep->wfd = -1;
+	list_add_tail(&relay->lingering, &l->node);
+	watch_init(&l->watch, on_watch);
+	timer_init(&l->look, on_look);
+	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
+	l->unacked = unacknowledged(l);
+	if (!obey_option(l) || advance(l) || relay->ending || !relay_has_descriptors(relay)) {
+		finish(l);
+		return;
+	}
+	log_info("socket %u lingers: waiting for its peer to take and end", l->number);
+	watch_on(l);
+	look_later(l);
+}
+
+void lingers_end(struct relay *relay)
+{
+	while (!list_empty(&relay->lingering))
+		finish(container_of(relay->lingering.next, struct lingering, node));
+}
