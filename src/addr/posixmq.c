@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "relay/dial.h"
 #include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
@@ -412,15 +413,16 @@ static const struct addr_type types[] = {
 	  .source = make_source },
 	{ .names = "POSIXMQ-SEND",
 	  .syntax = ":<mqname>",
-	  .help = "sends messages to a POSIX queue",
+	  .help = "sends messages to a POSIX queue; fork opens the other address again and again",
 	  .groups = G_QUEUE | G_CHILD,
 	  .writes = true,
 	  .min_params = 1,
 	  .max_params = 1,
-	  .flags = TYPE_QUEUE,
+	  .flags = TYPE_QUEUE | TYPE_FORK_FIRST,
 	  .steps = queue_steps,
 	  .forecast = forecast_packets,
-	  .make = make_queue },
+	  .make = make_queue,
+	  .source = dial_source },
 	{ .names = "POSIXMQ-WRITE",
 	  .syntax = ":<mqname>",
 	  .help = "the same as POSIXMQ-SEND",
@@ -428,10 +430,11 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .min_params = 1,
 	  .max_params = 1,
-	  .flags = TYPE_QUEUE,
+	  .flags = TYPE_QUEUE | TYPE_FORK_FIRST,
 	  .steps = queue_steps,
 	  .forecast = forecast_packets,
-	  .make = make_queue },
+	  .make = make_queue,
+	  .source = dial_source },
 	{ .names = "POSIXMQ-BIDIRECTIONAL POSIXMQ",
 	  .syntax = ":<mqname>",
 	  .help = "sends messages to a POSIX queue and reads messages from the same",

@@ -164,7 +164,10 @@ static enum step_result step_early(struct opening *o, struct err *err)
 /* The address yields endpoint after endpoint. */
 static bool forks(const struct opening *o)
 {
-	return o->half->conf.listen.fork && o->half->type->source && !o->from;
+	const struct addr_type *type = o->half->type;
+
+	return o->half->conf.listen.fork && type->source && !o->from &&
+	       !(type->flags & TYPE_FORK_FIRST && o->relay->many);
 }
 
 /* Process options at the end of opening act on this process only if it serves one session; where

@@ -47,6 +47,7 @@ enum type_flag {
 	TYPE_BINDS = 128, /* the entry is made by bind(2), its owner and mode set by a step */
 	TYPE_DATA = 256, /* addresses are written as data, and so is option range */
 	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
+	TYPE_FORK_FIRST = 1024, /* fork means nothing behind an address that forks already */
 };
 
 /* An address type: one row. */

@@ -439,6 +439,18 @@ def test_retry(local, name):
     q.close()
 
 
+@pytest.mark.parametrize("kind", ["SEND", "WRITE"])
+def test_send_again_and_again(local, queue, tmp_path, kind):
+    """POSIXMQ-SEND,fork as first address: a session every interval, at most max-children at once; no message is lost. (Before: one
+    session, and all but the first message lost.)"""
+    for i in range(5):
+        (tmp_path / str(i)).write_text(f"message {i}")
+    take = 'f=$(ls | head -n 1); [ -n "$f" ] || { sleep 5; exit; }; cat $f; rm $f; sleep 0.3'
+    p = local.start("-d", "-d", "-U", f"POSIXMQ-{kind}:{queue.name},fork,max-children=2,interval=0.05", f"SHELL:{take}", cwd=tmp_path)
+    assert [queue.get()[0] for _ in range(5)] == [b"message %d" % i for i in range(5)], p
+    assert p.stop().status in (143, -15)
+
+
 def test_sharing(local, fast, queue):
     """A queue on the left serves the sessions of a forking right address."""
     port = lab.port()
