@@ -1,6 +1,6 @@
 """Build and run every test; the last line is "N passed, N failed".
 
-  tests/run.sh [SUITE...]       suites: unit unit-asan checks e2e e2e-asan musl compat fuzz
+  tests/run.sh [SUITE...]       suites: unit unit-asan checks e2e e2e-asan musl compat lines fuzz
 
 Most suites wait more than they compute, so they run in three lanes side by side: the plain
 program, the program with the sanitizers, and, at low priority, the fuzz targets. A line is
@@ -168,9 +168,10 @@ SUITES = {
                          ["test_apart.py", "test_cli.py", "test_engine.py", "test_exec.py",
                           "test_file.py", "test_mcast.py", "test_service.py", "test_sessions.py"]),
     "compat": pytest_suite("compat", "tests/compat", {"SOCAST_TEST_SLOW": "2"}),
+    "lines": pytest_suite("lines", "tests/lines", {"SOCAST_TEST_SLOW": "2"}),
     "fuzz": fuzz,
 }
-LANES = [["unit", "unit-asan", "checks", "compat", "musl", "e2e"], ["fuzz"], ["e2e-asan"]]
+LANES = [["unit", "unit-asan", "checks", "compat", "lines", "musl", "e2e"], ["fuzz"], ["e2e-asan"]]
 
 
 def build(suites):

@@ -282,7 +282,7 @@ static void final_shutdown(struct endpoint *ep, int fd)
 bool endpoint_lingers(const struct endpoint *ep)
 {
 	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
-	       ep->parting.written_to && !ep->conf->flow.end_close;
+	       ep->parting.written_to && !ep->parting.told && !ep->conf->flow.end_close;
 }
 
 void ep_fd_close(struct endpoint *ep)

@@ -88,14 +88,28 @@ static int unacknowledged(const struct lingering *l)
 	return n;
 }
 
+static bool tcp_info(const struct lingering *l, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	*info = (struct tcp_info){ 0 };
+	return getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
+}
+
 /* Something has come from the peer's side within the last @ns: it lives, it is only slow. */
 static bool peer_lives(const struct lingering *l, int64_t ns)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
+	struct tcp_info info;
 
-	return getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-	       (int64_t)info.tcpi_last_ack_recv * NSEC_PER_MSEC < ns;
+	return tcp_info(l, &info) && (int64_t)info.tcpi_last_ack_recv * NSEC_PER_MSEC < ns;
+}
+
+/* There is no connection any more, and somebody else has been told why: the error comes once. */
+static bool is_dead(const struct lingering *l)
+{
+	struct tcp_info info;
+
+	return tcp_info(l, &info) && info.tcpi_state == TCP_CLOSE;
 }
 
 static void failed(struct lingering *l, int code)
@@ -172,6 +186,10 @@ static bool advance(struct lingering *l)
 	l->unacked = unacknowledged(l);
 	if (l->ended ? !l->unacked : heard_the_end(l))
 		return true;
+	if (l->unacked && is_dead(l)) {
+		failed(l, ECONNRESET);
+		return true;
+	}
 	if (l->unacked < before)
 		l->progress_ns = now;
 	if (l->state == SENDING && !l->unacked) {
