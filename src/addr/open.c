@@ -101,13 +101,14 @@ enum step_result open_path(struct opening *o, int flags, struct err *err)
 	const char *path = o->target.path;
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
 	bool fifo = is_fifo(path), user_nonblock;
-	int how;
+	/* a device that is pulled out must not hang up the whole program */
+	int ours = O_CLOEXEC | (c->open.clear & O_NOCTTY ? 0 : O_NOCTTY), how;
 
 	if (unlink_first(o, err) == -1)
 		return STEP_FAIL;
 	how = open_flags(o, flags);
 	user_nonblock = how & O_NONBLOCK;
-	o->target.fd = open(path, how | O_CLOEXEC | (fifo ? O_NONBLOCK : 0), perm);
+	o->target.fd = open(path, how | ours | (fifo ? O_NONBLOCK : 0), perm);
 	if (o->target.fd == -1) {
 		if (errno == ENXIO && fifo && !user_nonblock) {
 			opening_wait(o, -1, 0, loop_now(o->relay->loop) + RETRY_NS);

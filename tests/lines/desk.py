@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -60,8 +61,7 @@ class Desk:
         """Type @text into a shell; returns the running shell. What stands alone replaces the shell, so that its signals
         and status are those of the program."""
         kw.setdefault("cwd", self.dir)
-        simple = not any(c in text for c in "|;&<>(){}`$\n") and text.startswith("socat ")
-        return self.host.command(["sh", "-c", ("exec " if simple else "") + text], env=self.env(env), **kw)
+        return self.host.command(["sh", "-c", ("exec " if stands_alone(text) else "") + text], env=self.env(env), **kw)
 
     def server(self, text, ready="", timeout=5, **kw):
         """Type a line that serves. @ready: an entry that appears, or a port, by which it is known to be there."""
@@ -143,8 +143,13 @@ class Desk:
                         found.append(int(pid))
         return found
 
-    def descriptors(self, p):
-        return len(os.listdir(f"/proc/{p.pid}/fd"))
+    def sockets(self, p):
+        """How many a process has open. (Pipes are kept for the next session, a bounded number of them.)"""
+        n = 0
+        for fd in os.listdir(f"/proc/{p.pid}/fd"):
+            with contextlib.suppress(OSError):
+                n += os.readlink(f"/proc/{p.pid}/fd/{fd}").startswith("socket:")
+        return n
 
     def idle(self, p, seconds=0.5):
         """What waits for something uses no processor time."""
@@ -163,11 +168,12 @@ class Desk:
 
     def close(self, look=True):
         if look:
-            for p in list(lab.Proc.alive):
-                if str(self.bin) in p.argv[-1] or p.argv[:2] == ["sh", "-c"]:
+            for p in list(lab.Proc.alive):      # what was typed is ended; what that has started has to end by itself
+                for pid in [p.pid] + [pid for pid in self.processes() if parent(pid) == p.pid]:
                     if not p.ended():
-                        p.kill()
-                    p.close_stdin()
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGTERM)
+                p.close_stdin()
             lab.wait_until(lambda: not self.processes(), 4, lambda: "left behind: " + "; ".join(map(command, self.processes())))
         lab.stop_all()
         for pid in self.processes():
@@ -176,6 +182,20 @@ class Desk:
         if look:
             left = {e for e in os.listdir(self.dir)} - self.stays
             assert not left, f"entries left behind: {left}"
+
+
+def stands_alone(text):
+    """One command, without pipe, list or redirection."""
+    words = shlex.shlex(text, posix=True, punctuation_chars=True)
+    words.commenters = ""
+    return not any(set(w) <= set("();<>|&") for w in words)
+
+
+def parent(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    return 0
 
 
 def command(pid):
