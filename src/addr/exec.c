@@ -179,15 +179,19 @@ static int shell_command(const struct opening *o, struct command *c, struct err 
 	return 0;
 }
 
-enum { KIND_EXEC, KIND_SYSTEM, KIND_SHELL };
+/* Which of the three it is: the types carry it in their rows. */
+static enum proc_kind kind_of(const struct opening *o)
+{
+	return (enum proc_kind)o->half->type->net.protocol;
+}
 
 static int build_command(const struct opening *o, struct command *c, struct err *err)
 {
 	*c = (struct command){ 0 };
-	switch (o->half->type->net.protocol) {
-	case KIND_EXEC:
+	switch (kind_of(o)) {
+	case PROC_EXEC:
 		return exec_command(o, c, err);
-	case KIND_SYSTEM:
+	case PROC_SYSTEM:
 		return system_command(o, c, err);
 	default:
 		return shell_command(o, c, err);
@@ -237,14 +241,10 @@ static void set_moves(const struct opening *o, const struct channel_ends *prog,
 
 static void say_command(const struct opening *o, const struct command *c)
 {
-	switch (o->half->type->net.protocol) {
-	case KIND_EXEC:
+	if (kind_of(o) == PROC_EXEC)
 		log_notice("execvp'ing \"%s\"", c->file);
-		break;
-	case KIND_SYSTEM:
+	else if (kind_of(o) == PROC_SYSTEM)
 		log_info("executing shell command \"%s\"", opening_param(o, 0));
-		break;
-	}
 }
 
 static void describe(const struct opening *o, const struct command *cmd, char **env,
@@ -290,12 +290,12 @@ static int start(struct opening *o, struct channel_ends *prog, struct err *err)
 	if (rc == -1)
 		return -1;
 	log_notice("forked off child process %d", (int)child.pid);
-	o->proc = proc_new(o->relay, child);
+	o->proc = proc_new(o->relay, kind_of(o), child);
 	o->proc->number = o->number;
 	o->proc->pass_hup = c->prog.sighup;
 	o->proc->pass_int = c->prog.sigint;
 	o->proc->pass_quit = c->prog.sigquit;
-	if (o->half->type->net.protocol == KIND_SYSTEM)
+	if (kind_of(o) == PROC_SYSTEM)
 		o->proc->command = opening_param(o, 0);
 	return 0;
 }
@@ -443,7 +443,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .min_params = 1,
 	  .max_params = 1,
-	  .net = { .protocol = KIND_EXEC },
+	  .net = { .protocol = PROC_EXEC },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .forecast = forecast,
@@ -456,7 +456,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .min_params = 1,
 	  .max_params = 1,
-	  .net = { .protocol = KIND_SYSTEM },
+	  .net = { .protocol = PROC_SYSTEM },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .forecast = forecast,
@@ -468,7 +468,7 @@ static const struct addr_type types[] = {
 	  .reads = true,
 	  .writes = true,
 	  .max_params = 1,
-	  .net = { .protocol = KIND_SHELL },
+	  .net = { .protocol = PROC_SHELL },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .forecast = forecast,

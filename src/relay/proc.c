@@ -49,7 +49,7 @@ static void on_ended(struct watch *w, uint32_t events)
 		loop_defer(loop, &p->free, free_now);
 		return;
 	}
-	if (!p->session_process) {
+	if (p->kind != PROC_SESSION) {
 		int old = log_shutup(p->shutup);
 
 		log_info("exec'd process %d on socket %u terminated", (int)p->child.pid,
@@ -61,11 +61,12 @@ static void on_ended(struct watch *w, uint32_t events)
 		p->on_exit(p, p->arg);
 }
 
-struct proc *proc_new(struct relay *relay, struct child child)
+struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child child)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
 
 	p->relay = relay;
+	p->kind = kind;
 	p->child = child;
 	watch_init(&p->watch, on_ended);
 	list_add_tail(&relay->procs, &p->node);
@@ -75,6 +76,8 @@ struct proc *proc_new(struct relay *relay, struct child child)
 
 void proc_release(struct proc *p, bool leave)
 {
+	int sig = leave ? 0 : proc_end_signal(p->kind);
+
 	p->on_exit = NULL;
 	p->released = true;
 	if (p->done) {
@@ -82,9 +85,11 @@ void proc_release(struct proc *p, bool leave)
 		loop_defer(p->relay->loop, &p->free, free_now);
 		return;
 	}
-	if (!leave) {
-		log_info("kill(%d, SIGTERM)", (int)p->child.pid);
-		kill(p->child.pid, SIGTERM);
+	if (sig) {
+		log_info("kill(%d, %d)", (int)p->child.pid, sig);
+		kill(p->child.pid, sig);
+	} else {
+		log_info("program %d goes on by itself", (int)p->child.pid);
 	}
 }
 

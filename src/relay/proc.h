@@ -1,11 +1,13 @@
 /* proc.h - a running program behind an endpoint
  *
- * Watches the program's end, collects its status, and ends it when its endpoint is closed. A
- * program outlives its endpoint here until it has been collected, so there are never zombies. */
+ * Watches the program's end, collects its status, and ends it when its endpoint is closed, as
+ * proc_end.h says. A program outlives its endpoint here until it has been collected, so there are
+ * never zombies. */
 #ifndef RELAY_PROC_H
 #define RELAY_PROC_H
 
 #include "ev/loop.h"
+#include "relay/proc_end.h"
 #include "sys/child.h"
 
 #include <stdbool.h>
@@ -14,6 +16,7 @@ struct relay;
 
 struct proc {
 	struct relay *relay;
+	enum proc_kind kind;
 	struct child child;
 	struct watch watch;
 	struct list node; /* in relay->procs */
@@ -25,16 +28,15 @@ struct proc {
 	unsigned number; /* 1 or 2, in records */
 	int shutup; /* option children-shutup of its session */
 	bool released; /* no endpoint any more */
-	bool session_process; /* a copy of ourselves serving one session, not a program */
 	void (*on_exit)(struct proc *p, void *arg); /* called once, when it has ended */
 	void *arg;
 };
 
 /* Take over a started program. */
-struct proc *proc_new(struct relay *relay, struct child child);
+struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child child);
 
-/* The endpoint is gone: send SIGTERM if the program still runs (unless @leave) and forget it once
- * it has been collected. Its status no longer counts. */
+/* The endpoint is gone: end the program if it still runs and is of a kind that is ended (and not
+ * @leave), and forget it once it has been collected. Its status no longer counts. */
 void proc_release(struct proc *p, bool leave);
 
 /* Pass @sig on to all programs that asked for it; returns how many. */

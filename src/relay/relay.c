@@ -214,7 +214,7 @@ void relay_end(struct relay *relay, int status)
 	list_for_each_safe (node, tmp, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (!p->session_process)
+		if (p->kind != PROC_SESSION)
 			continue;
 		proc_release(p, false);
 		source_session_ended(p->arg); /* nobody waits for it */

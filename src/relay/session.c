@@ -20,10 +20,9 @@
 #include <unistd.h>
 
 #define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
-#define PROGRAM_WRITE_ONLY_NS NSEC_PER_SEC /* a program that is only written to may finish */
-#define PROGRAM_EXIT_NS (250 * NSEC_PER_MSEC) /* from its end of file to its exit status */
 
 static void begin(struct session *s);
+static void wait_for_programs(struct session *s);
 
 static int highest_fd(const struct session *s)
 {
@@ -141,9 +140,10 @@ static void on_timer(struct timer *t)
 			struct endpoint *ep = end_of(s, i);
 
 			if (ep && ep->proc && !ep->proc->done && !s->drained[i])
-				log_notice("program %d was only written to and still runs: ending "
-					   "it now",
-					   (int)ep->proc->child.pid);
+				log_notice("program %d was only written to and still runs: %s",
+					   (int)ep->proc->child.pid,
+					   proc_end_signal(ep->proc->kind) ? "ending it now"
+									   : "leaving it alone");
 		}
 		session_finish(s);
 	} else {
@@ -225,7 +225,7 @@ static void direction_failed(struct session *s, int i)
 		return;
 	}
 	log_err(LV_ERROR, f->err);
-	s->failed = true;
+	s->failed = s->broken = true;
 	session_end(s, "a transfer failed");
 }
 
@@ -303,7 +303,7 @@ static void on_program_exit(struct proc *p, void *arg)
 		s->failed = true;
 	}
 	if (s->state == SESSION_CLOSING) {
-		session_finish(s);
+		wait_for_programs(s);
 		return;
 	}
 	ep->drained_is_eof = true;
@@ -381,7 +381,7 @@ static void begin(struct session *s)
 	if ((set->left_to_right && flow_init(&s->flow[0], relay, s->left, s->right, true) == -1) ||
 	    (set->right_to_left && flow_init(&s->flow[1], relay, s->right, s->left, false) == -1)) {
 		log_err(LV_ERROR, &relay->err);
-		s->failed = true;
+		s->failed = s->broken = true;
 		session_end(s, "a dump file could not be opened");
 		return;
 	}
@@ -474,7 +474,7 @@ struct session *session_new_pair(struct relay *relay, struct endpoint *left, str
 	return s;
 }
 
-/* How long a program behind @ep should be given before it is ended, 0: none. */
+/* How long after the end of the session the program behind end @i may go on, 0: not at all. */
 static int64_t program_time(const struct session *s, int i)
 {
 	const struct endpoint *ep = i ? s->right : s->left;
@@ -483,9 +483,22 @@ static int64_t program_time(const struct session *s, int i)
 
 	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close || ep->caps & EP_SHARED)
 		return 0;
-	if (s->drained[i])
-		return PROGRAM_EXIT_NS;
-	return read_from ? 0 : PROGRAM_WRITE_ONLY_NS;
+	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
+					     : read_from  ? PROC_TALKING
+							  : PROC_TOLD);
+}
+
+/* Each program has its own time; when nobody has any left, this is the end. */
+static void wait_for_programs(struct session *s)
+{
+	int64_t due = s->broken ? 0 : s->closing_ns + program_time(s, 0);
+
+	if (!s->broken && s->closing_ns + program_time(s, 1) > due)
+		due = s->closing_ns + program_time(s, 1);
+	if (due <= loop_now(s->relay->loop))
+		session_finish(s);
+	else
+		loop_timer(s->relay->loop, &s->timer, due);
 }
 
 static void tell_pending(struct session *s)
@@ -510,25 +523,17 @@ static void stop_opening(struct session *s)
 
 void session_end(struct session *s, const char *why)
 {
-	int64_t wait = 0;
-
 	if (s->state == SESSION_CLOSING)
 		return;
 	log_debug("session ends: %s", why);
 	s->state = SESSION_CLOSING;
 	stop_opening(s);
 	tell_pending(s);
-	for (int i = 0; i < 2; i++) {
-		flow_stop(&s->flow[i]);
-		if (program_time(s, i) > wait && !s->failed)
-			wait = program_time(s, i);
-	}
-	if (!wait) {
-		session_finish(s);
-		return;
-	}
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
 	loop_timer_stop(s->relay->loop, &s->poll);
-	loop_timer(s->relay->loop, &s->timer, loop_now(s->relay->loop) + wait);
+	s->closing_ns = loop_now(s->relay->loop);
+	wait_for_programs(s);
 }
 
 static void free_now(struct deferred *d)

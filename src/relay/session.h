@@ -73,7 +73,9 @@ struct session {
 	bool eof_seen; /* one direction has ended: -t counts */
 	bool eof_said[2];
 	bool drained[2]; /* that side delivered its end of file */
-	bool failed;
+	bool failed; /* its exit status */
+	bool broken; /* a transfer has failed: nothing is waited for */
+	int64_t closing_ns; /* when it began to */
 	bool counted[2]; /* it is among the sessions of that address */
 	int shutup; /* children-shutup */
 	struct source *source[2]; /* where left and right came from, or NULL */

@@ -162,11 +162,10 @@ static int fork_session(struct source *src, struct endpoint *ep)
 	log_notice("forked off child process %d", (int)pid);
 	child.pid = pid;
 	child.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	p = proc_new(relay, child);
+	p = proc_new(relay, PROC_SESSION, child);
 	p->number = src->number;
 	p->on_exit = on_session_process_end;
 	p->arg = src;
-	p->session_process = true;
 	src->nsessions++;
 	ep->caps |= EP_SHARED; /* the child goes on using the connection */
 	relay->forgetting = true;
