@@ -30,6 +30,15 @@ static void say(const struct proc *p)
 	}
 }
 
+static void free_places(struct proc *p)
+{
+	for (int i = 0; i < 2; i++) {
+		if (p->place[i])
+			source_session_ended(p->place[i]);
+		p->place[i] = NULL;
+	}
+}
+
 static void on_ended(struct watch *w, uint32_t events)
 {
 	struct proc *p = container_of(w, struct proc, watch);
@@ -46,7 +55,9 @@ static void on_ended(struct watch *w, uint32_t events)
 	p->done = true;
 	if (p->released) {
 		list_del(&p->node);
+		free_places(p);
 		loop_defer(loop, &p->free, free_now);
+		relay_check_idle(p->relay);
 		return;
 	}
 	if (p->kind != PROC_SESSION) {
@@ -93,20 +104,49 @@ void proc_release(struct proc *p, bool leave)
 	}
 }
 
-int procs_pass_signal(struct relay *relay, int sig)
+void proc_keep_place(struct proc *p, struct source *src)
+{
+	p->place[p->place[0] != NULL] = src;
+}
+
+size_t procs_give_up_places(struct relay *relay, const struct source *src)
+{
+	size_t n = 0;
+
+	list_for_each (node, &relay->procs) {
+		struct proc *p = container_of(node, struct proc, node);
+
+		for (int i = 0; i < 2; i++) {
+			if (p->place[i] == src) {
+				p->place[i] = NULL;
+				n++;
+			}
+		}
+	}
+	return n;
+}
+
+bool procs_run(const struct relay *relay)
+{
+	list_for_each (node, &relay->procs) {
+		if (!container_of(node, struct proc, node)->done)
+			return true;
+	}
+	return false;
+}
+
+int procs_pass_signal(struct relay *relay, int sig, bool by_terminal)
 {
 	int n = 0;
 
 	list_for_each (node, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->done || p->released)
+		if (p->done || p->released || !(p->pass & PROC_PASS(sig)))
 			continue;
-		if ((sig == SIGHUP && p->pass_hup) || (sig == SIGINT && p->pass_int) ||
-		    (sig == SIGQUIT && p->pass_quit)) {
+		if (!by_terminal || getpgid(p->child.pid) != getpgrp())
 			kill(p->child.pid, sig);
-			n++;
-		}
+		n++;
 	}
 	return n;
 }

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 
 struct relay;
+struct source;
+
+#define PROC_PASS(sig) (UINT32_C(1) << (sig))
 
 struct proc {
 	struct relay *relay;
@@ -24,10 +27,11 @@ struct proc {
 	bool done;
 	int status; /* waitpid(2)'s, when done */
 	const char *command; /* SYSTEM: for its record; borrowed, or NULL */
-	bool pass_hup, pass_int, pass_quit; /* options sighup, sigint, sigquit */
+	uint32_t pass; /* signals the relay passes on to it: PROC_PASS() of each */
 	unsigned number; /* 1 or 2, in records */
 	int shutup; /* option children-shutup of its session */
 	bool released; /* no endpoint any more */
+	struct source *place[2]; /* it is still one of this source's sessions, or NULL */
 	void (*on_exit)(struct proc *p, void *arg); /* called once, when it has ended */
 	void *arg;
 };
@@ -39,8 +43,19 @@ struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child chi
  * @leave), and forget it once it has been collected. Its status no longer counts. */
 void proc_release(struct proc *p, bool leave);
 
-/* Pass @sig on to all programs that asked for it; returns how many. */
-int procs_pass_signal(struct relay *relay, int sig);
+/* The session of @p is over and so is its place among those of @src (max-children, max-sessions), but
+ * only when the program has ended. Before proc_release(). */
+void proc_keep_place(struct proc *p, struct source *src);
+
+/* @src is being closed and does not count any more; returns how many places were kept. */
+size_t procs_give_up_places(struct relay *relay, const struct source *src);
+
+/* Some have not ended yet. */
+bool procs_run(const struct relay *relay);
+
+/* Pass @sig on to all programs that shall have it; returns how many have it now. @by_terminal: our
+ * process group has got it. */
+int procs_pass_signal(struct relay *relay, int sig, bool by_terminal);
 
 /* The loop has stopped: free what is left; the programs run on or have been told to end. */
 void procs_forget(struct relay *relay);

@@ -544,9 +544,35 @@ static void free_now(struct deferred *d)
 	free(s);
 }
 
+/* A program behind it that has not ended yet, or NULL. */
+static struct proc *running_program(const struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = i ? s->right : s->left;
+
+		if (ep && ep->proc && !ep->proc->done && !(ep->caps & EP_SHARED))
+			return ep->proc;
+	}
+	return NULL;
+}
+
+/* The sources have room again: at once, or when a program that still runs has ended. */
+static void give_places_back(struct session *s, struct proc *program)
+{
+	for (int i = 0; i < 2; i++) {
+		struct source *src = s->source[i];
+
+		if (src && program && !src->closed)
+			proc_keep_place(program, src);
+		else if (src)
+			source_session_ended(src);
+	}
+}
+
 void session_finish(struct session *s)
 {
 	struct relay *relay = s->relay;
+	struct proc *program = running_program(s);
 
 	if (s->free.queued)
 		return;
@@ -571,9 +597,6 @@ void session_finish(struct session *s)
 	endpoint_free(s->right);
 	s->left = s->right = NULL;
 	loop_defer(relay->loop, &s->free, free_now);
-	for (int i = 0; i < 2; i++) {
-		if (s->source[i])
-			source_session_ended(s->source[i]);
-	}
+	give_places_back(s, program);
 	relay_check_idle(relay);
 }

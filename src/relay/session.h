@@ -35,7 +35,6 @@ struct relay {
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
 	int fd_limit;
 	bool stopping; /* no new sessions; draining or ending */
-	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
 	struct relay_share *shares; /* see relay_share() */
@@ -46,6 +45,7 @@ struct relay {
 	bool forgetting; /* what is closed now lives on in another process, which counts it */
 	double start_seconds; /* since the epoch */
 	struct timer stats; /* --stats */
+	struct timer orphans; /* process 1: look again; see orphans.c */
 	struct metrics_http *http; /* --metrics, or NULL */
 	struct progress *progress; /* --progress, or NULL */
 	int notify_fd; /* the service manager, or -1 */
