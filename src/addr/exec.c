@@ -266,7 +266,8 @@ static void describe(const struct opening *o, const struct command *cmd, char **
 	};
 }
 
-/* The signals of options sighup, sigint, sigquit; a command of nofork gets all that would end us. */
+/* The signals of options sighup, sigint, sigquit; a command of nofork gets all that would end us.
+ */
 static uint32_t signals_to_pass(const struct conf *c)
 {
 	if (c->prog.nofork)

@@ -43,8 +43,8 @@ struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child chi
  * @leave), and forget it once it has been collected. Its status no longer counts. */
 void proc_release(struct proc *p, bool leave);
 
-/* The session of @p is over and so is its place among those of @src (max-children, max-sessions), but
- * only when the program has ended. Before proc_release(). */
+/* The session of @p is over and so is its place among those of @src (max-children, max-sessions),
+ * but only when the program has ended. Before proc_release(). */
 void proc_keep_place(struct proc *p, struct source *src);
 
 /* @src is being closed and does not count any more; returns how many places were kept. */

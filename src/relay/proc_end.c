@@ -2,8 +2,8 @@
  *
  * Neither the channel (socket pair, pipes, terminal) nor fork and isolate make a difference. Beside
  * the signals here a terminal has its own: the kernel sends SIGHUP to the session it controls when
- * our end is closed. Option end-close leaves the program alone at once (endpoint.c); options sighup,
- * sigint and sigquit, and nofork, pass on what the relay itself gets (proc.c). */
+ * our end is closed. Option end-close leaves the program alone at once (endpoint.c); options
+ * sighup, sigint and sigquit, and nofork, pass on what the relay itself gets (proc.c). */
 #include "relay/proc_end.h"
 
 #include "base/str.h"

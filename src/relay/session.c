@@ -484,8 +484,8 @@ static int64_t program_time(const struct session *s, int i)
 	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close || ep->caps & EP_SHARED)
 		return 0;
 	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
-					     : read_from  ? PROC_TALKING
-							  : PROC_TOLD);
+					     : read_from   ? PROC_TALKING
+							   : PROC_TOLD);
 }
 
 /* Each program has its own time; when nobody has any left, this is the end. */

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import sys
 
 import pytest
 
@@ -134,6 +135,89 @@ def test_nofork_replaces_the_program(local):
     assert (r.status, r.out) == (0, b"hi\n"), r
     r = local.run("-", "SYSTEM:exit 7,nofork")
     assert r.status == 7, r
+
+
+def test_nofork_of_system_has_the_relay_as_parent(local, tmp_path):
+    """The shell is a child of the relay, which waits for it and gives its status, as in classic. There a signal ends
+    the relay and leaves the shell alone, and a shell that dies of one counts as 0."""
+    f = tmp_path / "pids"
+    p = local.start("-d", "-d", "-", f"SYSTEM:echo $PPID $$ >{f}; cat; exit 7,nofork")
+    p.send("hi\n")
+    p.expect_output("hi\n")
+    parent, shell = map(int, f.read_text().split())
+    assert parent == p.pid != shell
+    p.close_stdin()
+    r = p.wait()
+    assert r.status == 7 and 'W system("' in r.log, r
+    r = local.run("-", "SYSTEM:kill -9 $$,nofork")
+    assert r.status == 137 and "exited on signal 9" in r.log, r
+
+
+@pytest.mark.parametrize("opts", ["", ",pty,setsid", ",setsid"])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_nofork_of_system_passes_signals_on(local, opts, sig):
+    """The command decides what becomes of it: one traps and ends in its own way, the next dies, and so do we."""
+    p = local.start("-", f"SYSTEM:trap '\"exit 5\"' {int(sig)}; echo up; while true; do sleep 0.05; done,nofork{opts}")
+    p.expect_output("up\n")
+    p.kill(sig)
+    assert p.wait().status == 5, p
+    p = local.start("-", f"SYSTEM:echo up; exec cat,nofork{opts}")
+    p.expect_output("up\n")
+    p.kill(sig)
+    assert p.wait().status == 128 + sig, p
+
+
+def test_nofork_of_system_at_a_terminal(local, tmp_path):
+    """Control-C reaches the command by the terminal: once."""
+    log = tmp_path / "log"
+    prog = tmp_path / "prog"
+    prog.write_text(f"#!{sys.executable} -SE\nimport os, signal, time\nsignal.signal(2, lambda *_: open({str(log)!r}, 'a').write('x'))\n"
+                    "print('up', flush=True)\nend = time.monotonic() + 0.5\nwhile time.monotonic() < end: time.sleep(0.02)\n")
+    prog.chmod(0o755)
+    p = local.start("-", f"EXEC:'{lab.SOCAST} - \"SYSTEM:exec {prog},nofork\"',pty,setsid,ctty,echo=0")
+    p.expect_output("up")
+    p.send(b"\x03")
+    r = p.wait()
+    assert log.read_text() == "x" and r.status == 0, r
+
+
+@pytest.mark.parametrize("fork", [",fork", ",fork,isolate", ""])
+def test_nofork_of_system_for_connections(local, fork):
+    """Each connection's command has a relay of its own above it, and the connection itself as input and output."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port}{fork}", "SYSTEM:echo $PPID; cat,nofork")
+    p.wait_log("listening on")
+    for _ in range(2 if fork else 1):
+        with local.socket(kind=1) as s:
+            s.connect(("127.0.0.1", port))
+            parent = int(s.recv(99))
+            assert (parent == p.pid) == (not fork)
+            s.sendall(b"again\n")
+            assert s.recv(99) == b"again\n"
+    if not fork:
+        assert p.wait().status == 0, p
+    else:
+        assert not p.ended()
+
+
+@pytest.mark.parametrize("left", ["STDIN,f-setpipe-sz=131072!!STDOUT", "STDIN!!STDOUT", "OPEN:/dev/null,rdonly!!STDOUT"])
+@pytest.mark.parametrize("kind", ["EXEC:", "SYSTEM:exec "])
+def test_nofork_behind_a_dual_address(local, left, kind):
+    """Two plain descriptors do as well as one."""
+    r = local.run(left, f"{kind}sh -c 'cat; echo end; exit 3',nofork".replace("'", '\\"'), input=b"x\n")
+    assert (r.status, r.out) == (3, b"end\n" if "null" in left else b"x\nend\n"), r
+
+
+@pytest.mark.parametrize("left", ["READLINE!!STDOUT", "STDIN!!READLINE"])
+def test_nofork_is_still_refused(local, left):
+    """Where one half needs us while the program runs."""
+    if not lab.has("READLINE"):
+        pytest.skip("no READLINE")
+    master, slave = os.openpty()
+    r = local.run(left, "EXEC:cat,nofork", input=None, stdin=slave)
+    assert r.status == 1 and "option nofork is not allowed here" in r.log, r
+    os.close(master)
+    os.close(slave)
 
 
 def test_login_shell_name(local, tmp_path):
