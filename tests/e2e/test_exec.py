@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import sys
+import time
 
 import pytest
 
@@ -327,6 +328,14 @@ def test_sigpipe_is_ignored_in_programs(local):
     r = local.run("-u", "EXEC:cat /proc/self/status", "-")
     ign = int(re.search(rb"SigIgn:\s*(\w+)", r.out).group(1), 16)
     assert ign & (1 << (signal.SIGPIPE - 1)) and not ign & (1 << (signal.SIGCHLD - 1)), r
+
+
+@pytest.mark.parametrize("kind", ["EXEC:cat", "SYSTEM:cat", "SHELL:cat"])
+def test_time_for_a_debugger(local, kind):
+    """SOCAT_FORK_WAIT: the program's process waits before it becomes the program, and so do we."""
+    begin = time.monotonic()
+    r = local.run("-u", "-", kind, input=b"x", env={"SOCAT_FORK_WAIT": "1", "SHELL": "/bin/sh"})
+    assert r.status == 0 and r.out == b"x" and 1 <= time.monotonic() - begin < 2 * lab.SLOW, r
 
 
 def test_variables(local):

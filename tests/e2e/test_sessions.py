@@ -143,3 +143,77 @@ def test_queued_errors_do_not_spin(local):
     before = cpu_seconds(p.pid)
     time.sleep(0.5)
     assert cpu_seconds(p.pid) - before < 0.1
+
+
+# ---- how many programs at once ----
+
+def busy_program(tmp_path):
+    """A program that takes its time to end, and writes down when it begins and ends."""
+    f = tmp_path / "busy"
+    f.write_text(f"#!/bin/sh\ntrap 'sleep 0.15; echo - >>{tmp_path}/count; exit 0' TERM\necho + >>{tmp_path}/count\n"
+                 f"echo hi\nsleep $1 &\nwait\nsleep $1\necho - >>{tmp_path}/count\n")
+    f.chmod(0o755)
+    return f
+
+
+def most_at_once(tmp_path):
+    n = most = 0
+    for line in (tmp_path / "count").read_text().split():
+        n += 1 if line == "+" else -1
+        most = max(most, n)
+    return most
+
+
+def begun(tmp_path):
+    f = tmp_path / "count"
+    return f.read_text().count("+") if f.exists() else 0
+
+
+@pytest.mark.parametrize("kind", ["EXEC:", "SYSTEM:exec "])
+@pytest.mark.parametrize("address,flags", [("UDP4-RECVFROM:{p},fork,max-children=3", []), ("UDP4-RECVFROM:{p},fork,max-children=3", ["-u"]),
+                                           ("UDP4-RECVFROM:{p},fork,isolate,max-children=3", []),
+                                           ("UDP4-LISTEN:{p},fork,max-children=3,session-timeout=0.3", []),
+                                           ("UDP4-LISTEN:{p},fork,max-sessions=3", []), ("UDP4-LISTEN:{p},fork,max-sessions=3", ["-u"]),
+                                           ("UDP4-LISTEN:{p},fork,isolate,max-sessions=3", [])])
+def test_programs_count_until_they_have_ended(local, tmp_path, kind, address, flags):
+    """A session that is over keeps its place while its program still runs: never more programs than max-children or
+    max-sessions, and all peers get their turn where none is put away. (In classic the programs of sessions that are
+    over are not counted.)"""
+    port, n = lab.port(), 12
+    p = local.start("-d", "-d", "-t", "0.3", *flags, address.format(p=port), f"{kind}{busy_program(tmp_path)} {0.2 if kind != 'EXEC:' else 5}")
+    p.wait_log("(listening|receiving) on")
+    clients = [peer(local) for _ in range(n)]
+    for i, c in enumerate(clients):
+        if i == 3:                      # who is put away has begun
+            lab.wait_until(lambda: begun(tmp_path) == 3, 5, "not begun")
+            if "timeout" in address:
+                p.wait_log("silent for session-timeout", count=3)
+        c.sendto(b"x", ("127.0.0.1", port))
+    want = n if "RECVFROM" in address else 6
+    lab.wait_until(lambda: begun(tmp_path) >= want, 15, lambda: f"only {begun(tmp_path)} of {want} programs; {p!r}")
+    assert most_at_once(tmp_path) <= 3
+    for c in clients:
+        c.close()
+
+
+@pytest.mark.parametrize("opts", ["", ",isolate"])
+@pytest.mark.parametrize("kind", ["EXEC:", "SYSTEM:exec "])
+def test_connections_wait_for_programs_that_end(local, tmp_path, kind, opts):
+    """The same for connections."""
+    port = lab.port()
+    p = up(local, "-t", "0.3", f"TCP4-LISTEN:{port},fork,max-children=2{opts}", f"{kind}{busy_program(tmp_path)} {0.2 if kind != 'EXEC:' else 5}")
+    for _ in range(6):
+        with local.socket(kind=1) as c:
+            c.connect(("127.0.0.1", port))
+    lab.wait_until(lambda: begun(tmp_path) >= 6, 10, lambda: f"only {begun(tmp_path)} programs; {p!r}")
+    assert most_at_once(tmp_path) <= 2
+
+
+def test_an_end_of_listening_does_not_wait_for_programs(local, tmp_path):
+    """When no more are accepted, a shell that goes on by itself holds nobody up, and nothing is leaked."""
+    port = lab.port()
+    p = up(local, f"TCP4-LISTEN:{port},fork,accept-timeout=0.3,max-children=5", f"SYSTEM:exec {busy_program(tmp_path)} 2")
+    with local.socket(kind=1) as c:
+        c.connect(("127.0.0.1", port))
+        assert c.recv(9)
+    assert p.wait(3).status == 0, p
