@@ -371,7 +371,7 @@ static enum step_result without_fork(struct opening *o, struct err *err)
 		fd_block(ends.in);
 	if (ends.out >= 0)
 		fd_block(ends.out);
-	if (launch(o, &ends, kind_of(o) != PROC_SYSTEM, err) == -1)
+	if (launch(o, &ends, !proc_end_is_awaited(kind_of(o)), err) == -1)
 		return STEP_FAIL;
 	o->proc->on_exit = on_command_end;
 	o->proc->arg = o;

@@ -18,13 +18,14 @@
 static const struct {
 	int sig;
 	int64_t wait_ns[PROC_STAGES];
+	bool awaited; /* nofork */
 } rule[PROC_KINDS] = {
-	[PROC_EXEC] = { SIGTERM, { [PROC_TOLD] = FINISH_NS, [PROC_SPOKEN] = STATUS_NS } },
-	[PROC_SHELL] = { SIGTERM, { [PROC_TOLD] = FINISH_NS, [PROC_SPOKEN] = STATUS_NS } },
+	[PROC_EXEC] = { SIGTERM, { [PROC_TOLD] = FINISH_NS, [PROC_SPOKEN] = STATUS_NS }, false },
+	[PROC_SHELL] = { SIGTERM, { [PROC_TOLD] = FINISH_NS, [PROC_SPOKEN] = STATUS_NS }, false },
 	/* In classic a waiting process stands between: it is that which gets the signal, and the
 	 * shell goes on until its work is done. */
-	[PROC_SYSTEM] = { 0, { [PROC_TOLD] = FINISH_NS, [PROC_SPOKEN] = STATUS_NS } },
-	[PROC_SESSION] = { SIGTERM, { 0 } },
+	[PROC_SYSTEM] = { 0, { [PROC_TOLD] = FINISH_NS, [PROC_SPOKEN] = STATUS_NS }, true },
+	[PROC_SESSION] = { SIGTERM, { 0 }, false },
 };
 
 int64_t proc_end_wait(enum proc_kind kind, enum proc_stage stage)
@@ -35,4 +36,9 @@ int64_t proc_end_wait(enum proc_kind kind, enum proc_stage stage)
 int proc_end_signal(enum proc_kind kind)
 {
 	return rule[kind].sig;
+}
+
+bool proc_end_is_awaited(enum proc_kind kind)
+{
+	return rule[kind].awaited;
 }

@@ -6,6 +6,7 @@
 #ifndef RELAY_PROC_END_H
 #define RELAY_PROC_END_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum proc_kind {
@@ -29,5 +30,8 @@ int64_t proc_end_wait(enum proc_kind kind, enum proc_stage stage);
 
 /* The signal that ends it when it has not ended by itself, or 0: it is left to its work. */
 int proc_end_signal(enum proc_kind kind);
+
+/* With option nofork: the relay stays, waits and gives the status, instead of becoming it. */
+bool proc_end_is_awaited(enum proc_kind kind);
 
 #endif
