@@ -86,9 +86,11 @@ def test_datagrams_that_wait_in_memory_are_all_delivered(local, fifo, fast):
 
 
 def test_blocks_of_no_bytes(local):
-    """-b 0 into datagrams ends at once, as between streams."""
-    r = local.run("-b0", "-u", "-", "UDP4-SENDTO:127.0.0.1:9", input=b"x")
-    assert r.status == 0
+    """-b 0 into datagrams ends at once, as between streams, and has sent nothing."""
+    with local.udp() as s:
+        r = local.run("-d", "-d", "-b0", "-u", "-", f"UDP4-SENDTO:127.0.0.1:{s.getsockname()[1]}", input=b"x")
+        assert r.status == 0 and "starting data transfer loop" in r.log and "socket 1 (fd 0) is at EOF" in r.log, r
+        assert not select.select([s], [], [], 0)[0]
 
 
 def test_a_terminal_that_sits_out_its_hangup_does_not_spin(local):
@@ -103,10 +105,13 @@ def test_a_terminal_that_sits_out_its_hangup_does_not_spin(local):
 def test_own_processes_when_the_right_address_forks(local):
     """The process of a session has the left address as well."""
     port = lab.port()
-    up(local, "PIPE", f"UDP4-LISTEN:{port},fork,isolate")
+    p = up(local, "PIPE", f"UDP4-LISTEN:{port},fork,isolate")
+    assert not children(p.pid)
     s = peer(local)
     s.sendto(b"x", ("127.0.0.1", port))
     assert s.recv(9) == b"x"
+    (child,) = children(p.pid)
+    assert os.readlink(f"/proc/{child}/exe") == os.path.realpath(lab.SOCAST)
     s.close()
 
 
@@ -127,10 +132,7 @@ def test_a_missing_reader_is_mentioned_once(local, fifo):
     """Trying a FIFO again and again is not news."""
     p = local.start("-d", "-d", "-u", "-", f"OPEN:{fifo}")
     p.wait_log(r"opening named pipe")
-    lab.pump(0.4)
-    lab.pump(0)
-    time.sleep(0.3)
-    lab.pump(0)
+    lab.rest(0.7)
     assert len(re.findall("opening named pipe", p.log)) == 1
 
 
