@@ -418,6 +418,7 @@ def test_end_close_keeps_the_program(local, tmp_path):
     prog = tmp_path / "prog"
     prog.write_text(f"#!/bin/sh\ncat >/dev/null\nsleep 1\necho late >{tmp_path}/out\n")
     prog.chmod(0o755)
-    r = local.run("-t", "0.05", "-", f"EXEC:{prog},end-close")
-    assert r.status == 0 and not (tmp_path / "out").exists()
+    p = local.start("-t", "0.05", "-", f"EXEC:{prog},end-close")
+    p.close_stdin()
+    assert p.wait().status == 0 and not (tmp_path / "out").exists()
     lab.wait_until(lambda: (tmp_path / "out").exists(), 3, "the program was ended")
