@@ -103,6 +103,17 @@ static void forget_inherited_signals(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* Whoever started us may ignore it: programs find the default all the same. */
+static int catch_signal(struct loop *loop, int sig, loop_signal_fn *fn, struct program *p,
+			struct err *err)
+{
+	int rc = loop_signal(loop, sig, fn, p, err);
+
+	if (rc == 0) /* it is blocked now: nobody dies of it in between */
+		signal(sig, SIG_DFL);
+	return rc;
+}
+
 static int catch_signals(struct program *p, struct loop *loop, struct err *err)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -112,10 +123,10 @@ static int catch_signals(struct program *p, struct loop *loop, struct err *err)
 			continue;
 		if (is_crash(sig))
 			signal(sig, on_crash);
-		else if (loop_signal(loop, sig, on_end_signal, p, err) == -1)
+		else if (catch_signal(loop, sig, on_end_signal, p, err) == -1)
 			return -1;
 	}
-	return loop_signal(loop, SIGUSR1, on_statistics, p, err);
+	return catch_signal(loop, SIGUSR1, on_statistics, p, err);
 }
 
 /* -L and -W: before anything is opened. */

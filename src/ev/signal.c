@@ -61,7 +61,6 @@ int loop_signal(struct loop *loop, int sig, loop_signal_fn *fn, void *arg, struc
 	if (fd == -1)
 		return err_set(err, errno, "signalfd()");
 	sigprocmask(SIG_BLOCK, &loop->sig.set, NULL);
-	signal(sig, SIG_DFL); /* after blocking it: nobody dies of it in between */
 	loop->sig.on[sig].fn = fn;
 	loop->sig.on[sig].arg = arg;
 	loop_watch(loop, &loop->sig.watch, fd, EPOLLIN);

@@ -228,6 +228,23 @@ def test_statistics_although_ignored(local):
     p.wait_log("STATISTICS")
 
 
+def test_a_starter_that_wants_no_stop(local):
+    """Where Control-Z is ignored (no job control), READLINE does not stop either."""
+    if not lab.has("READLINE"):
+        pytest.skip("no READLINE")
+    master, slave = os.openpty()
+    p = start(local, "ignored SIGTSTP", "-d", "-d", "READLINE", "PIPE", stdin=slave, stdout=slave, env={"TERM": "vt100"})
+    p.wait_log("starting data transfer loop")
+    p.kill(signal.SIGTSTP)
+    lab.rest(0.3)
+    with open(f"/proc/{p.pid}/stat", encoding="ascii") as f:
+        assert f.read().rsplit(")", 1)[1].split()[0] != "T"
+    p.kill()
+    assert p.wait().status == 143, p
+    os.close(master)
+    os.close(slave)
+
+
 # ---- process 1 ----
 
 def zombies(pid):
