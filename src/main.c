@@ -10,6 +10,7 @@
 #include "explain/explain.h"
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
+#include "relay/orphans.h"
 #include "relay/proc.h"
 #include "relay/session.h"
 #include "sys/fd.h"
@@ -53,16 +54,16 @@ static enum log_level level_of(int sig)
 static void on_end_signal(struct loop *loop, int sig, void *arg)
 {
 	struct program *p = arg;
+	bool by_terminal = loop_signal_by_kernel(loop);
 	int passed;
 
-	(void)loop;
 	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
 		log_notice("socat_signal(): SIGHUP: reading the key files again");
 		dgram_seal_reread(&p->relay);
-		procs_pass_signal(&p->relay, sig);
+		procs_pass_signal(&p->relay, sig, by_terminal);
 		return;
 	}
-	passed = procs_pass_signal(&p->relay, sig);
+	passed = procs_pass_signal(&p->relay, sig, by_terminal);
 	if (passed) {
 		log_notice("socatsignalpass(sig=%d)", sig);
 		log_info("socatsignalpass(): propagated signal to %d sub processes", passed);
@@ -91,6 +92,28 @@ static bool is_crash(int sig)
 	return sig == SIGILL || sig == SIGABRT || sig == SIGBUS || sig == SIGFPE || sig == SIGSEGV;
 }
 
+/* Settings of whoever has started us that would be in the way: a mask, with which a signal would
+ * never come, and SIGCHLD ignored, with which programs would have no status. */
+static void forget_inherited_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* Whoever started us may ignore it: programs find the default all the same. */
+static int catch_signal(struct loop *loop, int sig, loop_signal_fn *fn, struct program *p,
+			struct err *err)
+{
+	int rc = loop_signal(loop, sig, fn, p, err);
+
+	if (rc == 0) /* it is blocked now: nobody dies of it in between */
+		signal(sig, SIG_DFL);
+	return rc;
+}
+
 static int catch_signals(struct program *p, struct loop *loop, struct err *err)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -100,10 +123,10 @@ static int catch_signals(struct program *p, struct loop *loop, struct err *err)
 			continue;
 		if (is_crash(sig))
 			signal(sig, on_crash);
-		else if (loop_signal(loop, sig, on_end_signal, p, err) == -1)
+		else if (catch_signal(loop, sig, on_end_signal, p, err) == -1)
 			return -1;
 	}
-	return loop_signal(loop, SIGUSR1, on_statistics, p, err);
+	return catch_signal(loop, SIGUSR1, on_statistics, p, err);
 }
 
 /* -L and -W: before anything is opened. */
@@ -153,7 +176,8 @@ static int run(struct program *p, struct err *err)
 	if (!loop)
 		return -1;
 	if (plan_make(&p->plan, &p->cli, err) == 0 && catch_signals(p, loop, err) == 0) {
-		if (relay_init(&p->relay, loop, &p->plan, err) == 0) {
+		if (relay_init(&p->relay, loop, &p->plan, err) == 0 &&
+		    orphans_adopt(&p->relay, err) == 0) {
 			relay_start(&p->relay);
 			loop_run(loop);
 			relay_final_statistics(&p->relay);
@@ -237,6 +261,7 @@ int main(int argc, char *argv[])
 	int status;
 
 	fd_occupy_standard();
+	forget_inherited_signals();
 	if (env_seconds("SOCAT_MAIN_WAIT"))
 		sleep(env_seconds("SOCAT_MAIN_WAIT"));
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {

@@ -20,9 +20,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The channel while the program is being started: our ends in target.fd (read) and fd2 (write),
@@ -179,15 +181,19 @@ static int shell_command(const struct opening *o, struct command *c, struct err 
 	return 0;
 }
 
-enum { KIND_EXEC, KIND_SYSTEM, KIND_SHELL };
+/* Which of the three it is: the types carry it in their rows. */
+static enum proc_kind kind_of(const struct opening *o)
+{
+	return (enum proc_kind)o->half->type->net.protocol;
+}
 
 static int build_command(const struct opening *o, struct command *c, struct err *err)
 {
 	*c = (struct command){ 0 };
-	switch (o->half->type->net.protocol) {
-	case KIND_EXEC:
+	switch (kind_of(o)) {
+	case PROC_EXEC:
 		return exec_command(o, c, err);
-	case KIND_SYSTEM:
+	case PROC_SYSTEM:
 		return system_command(o, c, err);
 	default:
 		return shell_command(o, c, err);
@@ -237,14 +243,10 @@ static void set_moves(const struct opening *o, const struct channel_ends *prog,
 
 static void say_command(const struct opening *o, const struct command *c)
 {
-	switch (o->half->type->net.protocol) {
-	case KIND_EXEC:
+	if (kind_of(o) == PROC_EXEC)
 		log_notice("execvp'ing \"%s\"", c->file);
-		break;
-	case KIND_SYSTEM:
+	else if (kind_of(o) == PROC_SYSTEM)
 		log_info("executing shell command \"%s\"", opening_param(o, 0));
-		break;
-	}
 }
 
 static void describe(const struct opening *o, const struct command *cmd, char **env,
@@ -260,10 +262,31 @@ static void describe(const struct opening *o, const struct command *cmd, char **
 		.ctty = -1,
 		.ident = &c->ident,
 		.nofile = o->relay->plan->set.nofile,
+		.wait_s = c->prog.nofork ? 0 : o->relay->plan->set.fork_wait_s,
 	};
 }
 
-static int start(struct opening *o, struct channel_ends *prog, struct err *err)
+/* The signals of options sighup, sigint, sigquit; a command of nofork gets all that would end us.
+ */
+static uint32_t signals_to_pass(const struct conf *c)
+{
+	if (c->prog.nofork)
+		return UINT32_MAX;
+	return (c->prog.sighup ? PROC_PASS(SIGHUP) : 0) | (c->prog.sigint ? PROC_PASS(SIGINT) : 0) |
+	       (c->prog.sigquit ? PROC_PASS(SIGQUIT) : 0);
+}
+
+static void watch_program(struct opening *o, struct child child)
+{
+	o->proc = proc_new(o->relay, kind_of(o), child);
+	o->proc->number = o->number;
+	o->proc->pass = signals_to_pass(&o->half->conf);
+	if (kind_of(o) == PROC_SYSTEM)
+		o->proc->command = opening_param(o, 0);
+}
+
+/* Start the program on @prog, or become it (@replace; that returns only on failure). */
+static int launch(struct opening *o, const struct channel_ends *prog, bool replace, struct err *err)
 {
 	static const char *const word[] = { "socket", "pipes", "pty" };
 	const struct conf *c = &o->half->conf;
@@ -277,61 +300,82 @@ static int start(struct opening *o, struct channel_ends *prog, struct err *err)
 		command_done(&cmd);
 		return -1;
 	}
-	log_notice("forking off child, using %s for %s", word[channel_of(o)], mode_word(o->mode));
+	if (!c->prog.nofork)
+		log_notice("forking off child, using %s for %s", word[channel_of(o)],
+			   mode_word(o->mode));
 	say_command(o, &cmd);
 	env = vars_environ(&o->vars, c);
 	describe(o, &cmd, env, &s);
 	set_moves(o, prog, &s);
-	if (c->prog.ctty && s.nmoves)
+	if (c->prog.ctty && s.nmoves && !c->prog.nofork)
 		s.ctty = s.move[0].to;
-	rc = child_start(&child, &s, err);
+	rc = replace ? child_become(&s, err) : child_start(&child, &s, err);
 	vars_free_environ(env);
 	command_done(&cmd);
 	if (rc == -1)
 		return -1;
-	log_notice("forked off child process %d", (int)child.pid);
-	o->proc = proc_new(o->relay, child);
-	o->proc->number = o->number;
-	o->proc->pass_hup = c->prog.sighup;
-	o->proc->pass_int = c->prog.sigint;
-	o->proc->pass_quit = c->prog.sigquit;
-	if (o->half->type->net.protocol == KIND_SYSTEM)
-		o->proc->command = opening_param(o, 0);
+	if (!c->prog.nofork)
+		log_notice("forked off child process %d", (int)child.pid);
+	watch_program(o, child);
 	return 0;
 }
 
-/* Option nofork: this process becomes the program, with the left address as its stdin and stdout.
- * Returns only on failure. */
-static enum step_result become(struct opening *o, struct err *err)
+/* ---- nofork: the left address is the program's stdin and stdout ---- */
+
+static bool left_is_transparent(const struct relay *relay)
+{
+	const struct side *left = &relay->plan->side[0];
+
+	for (size_t i = 0; i < left->nhalves; i++) {
+		if (!(left->half[i].type->flags & TYPE_TRANSPARENT))
+			return false;
+	}
+	return true;
+}
+
+static void on_command_end(struct proc *p, void *arg)
+{
+	(void)p;
+	opening_kick(arg);
+}
+
+/* The command has ended, and so has the session; its status is ours. */
+static enum step_result end_with_command(struct opening *o, struct err *err)
+{
+	int status = o->proc->status;
+
+	o->relay->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	err_over(err);
+	return STEP_FAIL;
+}
+
+/* This process becomes the program of EXEC or SHELL. For SYSTEM it stays what it is, the parent of
+ * the shell, as with system(3): it waits, passes signals on and gives the status. */
+static enum step_result without_fork(struct opening *o, struct err *err)
 {
 	const struct endpoint *left = o->other;
 	struct channel_ends ends = { -1, -1 };
-	struct child_setup s;
-	struct command cmd;
-	char **env;
 
-	if (!left || o->dual_in || o->side || !(o->relay->left_transparent)) {
+	if (o->proc)
+		return end_with_command(o, err);
+	if (!left || o->dual_in || o->side || !left_is_transparent(o->relay)) {
 		err_set(err, 0, "option nofork is not allowed here");
-		return STEP_FAIL;
-	}
-	if (build_command(o, &cmd, err) == -1) {
-		command_done(&cmd);
 		return STEP_FAIL;
 	}
 	if (o->mode != MODE_READ)
 		ends.in = left->rfd;
 	if (o->mode != MODE_WRITE)
 		ends.out = left->wfd;
-	say_command(o, &cmd);
-	env = vars_environ(&o->vars, &o->half->conf);
-	describe(o, &cmd, env, &s);
-	set_moves(o, &ends, &s);
-	for (int i = 0; i < s.nmoves; i++)
-		fd_block(s.move[i].from); /* programs expect descriptors that block */
-	child_become(&s, err);
-	vars_free_environ(env);
-	command_done(&cmd);
-	return STEP_FAIL;
+	/* programs expect descriptors that block */
+	if (ends.in >= 0)
+		fd_block(ends.in);
+	if (ends.out >= 0)
+		fd_block(ends.out);
+	if (launch(o, &ends, !proc_end_is_awaited(kind_of(o)), err) == -1)
+		return STEP_FAIL;
+	o->proc->on_exit = on_command_end;
+	o->proc->arg = o;
+	return STEP_AGAIN;
 }
 
 /* Descriptor options act on our end of the channel, terminal options on the program's. */
@@ -364,7 +408,7 @@ static enum step_result step_program(struct opening *o, struct err *err)
 	int rc = check_options(o, err);
 
 	if (rc == 0 && o->half->conf.prog.nofork)
-		return become(o, err);
+		return without_fork(o, err);
 	if (rc == 0) {
 		switch (channel_of(o)) {
 		case CH_PTY:
@@ -381,7 +425,7 @@ static enum step_result step_program(struct opening *o, struct err *err)
 	if (rc == 0)
 		rc = apply_options(o, &prog, err);
 	if (rc == 0)
-		rc = start(o, &prog, err);
+		rc = launch(o, &prog, false, err);
 	close_ends(&prog);
 	return rc == -1 ? STEP_FAIL : STEP_DONE;
 }
@@ -443,7 +487,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .min_params = 1,
 	  .max_params = 1,
-	  .net = { .protocol = KIND_EXEC },
+	  .net = { .protocol = PROC_EXEC },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .forecast = forecast,
@@ -456,7 +500,7 @@ static const struct addr_type types[] = {
 	  .writes = true,
 	  .min_params = 1,
 	  .max_params = 1,
-	  .net = { .protocol = KIND_SYSTEM },
+	  .net = { .protocol = PROC_SYSTEM },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .forecast = forecast,
@@ -468,7 +512,7 @@ static const struct addr_type types[] = {
 	  .reads = true,
 	  .writes = true,
 	  .max_params = 1,
-	  .net = { .protocol = KIND_SHELL },
+	  .net = { .protocol = PROC_SHELL },
 	  .flags = TYPE_PROGRAM | TYPE_TRANSPARENT,
 	  .steps = steps,
 	  .forecast = forecast,

@@ -133,13 +133,19 @@ static void add_visible(struct str *out, const char *text, size_t len)
 	}
 }
 
+/* The text of option prompt, or NULL. */
+static const char *fixed_prompt(const struct readline_ep *r)
+{
+	return r->ep.conf->readline.noprompt ? NULL : r->ep.conf->readline.prompt;
+}
+
 static void set_prompt(struct readline_ep *r)
 {
-	const char *fixed = r->ep.conf->readline.prompt;
+	const char *fixed = fixed_prompt(r);
 	struct str text = { 0 };
 
 	add_visible(&text, r->tail, r->tail_len);
-	if (fixed && !r->ep.conf->readline.noprompt)
+	if (fixed)
 		str_adds(&text, fixed);
 	r->ops->prompt(r->editor, text.data ? text.data : "", text.len);
 	str_done(&text);
@@ -527,7 +533,8 @@ static void release(struct readline_ep *r)
 {
 	const char *path = r->ep.conf->readline.history;
 
-	if (r->editing && (r->tail_len || *r->ops->typed(r->editor)))
+	/* whatever comes next on the terminal begins a line */
+	if (r->editing && (r->tail_len || fixed_prompt(r) || *r->ops->typed(r->editor)))
 		put(r, "\r\n", 2);
 	if (path)
 		save_history(r, path);

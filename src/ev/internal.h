@@ -19,6 +19,7 @@ struct loop {
 	struct {
 		struct watch watch;
 		sigset_t set;
+		bool by_kernel; /* the one being delivered */
 		struct {
 			loop_signal_fn *fn;
 			void *arg;

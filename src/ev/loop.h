@@ -77,7 +77,12 @@ void loop_timer_stop(struct loop *loop, struct timer *t);
 /* Call @d->fn once at the end of this turn. Queueing twice is harmless. */
 void loop_defer(struct loop *loop, struct deferred *d, void (*fn)(struct deferred *d));
 
-/* Deliver @sig through the loop from now on (blocked for the process), to @fn. */
+/* Deliver @sig through the loop from now on (blocked for the process), to @fn; also where it is
+ * ignored. */
 int loop_signal(struct loop *loop, int sig, loop_signal_fn *fn, void *arg, struct err *err);
+
+/* For a function of loop_signal(): the signal is no process's but the kernel's, that is, from a
+ * terminal's keys or its end, and the whole process group has got it. */
+bool loop_signal_by_kernel(const struct loop *loop);
 
 #endif

@@ -12,6 +12,7 @@ static void on_signal(struct watch *w, uint32_t events)
 
 	(void)events;
 	while (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		loop->sig.by_kernel = si.ssi_code == SI_KERNEL;
 		if (si.ssi_signo < LOOP_SIGNALS && loop->sig.on[si.ssi_signo].fn)
 			loop->sig.on[si.ssi_signo].fn(loop, (int)si.ssi_signo,
 						      loop->sig.on[si.ssi_signo].arg);
@@ -64,4 +65,9 @@ int loop_signal(struct loop *loop, int sig, loop_signal_fn *fn, void *arg, struc
 	loop->sig.on[sig].arg = arg;
 	loop_watch(loop, &loop->sig.watch, fd, EPOLLIN);
 	return 0;
+}
+
+bool loop_signal_by_kernel(const struct loop *loop)
+{
+	return loop->sig.by_kernel;
 }

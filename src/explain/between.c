@@ -6,6 +6,7 @@
 #include "relay/filter.h"
 #include "relay/forecast.h"
 #include "relay/opening.h"
+#include "relay/proc_end.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -96,6 +97,11 @@ static const char *name_of(const struct half *h)
 										: NULL;
 }
 
+static bool is_awaited(const struct half *h)
+{
+	return proc_end_is_awaited((enum proc_kind)h->type->net.protocol);
+}
+
 /* Programs and helpers of one half; @each: " for each session" or "". */
 static void add_programs(struct str *out, const struct plan *plan, int i, size_t k,
 			 const char *each)
@@ -106,8 +112,9 @@ static void add_programs(struct str *out, const struct plan *plan, int i, size_t
 	if (!half_mode(plan, i, k, &mode))
 		return;
 	if (h->type->flags & TYPE_PROGRAM) {
-		str_adds(out, h->conf.prog.nofork ? "  The process becomes the program of "
-						  : "  A program is started for ");
+		str_adds(out, !h->conf.prog.nofork ? "  A program is started for "
+			      : is_awaited(h)      ? "  The process waits for the command of "
+						   : "  The process becomes the program of ");
 		add_half_name(out, plan, i, k);
 		str_addf(out, "%s%s.\n", h->conf.prog.nofork ? " (option nofork)" : "",
 			 h->conf.prog.nofork ? "" : each);

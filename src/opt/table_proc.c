@@ -75,7 +75,7 @@ static const struct opt_row rows[] = {
 	  .help = "make the pseudo terminal by /dev/ptmx" },
 	{ "nofork", V_BOOL, G_FORK, PH_BIGEN, conf_bool, NULL,
 	  .arg.field = { offsetof(struct conf, prog.nofork), 0 },
-	  .help = "become the program instead of starting it" },
+	  .help = "hand the left descriptors to the program: become it, or wait for SYSTEM" },
 	{ "fdin", V_USHORT, G_FORK, PH_PASTBIGEN, conf_num, NULL,
 	  .arg.field = { offsetof(struct conf, prog.fdin), 0 },
 	  .help = "descriptor the program reads from, default 0" },

@@ -251,7 +251,7 @@ void dgram_seal_reread(struct relay *relay)
 	list_for_each (node, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->session_process && !p->done)
+		if (p->kind == PROC_SESSION && !p->done)
 			kill(p->child.pid, SIGHUP);
 	}
 }

@@ -96,7 +96,7 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 
 	dgram_count_drops(relay);
 	list_for_each (node, &relay->procs)
-		processes += container_of(node, struct proc, node)->session_process;
+		processes += container_of(node, struct proc, node)->kind == PROC_SESSION;
 	for (int i = 0; i < 2; i++) {
 		type_text(&relay->plan->side[i], m->address[i].type, sizeof(m->address[i].type));
 		tally_copy(&m->address[i].tally, &relay->tally[i]);

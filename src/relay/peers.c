@@ -586,6 +586,8 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	t->half = o->half;
 	t->mode = o->mode;
 	t->per_peer = per_peer;
+	if (per_peer)
+		t->src.max_sessions = t->src.conf->listen.max_sessions;
 	list_init(&t->oldest_first);
 	list_init(&t->waiting);
 	watch_init(&t->watch, on_readable);

@@ -30,6 +30,15 @@ static void say(const struct proc *p)
 	}
 }
 
+static void free_places(struct proc *p)
+{
+	for (int i = 0; i < 2; i++) {
+		if (p->place[i])
+			source_session_ended(p->place[i]);
+		p->place[i] = NULL;
+	}
+}
+
 static void on_ended(struct watch *w, uint32_t events)
 {
 	struct proc *p = container_of(w, struct proc, watch);
@@ -46,10 +55,12 @@ static void on_ended(struct watch *w, uint32_t events)
 	p->done = true;
 	if (p->released) {
 		list_del(&p->node);
+		free_places(p);
 		loop_defer(loop, &p->free, free_now);
+		relay_check_idle(p->relay);
 		return;
 	}
-	if (!p->session_process) {
+	if (p->kind != PROC_SESSION) {
 		int old = log_shutup(p->shutup);
 
 		log_info("exec'd process %d on socket %u terminated", (int)p->child.pid,
@@ -61,11 +72,12 @@ static void on_ended(struct watch *w, uint32_t events)
 		p->on_exit(p, p->arg);
 }
 
-struct proc *proc_new(struct relay *relay, struct child child)
+struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child child)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
 
 	p->relay = relay;
+	p->kind = kind;
 	p->child = child;
 	watch_init(&p->watch, on_ended);
 	list_add_tail(&relay->procs, &p->node);
@@ -75,6 +87,8 @@ struct proc *proc_new(struct relay *relay, struct child child)
 
 void proc_release(struct proc *p, bool leave)
 {
+	int sig = leave ? 0 : proc_end_signal(p->kind);
+
 	p->on_exit = NULL;
 	p->released = true;
 	if (p->done) {
@@ -82,26 +96,57 @@ void proc_release(struct proc *p, bool leave)
 		loop_defer(p->relay->loop, &p->free, free_now);
 		return;
 	}
-	if (!leave) {
-		log_info("kill(%d, SIGTERM)", (int)p->child.pid);
-		kill(p->child.pid, SIGTERM);
+	if (sig) {
+		log_info("kill(%d, %d)", (int)p->child.pid, sig);
+		kill(p->child.pid, sig);
+	} else {
+		log_info("program %d goes on by itself", (int)p->child.pid);
 	}
 }
 
-int procs_pass_signal(struct relay *relay, int sig)
+void proc_keep_place(struct proc *p, struct source *src)
+{
+	p->place[p->place[0] != NULL] = src;
+}
+
+size_t procs_give_up_places(struct relay *relay, const struct source *src)
+{
+	size_t n = 0;
+
+	list_for_each (node, &relay->procs) {
+		struct proc *p = container_of(node, struct proc, node);
+
+		for (int i = 0; i < 2; i++) {
+			if (p->place[i] == src) {
+				p->place[i] = NULL;
+				n++;
+			}
+		}
+	}
+	return n;
+}
+
+bool procs_run(const struct relay *relay)
+{
+	list_for_each (node, &relay->procs) {
+		if (!container_of(node, struct proc, node)->done)
+			return true;
+	}
+	return false;
+}
+
+int procs_pass_signal(struct relay *relay, int sig, bool by_terminal)
 {
 	int n = 0;
 
 	list_for_each (node, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->done || p->released)
+		if (p->done || p->released || !(p->pass & PROC_PASS(sig)))
 			continue;
-		if ((sig == SIGHUP && p->pass_hup) || (sig == SIGINT && p->pass_int) ||
-		    (sig == SIGQUIT && p->pass_quit)) {
+		if (!by_terminal || getpgid(p->child.pid) != getpgrp())
 			kill(p->child.pid, sig);
-			n++;
-		}
+		n++;
 	}
 	return n;
 }

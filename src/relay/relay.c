@@ -20,8 +20,10 @@
 
 void relay_check_idle(struct relay *relay)
 {
+	/* who waits for a session process waits for its program */
 	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
-	    list_empty(&relay->openings) && list_empty(&relay->lingering))
+	    list_empty(&relay->openings) && list_empty(&relay->lingering) &&
+	    !(relay->session_process && procs_run(relay)))
 		loop_stop(relay->loop);
 }
 
@@ -183,8 +185,6 @@ void relay_start(struct relay *relay)
 
 	if (plan->set.stats_ns)
 		loop_timer(relay->loop, &relay->stats, loop_now(relay->loop) + plan->set.stats_ns);
-	relay->left_transparent =
-		plan->side[0].nhalves == 1 && plan->side[0].half[0].type->flags & TYPE_TRANSPARENT;
 	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
 		      relay);
 }
@@ -217,7 +217,7 @@ void relay_end(struct relay *relay, int status)
 	list_for_each_safe (node, tmp, &relay->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (!p->session_process)
+		if (p->kind != PROC_SESSION)
 			continue;
 		proc_release(p, false);
 		source_session_ended(p->arg); /* nobody waits for it */

@@ -20,10 +20,9 @@
 #include <unistd.h>
 
 #define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
-#define PROGRAM_WRITE_ONLY_NS NSEC_PER_SEC /* a program that is only written to may finish */
-#define PROGRAM_EXIT_NS (250 * NSEC_PER_MSEC) /* from its end of file to its exit status */
 
 static void begin(struct session *s);
+static void wait_for_programs(struct session *s);
 
 static int highest_fd(const struct session *s)
 {
@@ -172,9 +171,10 @@ static void on_timer(struct timer *t)
 			struct endpoint *ep = end_of(s, i);
 
 			if (ep && ep->proc && !ep->proc->done && !s->drained[i])
-				log_notice("program %d was only written to and still runs: ending "
-					   "it now",
-					   (int)ep->proc->child.pid);
+				log_notice("program %d was only written to and still runs: %s",
+					   (int)ep->proc->child.pid,
+					   proc_end_signal(ep->proc->kind) ? "ending it now"
+									   : "leaving it alone");
 		}
 		session_finish(s);
 	} else {
@@ -258,7 +258,7 @@ static void direction_failed(struct session *s, int i)
 	}
 	(f->write_failed ? f->dst : f->src)->parting.told = true;
 	log_err(LV_ERROR, f->err);
-	s->failed = true;
+	s->failed = s->broken = true;
 	session_end(s, "a transfer failed");
 }
 
@@ -336,7 +336,7 @@ static void on_program_exit(struct proc *p, void *arg)
 		s->failed = true;
 	}
 	if (s->state == SESSION_CLOSING) {
-		session_finish(s);
+		wait_for_programs(s);
 		return;
 	}
 	ep->drained_is_eof = true;
@@ -450,7 +450,7 @@ static void begin(struct session *s)
 	s->last_active_ns = loop_now(relay->loop);
 	if (start_directions(s) == -1) {
 		log_err(LV_ERROR, &relay->err);
-		s->failed = true;
+		s->failed = s->broken = true;
 		session_end(s, "nothing can be transferred");
 		return;
 	}
@@ -542,7 +542,7 @@ struct session *session_new_pair(struct relay *relay, struct endpoint *left, str
 	return s;
 }
 
-/* How long a program behind @ep should be given before it is ended, 0: none. */
+/* How long after the end of the session the program behind end @i may go on, 0: not at all. */
 static int64_t program_time(const struct session *s, int i)
 {
 	const struct endpoint *ep = i ? s->right : s->left;
@@ -551,9 +551,22 @@ static int64_t program_time(const struct session *s, int i)
 
 	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close || ep->caps & EP_SHARED)
 		return 0;
-	if (s->drained[i])
-		return PROGRAM_EXIT_NS;
-	return read_from ? 0 : PROGRAM_WRITE_ONLY_NS;
+	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
+					     : read_from   ? PROC_TALKING
+							   : PROC_TOLD);
+}
+
+/* Each program has its own time; when nobody has any left, this is the end. */
+static void wait_for_programs(struct session *s)
+{
+	int64_t due = s->broken ? 0 : s->closing_ns + program_time(s, 0);
+
+	if (!s->broken && s->closing_ns + program_time(s, 1) > due)
+		due = s->closing_ns + program_time(s, 1);
+	if (due <= loop_now(s->relay->loop))
+		session_finish(s);
+	else
+		loop_timer(s->relay->loop, &s->timer, due);
 }
 
 static void tell_pending(struct session *s)
@@ -582,25 +595,17 @@ static void stop_opening(struct session *s)
 
 void session_end(struct session *s, const char *why)
 {
-	int64_t wait = 0;
-
 	if (s->state == SESSION_CLOSING)
 		return;
 	log_debug("session ends: %s", why);
 	s->state = SESSION_CLOSING;
 	stop_opening(s);
 	tell_pending(s);
-	for (int i = 0; i < 2; i++) {
-		flow_stop(&s->flow[i]);
-		if (program_time(s, i) > wait && !s->failed)
-			wait = program_time(s, i);
-	}
-	if (!wait) {
-		session_finish(s);
-		return;
-	}
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
 	loop_timer_stop(s->relay->loop, &s->poll);
-	loop_timer(s->relay->loop, &s->timer, loop_now(s->relay->loop) + wait);
+	s->closing_ns = loop_now(s->relay->loop);
+	wait_for_programs(s);
 }
 
 static void free_now(struct deferred *d)
@@ -611,9 +616,35 @@ static void free_now(struct deferred *d)
 	free(s);
 }
 
+/* A program behind it that has not ended yet, or NULL. */
+static struct proc *running_program(const struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = i ? s->right : s->left;
+
+		if (ep && ep->proc && !ep->proc->done && !(ep->caps & EP_SHARED))
+			return ep->proc;
+	}
+	return NULL;
+}
+
+/* The sources have room again: at once, or when a program that still runs has ended. */
+static void give_places_back(struct session *s, struct proc *program)
+{
+	for (int i = 0; i < 2; i++) {
+		struct source *src = s->source[i];
+
+		if (src && program && !src->closed)
+			proc_keep_place(program, src);
+		else if (src)
+			source_session_ended(src);
+	}
+}
+
 void session_finish(struct session *s)
 {
 	struct relay *relay = s->relay;
+	struct proc *program = running_program(s);
 
 	if (s->free.queued)
 		return;
@@ -635,15 +666,12 @@ void session_finish(struct session *s)
 	if (relay->plan->set.statistics)
 		session_report(s);
 	for (int i = 0; i < 2; i++) {
-		if (end_of(s, i) && !s->waited && !s->failed)
+		if (end_of(s, i) && !s->waited && !s->broken)
 			end_of(s, i)->parting.grace_ns = relay->plan->set.linger_ns;
 		endpoint_free(end_of(s, i));
 	}
 	s->left = s->right = NULL;
 	loop_defer(relay->loop, &s->free, free_now);
-	for (int i = 0; i < 2; i++) {
-		if (s->source[i])
-			source_session_ended(s->source[i]);
-	}
+	give_places_back(s, program);
 	relay_check_idle(relay);
 }

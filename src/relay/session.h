@@ -39,7 +39,6 @@ struct relay {
 	int fd_limit;
 	bool stopping; /* no new sessions; draining or ending */
 	bool ending; /* nothing waits for anything any more */
-	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
 	struct relay_share *shares; /* see relay_share() */
@@ -50,6 +49,7 @@ struct relay {
 	bool forgetting; /* what is closed now lives on in another process, which counts it */
 	double start_seconds; /* since the epoch */
 	struct timer stats; /* --stats */
+	struct timer orphans; /* process 1: look again; see orphans.c */
 	struct metrics_http *http; /* --metrics, or NULL */
 	struct progress *progress; /* --progress, or NULL */
 	int notify_fd; /* the service manager, or -1 */
@@ -77,8 +77,10 @@ struct session {
 	bool eof_seen; /* one direction has ended: -t counts */
 	bool eof_said[2];
 	bool drained[2]; /* that side delivered its end of file */
-	bool failed;
 	bool waited; /* the silence of -t or -T has passed */
+	bool failed; /* its exit status */
+	bool broken; /* a transfer has failed: nothing is waited for */
+	int64_t closing_ns; /* when it began to */
 	bool counted[2]; /* it is among the sessions of that address */
 	int shutup; /* children-shutup */
 	struct source *source[2]; /* where left and right came from, or NULL */

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static void on_accept_timeout(struct timer *t)
@@ -53,6 +52,8 @@ bool source_has_room(const struct source *src)
 {
 	int64_t max = src->conf->listen.max_children;
 
+	if (src->max_sessions > 0 && (max <= 0 || src->max_sessions < max))
+		max = src->max_sessions;
 	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
 	 * keeps it until others have ended */
 	return !src->closed && (max <= 0 || src->nsessions + src->nopenings < (size_t)max) &&
@@ -63,12 +64,13 @@ static void pause_if_full(struct source *src)
 {
 	if (source_has_room(src) || src->paused || src->closed)
 		return;
-	if (relay_has_descriptors(src->relay))
-		log_notice("maxchildren are active, waiting");
-	else
+	if (!relay_has_descriptors(src->relay))
 		log_notice("%zu sessions use all descriptors this process may have (ulimit -n), "
 			   "waiting",
 			   src->nsessions);
+	else if (src->conf->listen.max_children > 0 &&
+		 src->nsessions + src->nopenings >= (size_t)src->conf->listen.max_children)
+		log_notice("maxchildren are active, waiting");
 	src->paused = true;
 	src->ops->pause(src);
 }
@@ -128,7 +130,7 @@ static void on_session_process_end(struct proc *p, void *arg)
 static int fork_session(struct source *src, struct endpoint *ep)
 {
 	struct relay *relay = src->relay;
-	struct child child = { .pidfd = -1 };
+	struct child child;
 	struct proc *p;
 	struct err err;
 	pid_t pid = fork();
@@ -160,13 +162,14 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		return 0;
 	}
 	log_notice("forked off child process %d", (int)pid);
-	child.pid = pid;
-	child.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	p = proc_new(relay, child);
+	if (child_watch(&child, pid, &err) == -1) {
+		log_err(LV_ERROR, &err);
+		return -1;
+	}
+	p = proc_new(relay, PROC_SESSION, child);
 	p->number = src->number;
 	p->on_exit = on_session_process_end;
 	p->arg = src;
-	p->session_process = true;
 	src->nsessions++;
 	ep->caps |= EP_SHARED; /* the child goes on using the connection */
 	relay->forgetting = true;
@@ -286,6 +289,7 @@ void source_close(struct source *src)
 	src->closed = true;
 	list_del(&src->node);
 	loop_timer_stop(src->relay->loop, &src->accept_timer);
+	src->nsessions -= procs_give_up_places(src->relay, src);
 	src->ops->close(src);
 	endpoint_free(src->other);
 	src->other = NULL;

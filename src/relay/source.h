@@ -29,7 +29,9 @@ struct source {
 	const struct conf *conf;
 	unsigned number; /* 1 or 2: which side it opens */
 	struct list node; /* in relay->sources */
-	size_t nsessions, nopenings; /* alive; on their way to become one */
+	size_t nsessions; /* alive, or over while their programs still run */
+	size_t nopenings; /* on their way to become one */
+	int64_t max_sessions; /* of these; 0: no limit but max-children */
 	bool paused, closed;
 	struct timer accept_timer;
 	struct leftovers left;

@@ -154,6 +154,8 @@ static __attribute__((noinline)) pid_t start(const struct child_setup *s, struct
 
 	if (pid != 0)
 		return pid;
+	if (s->wait_s)
+		sleep(s->wait_s);
 	if (prepare(s, err) == -1) {
 		sh->failed = 1;
 		_exit(1);
@@ -185,16 +187,21 @@ int child_start(struct child *out, const struct child_setup *setup, struct err *
 			;
 		return sh.failed == 1 ? -1 : exec_err(setup, sh.code, err);
 	}
-	out->pid = pid;
-	out->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (out->pidfd == -1) { /* nobody could wait for it */
-		code = errno;
-		kill(pid, SIGKILL);
-		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-			;
-		return err_set(err, code, "pidfd_open(%d)", (int)pid);
-	}
-	return 0;
+	return child_watch(out, pid, err);
+}
+
+int child_watch(struct child *out, pid_t pid, struct err *err)
+{
+	int code;
+
+	*out = (struct child){ pid, (int)syscall(SYS_pidfd_open, pid, 0) };
+	if (out->pidfd >= 0)
+		return 0;
+	code = errno;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+	return err_set(err, code, "pidfd_open(%d)", (int)pid);
 }
 
 bool child_reap(struct child *c, int *status)

@@ -27,6 +27,7 @@ struct child_setup {
 	int ctty; /* descriptor to make the controlling terminal, or -1 */
 	const struct ident *ident; /* late stages carried out in the child; may be NULL */
 	uint64_t nofile; /* soft limit of descriptors to restore; 0: leave */
+	unsigned wait_s; /* sleep before exec, for a debugger; the caller waits as well */
 };
 
 struct child {
@@ -41,6 +42,10 @@ int child_start(struct child *out, const struct child_setup *setup, struct err *
 
 /* Carry out the set-up in this process and replace it (option nofork). Returns only on failure. */
 int child_become(const struct child_setup *setup, struct err *err);
+
+/* Watch the forked process @pid: fills @out. Returns 0, or -1 with the error, and then the process
+ * has been killed and collected, as nobody could wait for it. */
+int child_watch(struct child *out, pid_t pid, struct err *err);
 
 /* Collect the status if the program has ended; true then, with waitpid(2)'s status. */
 bool child_reap(struct child *c, int *status);

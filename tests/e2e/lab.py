@@ -231,6 +231,14 @@ def pump(timeout):
         fds[fd]._read(fd)
 
 
+def rest(seconds):
+    """Let time pass, all of it, and read meanwhile what the running programs write. Before one says that something
+    has not happened; for what is to happen there is wait_until(). Not stretched on slow machines."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pump(max(0.0, min(0.01, end - time.monotonic())))
+
+
 def wait_until(cond, timeout, complain):
     """Wait for an event. @complain makes the failure's text; None: return False."""
     end = Deadline(timeout)

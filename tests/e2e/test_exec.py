@@ -2,6 +2,8 @@
 import os
 import re
 import signal
+import sys
+import time
 
 import pytest
 
@@ -124,8 +126,8 @@ def test_ctty(local):
 
 
 def test_pty_is_a_terminal(local):
-    r = local.run("-u", "SYSTEM:tty; test -t 0 && echo in; test -t 1 && echo out,pty,raw,echo=0", "-", input=None)
-    assert b"/dev/pts/" in r.out or b"out" in r.out, r
+    r = local.run("-", "SYSTEM:tty; test -t 0 && echo in; test -t 1 && echo out,pty,raw,echo=0", input=None)
+    assert re.fullmatch(rb"/dev/pts/\d+\nin\nout\n", r.out), r
 
 
 def test_nofork_replaces_the_program(local):
@@ -134,6 +136,89 @@ def test_nofork_replaces_the_program(local):
     assert (r.status, r.out) == (0, b"hi\n"), r
     r = local.run("-", "SYSTEM:exit 7,nofork")
     assert r.status == 7, r
+
+
+def test_nofork_of_system_has_the_relay_as_parent(local, tmp_path):
+    """The shell is a child of the relay, which waits for it and gives its status, as in classic. There a signal ends
+    the relay and leaves the shell alone, and a shell that dies of one counts as 0."""
+    f = tmp_path / "pids"
+    p = local.start("-d", "-d", "-", f"SYSTEM:echo $PPID $$ >{f}; cat; exit 7,nofork")
+    p.send("hi\n")
+    p.expect_output("hi\n")
+    parent, shell = map(int, f.read_text().split())
+    assert parent == p.pid != shell
+    p.close_stdin()
+    r = p.wait()
+    assert r.status == 7 and 'W system("' in r.log, r
+    r = local.run("-", "SYSTEM:kill -9 $$,nofork")
+    assert r.status == 137 and "exited on signal 9" in r.log, r
+
+
+@pytest.mark.parametrize("opts", ["", ",pty,setsid", ",setsid"])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_nofork_of_system_passes_signals_on(local, opts, sig):
+    """The command decides what becomes of it: one traps and ends in its own way, the next dies, and so do we."""
+    p = local.start("-", f"SYSTEM:trap '\"exit 5\"' {int(sig)}; echo up; while true; do sleep 0.05; done,nofork{opts}")
+    p.expect_output("up\n")
+    p.kill(sig)
+    assert p.wait().status == 5, p
+    p = local.start("-", f"SYSTEM:echo up; exec cat,nofork{opts}")
+    p.expect_output("up\n")
+    p.kill(sig)
+    assert p.wait().status == 128 + sig, p
+
+
+def test_nofork_of_system_at_a_terminal(local, tmp_path):
+    """Control-C reaches the command by the terminal: once."""
+    log = tmp_path / "log"
+    prog = tmp_path / "prog"
+    prog.write_text(f"#!{sys.executable} -SE\nimport os, signal, time\nsignal.signal(2, lambda *_: open({str(log)!r}, 'a').write('x'))\n"
+                    "print('up', flush=True)\nend = time.monotonic() + 0.5\nwhile time.monotonic() < end: time.sleep(0.02)\n")
+    prog.chmod(0o755)
+    p = local.start("-", f"EXEC:'{lab.SOCAST} - \"SYSTEM:exec {prog},nofork\"',pty,setsid,ctty,echo=0")
+    p.expect_output("up")
+    p.send(b"\x03")
+    r = p.wait()
+    assert log.read_text() == "x" and r.status == 0, r
+
+
+@pytest.mark.parametrize("fork", [",fork", ",fork,isolate", ""])
+def test_nofork_of_system_for_connections(local, fork):
+    """Each connection's command has a relay of its own above it, and the connection itself as input and output."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port}{fork}", "SYSTEM:echo $PPID; cat,nofork")
+    p.wait_log("listening on")
+    for _ in range(2 if fork else 1):
+        with local.socket(kind=1) as s:
+            s.connect(("127.0.0.1", port))
+            parent = int(s.recv(99))
+            assert (parent == p.pid) == (not fork)
+            s.sendall(b"again\n")
+            assert s.recv(99) == b"again\n"
+    if not fork:
+        assert p.wait().status == 0, p
+    else:
+        assert not p.ended()
+
+
+@pytest.mark.parametrize("left", ["STDIN,f-setpipe-sz=131072!!STDOUT", "STDIN!!STDOUT", "OPEN:/dev/null,rdonly!!STDOUT"])
+@pytest.mark.parametrize("kind", ["EXEC:", "SYSTEM:exec "])
+def test_nofork_behind_a_dual_address(local, left, kind):
+    """Two plain descriptors do as well as one."""
+    r = local.run(left, f"{kind}sh -c 'cat; echo end; exit 3',nofork".replace("'", '\\"'), input=b"x\n")
+    assert (r.status, r.out) == (3, b"end\n" if "null" in left else b"x\nend\n"), r
+
+
+@pytest.mark.parametrize("left", ["READLINE!!STDOUT", "STDIN!!READLINE"])
+def test_nofork_is_still_refused(local, left):
+    """Where one half needs us while the program runs."""
+    if not lab.has("READLINE"):
+        pytest.skip("no READLINE")
+    master, slave = os.openpty()
+    r = local.run(left, "EXEC:cat,nofork", input=None, stdin=slave)
+    assert r.status == 1 and "option nofork is not allowed here" in r.log, r
+    os.close(master)
+    os.close(slave)
 
 
 def test_login_shell_name(local, tmp_path):
@@ -218,6 +303,62 @@ def test_su(local):
     assert r.out == b"65534\n", r
 
 
+@pytest.mark.parametrize("address", ["EXEC:id -G,su={u}", "SYSTEM:id -G,su={u}", "SHELL:id -G,su={u}", "EXEC:id -G,su-d={u}", "EXEC:id -G,nofork,su={u}",
+                                     "EXEC:id -G,pty,setsid,su={u}"])
+@pytest.mark.parametrize("how", ["", "fork", "isolate"])
+def test_su_gives_up_groups(local, address, how):
+    """Who becomes another user has that user's groups, and none of the starter's."""
+    if not lab.REAL_ROOT:
+        pytest.skip("needs root")
+    code = "import os, sys; os.setgroups([0, 4, 1234]); os.execv(sys.argv[1], sys.argv[1:])"
+    address = address.format(u="nobody")
+    port = lab.port()
+    argv = ["-U", "-", address] if not how else [f"TCP4-LISTEN:{port},fork{',isolate' * (how == 'isolate')}", address]
+    p = local.command([sys.executable, "-c", code, lab.SOCAST, "-d", "-d", *argv], env={"SHELL": "/bin/sh"})
+    if how:
+        p.wait_log("listening on")
+        with local.socket(kind=1) as s:
+            s.connect(("127.0.0.1", port))
+            out = b"".join(iter(lambda: s.recv(99), b""))
+    else:
+        out = p.wait().out
+    assert out.split() == [b"65534"], (out, p)
+
+
+def test_su_of_the_relay_gives_up_groups(local):
+    """The same for the relay itself, and for its sessions' processes."""
+    if not lab.REAL_ROOT:
+        pytest.skip("needs root")
+    code = "import os, sys; os.setgroups([0, 4, 1234]); os.execv(sys.argv[1], sys.argv[1:])"
+    port = lab.port()
+
+    def groups(pid):
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            return re.search(r"^Groups:\s*(.*?)\s*$", f.read(), re.M).group(1)
+    p = local.command([sys.executable, "-c", code, lab.SOCAST, "-d", "-d", "-,su=nobody", "PIPE"])
+    p.wait_log("starting data transfer loop")
+    assert groups(p.pid) == "65534"
+    p = local.command([sys.executable, "-c", code, lab.SOCAST, "-d", "-d", f"TCP4-LISTEN:{port},fork,su=nobody", "PIPE"])
+    p.wait_log("listening on")
+    with local.socket(kind=1) as s:
+        s.connect(("127.0.0.1", port))
+        s.sendall(b"x")
+        assert s.recv(9) == b"x"
+        with open(f"/proc/{p.pid}/task/{p.pid}/children", encoding="ascii") as f:
+            (child,) = f.read().split()
+        assert groups(child) == "65534"
+
+
+def test_options_of_both_pipes(local, tmp_path):
+    """Descriptor options with pipes act on both."""
+    prog = tmp_path / "prog"
+    prog.write_text(f"#!{sys.executable} -SE\nimport fcntl\nprint(fcntl.fcntl(0, 1032), fcntl.fcntl(1, 1032))\n")    # F_GETPIPE_SZ
+    prog.chmod(0o755)
+    for size in (16384, 131072):
+        r = local.run("-", f"EXEC:{prog},pipes,f-setpipe-sz={size}", input=None)
+        assert r.out.split() == [b"%d" % size] * 2, r
+
+
 def test_su_unknown(local):
     r = local.run("-u", "EXEC:id,su=nosuchuser", "-")
     assert r.status == 1 and "nosuchuser" in r.log, r
@@ -245,6 +386,14 @@ def test_sigpipe_is_ignored_in_programs(local):
     assert ign & (1 << (signal.SIGPIPE - 1)) and not ign & (1 << (signal.SIGCHLD - 1)), r
 
 
+@pytest.mark.parametrize("kind", ["EXEC:cat", "SYSTEM:cat", "SHELL:cat"])
+def test_time_for_a_debugger(local, kind):
+    """SOCAT_FORK_WAIT: the program's process waits before it becomes the program, and so do we."""
+    begin = time.monotonic()
+    r = local.run("-u", "-", kind, input=b"x", env={"SOCAT_FORK_WAIT": "1", "SHELL": "/bin/sh"})
+    assert r.status == 0 and r.out == b"x" and 1 <= time.monotonic() - begin < 2 * lab.SLOW, r
+
+
 def test_variables(local):
     """Version and pids reach the program."""
     p = local.start("-lp", "socat", "-u", "SYSTEM:echo $SOCAT_PID $SOCAT_PPID $SOCAT_VERSION", "-")
@@ -264,7 +413,12 @@ def test_nested(local):
     assert r.out == b"x\n", r
 
 
-def test_end_close_keeps_the_program(local):
+def test_end_close_keeps_the_program(local, tmp_path):
     """end-close: no SIGTERM at the end, just the end of its input."""
-    r = local.run("-t", "0.05", "-", "SYSTEM:cat >/dev/null; sleep 0.3; echo late >&2,end-close")
-    assert r.status == 0
+    prog = tmp_path / "prog"
+    prog.write_text(f"#!/bin/sh\ncat >/dev/null\nsleep 1\necho late >{tmp_path}/out\n")
+    prog.chmod(0o755)
+    p = local.start("-t", "0.05", "-", f"EXEC:{prog},end-close")
+    p.close_stdin()
+    assert p.wait().status == 0 and not (tmp_path / "out").exists()
+    lab.wait_until(lambda: (tmp_path / "out").exists(), 3, "the program was ended")

@@ -175,6 +175,7 @@ def test_every_type_has_a_forecast(local):
         "Each session gets a process of its own, beside the one that waits: an option that changes user, root directory or session."]),
     (("-", "EXEC:cat,nofork"), ["The process becomes the program of the right address (option nofork).",
                                 "The program gets the descriptors of the left address", "!From left to right"]),
+    (("-", "SYSTEM:cat,nofork"), ["The process waits for the command of the right address (option nofork).", "!becomes"]),
     (("-", "TCP4:127.0.0.1:1,fork"), ["The right address yields one session after another"]),
     (("-", "UDP4-RECV:8000"), ["It is read from and written to, although it supports only reading: a warning will say so."]),
     (("STDIN!!STDOUT", "PIPE"), ["Left address, for reading: STDIN", "Left address, for writing: STDOUT"]),

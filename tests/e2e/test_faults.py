@@ -198,3 +198,46 @@ def test_no_process_for_a_program(local):
     c = connect(local, port)
     c.sendall(b"x")
     assert c.recv(9) == b"x"
+
+
+@pytest.mark.parametrize("address", ["TCP4-LISTEN:{p},fork,isolate,max-children=2", "UDP4-LISTEN:{p},fork,isolate,max-children=2"])
+def test_no_descriptor_for_a_session_process(local, address):
+    """pidfd_open() refused: the process that nobody could wait for is ended, it is said, and the next is tried. No
+    zombies, no spinning, and no place is lost."""
+    port = lab.port()
+    udp = "UDP" in address
+    p = traced(local, ["pidfd_open:error=EPERM:when=1..5"], address.format(p=port), "PIPE")
+    p.wait_log("listening on")
+    for n in range(6):
+        with local.socket(kind=2 if udp else 1) as c:
+            c.connect(("127.0.0.1", port))
+            if n < 5 and not udp:
+                assert c.recv(9) == b""
+            if udp or n == 5:
+                c.sendall(b"x")
+            if n < 5:
+                p.wait_log(r"E pidfd_open\(\d+\): Operation not permitted", count=n + 1)
+            else:
+                assert c.recv(9) == b"x"
+    pid = inner(p)
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        assert len(f.read().split()) <= 1
+    os.kill(pid, signal.SIGTERM)
+    p.wait()
+
+
+def test_no_descriptor_for_a_program(local):
+    """The same where a program is started: its session ends, the relay goes on."""
+    port = lab.port()
+    p = traced(local, ["pidfd_open:error=EPERM:when=1..2"], f"TCP4-LISTEN:{port},fork", "EXEC:cat")
+    p.wait_log("listening on")
+    for n in range(3):
+        with connect(local, port) as c:
+            if n < 2:
+                assert c.recv(9) == b""
+            else:
+                c.sendall(b"x")
+                assert c.recv(9) == b"x"
+    p.wait_log(r"E pidfd_open\(\d+\): Operation not permitted", count=2)
+    os.kill(inner(p), signal.SIGTERM)
+    p.wait()

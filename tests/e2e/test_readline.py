@@ -475,6 +475,22 @@ def test_noecho_matches_once(talk):
     t.shows("Password: seen")
 
 
+@pytest.mark.parametrize("end", ["peer", signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("typed", ["", "half"])
+def test_the_prompt_does_not_stay_in_front_of_the_next(talk, end, typed):
+    """However it ends, what comes next on the terminal, a shell's prompt usually, begins a line of its own."""
+    t = talk(",prompt=me> ")
+    t.type(typed)
+    t.shows("me> " + typed if typed else "me>")
+    if end == "peer":
+        t.peer.close()
+    else:
+        t.p.kill(end)
+    t.p.wait()
+    t.shows("me> " + typed if typed else "me>")
+    t.tty.cursor(1, 0)
+
+
 @pytest.mark.parametrize("end", ["\x04", signal.SIGTERM])
 def test_noecho_ends(talk, end):
     """End of file and signals find the terminal restored from there, too."""

@@ -2,6 +2,7 @@
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import threading
@@ -121,6 +122,40 @@ def test_the_loop_goes_on_meanwhile(local, dns):
     p.wait_log("accepting connection", count=2)
     assert time.monotonic() - start < 0.9 * lab.SLOW
     p.wait_log(r"E TCP4:lost\.test:\d+: Connection refused", timeout=15)
+
+
+def helpers(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(n) for n in f.read().split()]
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("left", ["-", "TCP4-LISTEN:{p},fork", "TCP4-LISTEN:{p},fork,isolate"])
+def test_an_end_during_a_look_up(local, dns, left, sig):
+    """Nobody waits for a name server that is silent, and the helper that asks it does not stay behind."""
+    port = lab.port()
+    p = local.start("-d", "-d", left.format(p=port), f"TCP4:lost-for-ever.test:{lab.port()},res-nsaddr={LOOP}:{dns.port},res-retrans=5")
+    if left != "-":
+        p.wait_log("listening on")
+        c = local.socket(socket.AF_INET, socket.SOCK_STREAM)
+        c.connect((LOOP, port))
+    lab.wait_until(lambda: dns.seen, 5, "no question")
+    family = helpers(p.pid)
+    family += [h for f in family for h in helpers(f)]
+    assert family
+    begin = time.monotonic()
+    p.kill(sig)
+    assert p.wait().status == 128 + sig and time.monotonic() - begin < 1 * lab.SLOW
+    lab.wait_until(lambda: not any(is_running(h) for h in family), 2, "the helper still runs")
+
+
+def is_running(pid):
+    """There is such a process, and it is no zombie that only waits for process 1."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_by_tcp(local, dns):

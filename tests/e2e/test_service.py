@@ -7,8 +7,10 @@ import os
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -129,6 +131,24 @@ def test_drain(local, manager):
     client.close_stdin()
     assert p.wait().status == 143
     manager.hears("READY=1", "STOPPING=1")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_signal_ends_a_drain(local, sig):
+    """Who does not want to wait says it again: at once, whatever is still open."""
+    p = local.start("--drain=60", "-d2", "TCP4-LISTEN:7007,fork,bind=127.0.0.1", "PIPE")
+    p.wait_log("listening on")
+    client = local.start("-", "TCP4:127.0.0.1:7007")
+    client.send("one\n")
+    client.expect_output("one\n")
+    p.kill(sig)
+    p.wait_log(rf"exiting on signal {int(sig)}")
+    lab.rest(0.2)
+    assert not p.ended()
+    begin = time.monotonic()
+    p.kill(sig)
+    assert p.wait().status == 128 + sig and time.monotonic() - begin < 1 * lab.SLOW
+    assert client.wait().out == b"one\n"
 
 
 @pytest.mark.parametrize("isolate", ["", ",isolate"])

@@ -86,9 +86,11 @@ def test_datagrams_that_wait_in_memory_are_all_delivered(local, fifo, fast):
 
 
 def test_blocks_of_no_bytes(local):
-    """-b 0 into datagrams ends at once, as between streams."""
-    r = local.run("-b0", "-u", "-", "UDP4-SENDTO:127.0.0.1:9", input=b"x")
-    assert r.status == 0
+    """-b 0 into datagrams ends at once, as between streams, and has sent nothing."""
+    with local.udp() as s:
+        r = local.run("-d", "-d", "-b0", "-u", "-", f"UDP4-SENDTO:127.0.0.1:{s.getsockname()[1]}", input=b"x")
+        assert r.status == 0 and "starting data transfer loop" in r.log and "socket 1 (fd 0) is at EOF" in r.log, r
+        assert not select.select([s], [], [], 0)[0]
 
 
 def test_a_terminal_that_sits_out_its_hangup_does_not_spin(local):
@@ -103,10 +105,13 @@ def test_a_terminal_that_sits_out_its_hangup_does_not_spin(local):
 def test_own_processes_when_the_right_address_forks(local):
     """The process of a session has the left address as well."""
     port = lab.port()
-    up(local, "PIPE", f"UDP4-LISTEN:{port},fork,isolate")
+    p = up(local, "PIPE", f"UDP4-LISTEN:{port},fork,isolate")
+    assert not children(p.pid)
     s = peer(local)
     s.sendto(b"x", ("127.0.0.1", port))
     assert s.recv(9) == b"x"
+    (child,) = children(p.pid)
+    assert os.readlink(f"/proc/{child}/exe") == os.path.realpath(lab.SOCAST)
     s.close()
 
 
@@ -127,10 +132,7 @@ def test_a_missing_reader_is_mentioned_once(local, fifo):
     """Trying a FIFO again and again is not news."""
     p = local.start("-d", "-d", "-u", "-", f"OPEN:{fifo}")
     p.wait_log(r"opening named pipe")
-    lab.pump(0.4)
-    lab.pump(0)
-    time.sleep(0.3)
-    lab.pump(0)
+    lab.rest(0.7)
     assert len(re.findall("opening named pipe", p.log)) == 1
 
 
@@ -143,3 +145,77 @@ def test_queued_errors_do_not_spin(local):
     before = cpu_seconds(p.pid)
     time.sleep(0.5)
     assert cpu_seconds(p.pid) - before < 0.1
+
+
+# ---- how many programs at once ----
+
+def busy_program(tmp_path):
+    """A program that takes its time to end, and writes down when it begins and ends."""
+    f = tmp_path / "busy"
+    f.write_text(f"#!/bin/sh\ntrap 'sleep 0.15; echo - >>{tmp_path}/count; exit 0' TERM\necho + >>{tmp_path}/count\n"
+                 f"echo hi\nsleep $1 &\nwait\nsleep $1\necho - >>{tmp_path}/count\n")
+    f.chmod(0o755)
+    return f
+
+
+def most_at_once(tmp_path):
+    n = most = 0
+    for line in (tmp_path / "count").read_text().split():
+        n += 1 if line == "+" else -1
+        most = max(most, n)
+    return most
+
+
+def begun(tmp_path):
+    f = tmp_path / "count"
+    return f.read_text().count("+") if f.exists() else 0
+
+
+@pytest.mark.parametrize("kind", ["EXEC:", "SYSTEM:exec "])
+@pytest.mark.parametrize("address,flags", [("UDP4-RECVFROM:{p},fork,max-children=3", []), ("UDP4-RECVFROM:{p},fork,max-children=3", ["-u"]),
+                                           ("UDP4-RECVFROM:{p},fork,isolate,max-children=3", []),
+                                           ("UDP4-LISTEN:{p},fork,max-children=3,session-timeout=0.3", []),
+                                           ("UDP4-LISTEN:{p},fork,max-sessions=3", []), ("UDP4-LISTEN:{p},fork,max-sessions=3", ["-u"]),
+                                           ("UDP4-LISTEN:{p},fork,isolate,max-sessions=3", [])])
+def test_programs_count_until_they_have_ended(local, tmp_path, kind, address, flags):
+    """A session that is over keeps its place while its program still runs: never more programs than max-children or
+    max-sessions, and all peers get their turn where none is put away. (In classic the programs of sessions that are
+    over are not counted.)"""
+    port, n = lab.port(), 12
+    p = local.start("-d", "-d", "-t", "0.3", *flags, address.format(p=port), f"{kind}{busy_program(tmp_path)} {0.2 if kind != 'EXEC:' else 5}")
+    p.wait_log("(listening|receiving) on")
+    clients = [peer(local) for _ in range(n)]
+    for i, c in enumerate(clients):
+        if i == 3:                      # who is put away has begun
+            lab.wait_until(lambda: begun(tmp_path) == 3, 5, "not begun")
+            if "timeout" in address:
+                p.wait_log("silent for session-timeout", count=3)
+        c.sendto(b"x", ("127.0.0.1", port))
+    want = n if "RECVFROM" in address else 6
+    lab.wait_until(lambda: begun(tmp_path) >= want, 15, lambda: f"only {begun(tmp_path)} of {want} programs; {p!r}")
+    assert most_at_once(tmp_path) <= 3
+    for c in clients:
+        c.close()
+
+
+@pytest.mark.parametrize("opts", ["", ",isolate"])
+@pytest.mark.parametrize("kind", ["EXEC:", "SYSTEM:exec "])
+def test_connections_wait_for_programs_that_end(local, tmp_path, kind, opts):
+    """The same for connections."""
+    port = lab.port()
+    p = up(local, "-t", "0.3", f"TCP4-LISTEN:{port},fork,max-children=2{opts}", f"{kind}{busy_program(tmp_path)} {0.2 if kind != 'EXEC:' else 5}")
+    for _ in range(6):
+        with local.socket(kind=1) as c:
+            c.connect(("127.0.0.1", port))
+    lab.wait_until(lambda: begun(tmp_path) >= 6, 10, lambda: f"only {begun(tmp_path)} programs; {p!r}")
+    assert most_at_once(tmp_path) <= 2
+
+
+def test_an_end_of_listening_does_not_wait_for_programs(local, tmp_path):
+    """When no more are accepted, a shell that goes on by itself holds nobody up, and nothing is leaked."""
+    port = lab.port()
+    p = up(local, f"TCP4-LISTEN:{port},fork,accept-timeout=0.3,max-children=5", f"SYSTEM:exec {busy_program(tmp_path)} 2")
+    with local.socket(kind=1) as c:
+        c.connect(("127.0.0.1", port))
+        assert c.recv(9)
+    assert p.wait(3).status == 0, p

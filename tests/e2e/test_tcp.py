@@ -371,13 +371,14 @@ def test_sctp_and_dccp(local, fast, family, kind, proto, name):
 
 
 def test_fork_of_a_client(local):
-    """A connecting address with fork dials again after the interval; max-children limits it."""
+    """A connecting address with fork dials again after the interval; max-children limits it, and counts programs until
+    they have ended (a SYSTEM shell would keep its place until its work is done)."""
     s, port = server(local)
-    p = local.start("-d", "-d", f"TCP4:{LOOP}:{port},fork,max-children=2,interval=0.1", "SYSTEM:echo hi; sleep 20")
+    p = local.start("-d", "-d", f"TCP4:{LOOP}:{port},fork,max-children=2,interval=0.1", r"EXEC:sh -c \"echo hi; exec sleep 20\"")
     clients = [accept(s)[0] for _ in range(2)]
     p.wait_log("maxchildren are active, waiting")
     assert all(c.recv(9) == b"hi\n" for c in clients)
-    lab.pump(0.4)
+    lab.rest(0.4)
     assert not select.select([s], [], [], 0)[0]         # a third one would have come by now
     clients[0].close()                                  # ends one session
     assert accept(s)[0].recv(9) == b"hi\n"

@@ -1,0 +1,16 @@
+/* orphans.h - the duty of process 1
+ *
+ * In a container the relay is often process 1, the parent of all whose own parent has ended: what
+ * programs leave behind stays a zombie until we collect it. */
+#ifndef RELAY_ORPHANS_H
+#define RELAY_ORPHANS_H
+
+#include "base/err.h"
+
+struct relay;
+
+/* Collect them from now on, if we are process 1; anywhere else nothing happens. Returns 0, or -1
+ * with @err. */
+int orphans_adopt(struct relay *relay, struct err *err);
+
+#endif
