@@ -53,9 +53,9 @@ static enum log_level level_of(int sig)
 static void on_end_signal(struct loop *loop, int sig, void *arg)
 {
 	struct program *p = arg;
+	bool final;
 	int passed;
 
-	(void)loop;
 	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
 		log_notice("socat_signal(): SIGHUP: reading the key files again");
 		dgram_seal_reread(&p->relay);
@@ -71,7 +71,9 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 	log_notice("socat_signal(): handling signal %d", sig);
 	log_at(level_of(sig), "exiting on signal %d", sig);
 	log_notice("socat_signal(): finishing signal %d", sig);
-	if (p->plan.set.drain_ns > 0 && !p->relay.stopping)
+	/* to the process of a session its parent says that the time to drain is over */
+	final = p->relay.session_process && loop_signal_sender(loop) == getppid();
+	if (p->plan.set.drain_ns > 0 && !p->relay.stopping && !final)
 		relay_drain(&p->relay, 128 + sig);
 	else
 		relay_end(&p->relay, 128 + sig);

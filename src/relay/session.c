@@ -375,7 +375,7 @@ static void begin(struct session *s)
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
 	relay_ready(relay);
-	relay->newest_fd = highest_fd(s);
+	relay_fd_used(relay, highest_fd(s));
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);
 	if ((set->left_to_right && flow_init(&s->flow[0], relay, s->left, s->right, true) == -1) ||
@@ -558,8 +558,7 @@ void session_finish(struct session *s)
 		relay->status = 1;
 	list_del(&s->node);
 	uncount_session(s);
-	if (highest_fd(s) < relay->newest_fd)
-		relay->newest_fd = highest_fd(s);
+	relay_fd_freed(relay, highest_fd(s));
 	if (relay->plan->set.statistics)
 		session_report(s);
 	endpoint_free(s->left);

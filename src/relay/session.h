@@ -121,8 +121,11 @@ void relay_final_statistics(struct relay *relay);
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);
 
-/* There are descriptors for one more session. */
+/* There are descriptors for one more session: how many are in use is told by the newest one, as
+ * the kernel gives out the lowest that is free. So it wants to know what is given out and back. */
 bool relay_has_descriptors(const struct relay *relay);
+void relay_fd_used(struct relay *relay, int fd);
+void relay_fd_freed(struct relay *relay, int fd);
 
 /* Stop the loop if nothing is left. */
 void relay_check_idle(struct relay *relay);
