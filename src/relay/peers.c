@@ -116,18 +116,21 @@ static void on_expiry(struct timer *timer)
 	arm_expiry(t);
 }
 
-/* Somebody new wants a session: who has been silent longest makes room, where there is none. */
-static void make_room(struct peers *t)
+/* Somebody new wants a session: who has been silent longest makes room, where there is none. True:
+ * what he had is free for the new one, though others of the same size would have to wait. */
+static bool make_room(struct peers *t)
 {
 	int64_t max = t->src.conf->listen.max_sessions;
 	struct peer *p = peer_oldest(&t->table);
 
 	if (!p)
-		return;
+		return false;
 	if (max > 0 && t->table.n >= (size_t)max)
 		end_peer(p, "more than max-sessions, and this one is silent longest");
-	else if (t->src.paused && !relay_has_descriptors(t->src.relay))
-		end_peer(p, "no more descriptors (ulimit -n), and this one is silent longest");
+	if (!t->src.paused || relay_has_descriptors(t->src.relay) || !(p = peer_oldest(&t->table)))
+		return false;
+	end_peer(p, "no more descriptors (ulimit -n), and this one is silent longest");
+	return true;
 }
 
 /* ---- handing datagrams out ---- */
@@ -274,6 +277,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	char text[NETADDR_TEXT_LEN];
 	struct peer *peer;
 	struct dgram_ep *d;
+	bool has_place;
 
 	if (t->src.closed) { /* only those who have a session are still heard */
 		tally_add(&t->sock->tally->lost[LOSS_UNREAD], 1);
@@ -291,7 +295,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 		if (!t->half->type->greets(t->src.relay, t->half, &g))
 			return;
 	}
-	make_room(t);
+	has_place = make_room(t);
 	d = new_end(t, m);
 	d->from = *local;
 	d->ep.half_close = SHUT_NULL;
@@ -305,7 +309,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	set_local_vars(t, local, &peer->vars);
 	vars_set(&peer->vars, "PEERPORT", "%u", netaddr_port(&m->peer));
 	arm_expiry(t);
-	if (t->src.paused)
+	if (t->src.paused && !has_place)
 		list_add_tail(&t->waiting, &peer->waiting);
 	else
 		begin_session(t, peer);
@@ -519,6 +523,8 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	t->half = o->half;
 	t->mode = o->mode;
 	t->per_peer = per_peer;
+	if (!per_peer && o->half->conf.listen.max_sessions > 0)
+		t->src.most = (size_t)o->half->conf.listen.max_sessions;
 	t->budget.max = INBOX_BUDGET;
 	peer_table_init(&t->table, o->relay->loop);
 	list_init(&t->waiting);

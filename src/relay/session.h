@@ -7,6 +7,7 @@
 #define RELAY_SESSION_H
 
 #include "base/list.h"
+#include "base/log_limit.h"
 #include "ev/loop.h"
 #include "relay/flow.h"
 #include "relay/opening.h"
@@ -33,7 +34,9 @@ struct relay {
 	struct err err; /* what a flow has met; see flow.h */
 	bool many; /* an address forks: a failing session is not the program's */
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
+	int fds_sure; /* so many more are no question */
 	int fd_limit;
+	struct log_limit limit; /* records of sessions for which something is short */
 	bool stopping; /* no new sessions; draining or ending */
 	bool left_transparent; /* the left type passes bytes unchanged (option nofork) */
 	bool engine_started; /* both addresses existed once */
@@ -121,9 +124,10 @@ void relay_final_statistics(struct relay *relay);
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);
 
-/* There are descriptors for one more session: how many are in use is told by the newest one, as
- * the kernel gives out the lowest that is free. So it wants to know what is given out and back. */
-bool relay_has_descriptors(const struct relay *relay);
+/* There are descriptors for one more session. They are counted, but not for each session while
+ * there are many left; where the kernel does not count them (before Linux 6.2, or without /proc)
+ * the newest one tells, as the lowest that is free is given out. So it wants to know of them. */
+bool relay_has_descriptors(struct relay *relay);
 void relay_fd_used(struct relay *relay, int fd);
 void relay_fd_freed(struct relay *relay, int fd);
 

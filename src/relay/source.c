@@ -52,11 +52,12 @@ void source_start(struct source *src)
 bool source_has_room(const struct source *src)
 {
 	int64_t max = src->conf->listen.max_children;
+	size_t n = src->nsessions + src->nopenings;
 
 	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
 	 * keeps it until others have ended */
-	return !src->closed && (max <= 0 || src->nsessions + src->nopenings < (size_t)max) &&
-	       (!(src->nsessions + src->nopenings) || relay_has_descriptors(src->relay));
+	return !src->closed && (max <= 0 || n < (size_t)max) && (!src->most || n < src->most) &&
+	       (!n || relay_has_descriptors(src->relay));
 }
 
 static void pause_if_full(struct source *src)

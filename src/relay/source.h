@@ -38,6 +38,7 @@ struct source {
 	unsigned number; /* 1 or 2: which side it opens */
 	struct list node; /* in relay->sources */
 	size_t nsessions, nopenings; /* alive; on their way to become one */
+	size_t most; /* of both together, beside max-children; 0: no such bound */
 	bool paused, closed, released;
 	struct timer accept_timer;
 	struct leftovers left;
