@@ -60,7 +60,7 @@ struct dgram_sock {
 	uint64_t *seen; /* &drops_seen, or, shared by sessions, the one in the tally; NULL: the
 			 * process that forked us counts */
 	struct {
-		uint64_t kernel_drops, truncated, unsent;
+		uint64_t kernel_drops, truncated, unsent, passed;
 	} count;
 };
 

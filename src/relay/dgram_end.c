@@ -274,6 +274,9 @@ static void ep_report(struct endpoint *ep)
 	if (d->sock->count.unsent)
 		str_addf(&text, "%s%llu refused by the interface", text.len ? ", " : "",
 			 (unsigned long long)d->sock->count.unsent);
+	if (d->sock->count.passed)
+		str_addf(&text, "%s%llu descriptors closed that came with them",
+			 text.len ? ", " : "", (unsigned long long)d->sock->count.passed);
 	if (d->overflow)
 		str_addf(&text, "%s%llu dropped because this session is too slow",
 			 text.len ? ", " : "", (unsigned long long)d->overflow);
