@@ -118,8 +118,7 @@ static int take_lock(struct program *p, struct err *err)
 	for (bool first = true;; first = false) {
 		switch (lock_take(name, err)) {
 		case LOCK_TAKEN:
-			p->lock.lock_path = xstrdup(name);
-			p->lock.owner = getpid();
+			leftovers_add_lock(&p->lock, name);
 			return 0;
 		case LOCK_FAILED:
 			return -1;

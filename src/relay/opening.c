@@ -132,12 +132,11 @@ static enum step_result step_locks(struct opening *o, struct err *err)
 	const struct conf *c = &o->half->conf;
 	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
 
-	if (!name || o->undo.left.lock_path)
+	if (!name || o->undo.left.lock.name)
 		return STEP_DONE;
 	switch (lock_take(name, err)) {
 	case LOCK_TAKEN:
-		o->undo.left.lock_path = xstrdup(name);
-		o->undo.left.owner = getpid();
+		leftovers_add_lock(&o->undo.left, name);
 		return STEP_DONE;
 	case LOCK_HELD:
 		if (c->flow.lockfile) {

@@ -86,7 +86,8 @@ static uint32_t segment_len(const struct message *m)
 }
 
 /* A UNIX peer may pass descriptors, which the kernel has installed by now: nobody here wants them.
- * Returns how many. */
+ * No program is started in between, so they need no close-on-exec flag (packet sockets refuse
+ * MSG_CMSG_CLOEXEC). Returns how many. */
 static unsigned close_passed(const struct message *m)
 {
 	unsigned n = 0;
@@ -144,7 +145,7 @@ long batch_recv(struct batch *b, int fd, size_t max, bool peers, bool ctl)
 		h->msg_controllen = ctl ? sizeof(b->msg[i].ctl) : 0;
 	}
 	do
-		n = recvmmsg(fd, b->hdr, (unsigned)max, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+		n = recvmmsg(fd, b->hdr, (unsigned)max, MSG_DONTWAIT, NULL);
 	while (n == -1 && errno == EINTR);
 	if (n <= 0)
 		return n;

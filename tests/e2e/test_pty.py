@@ -325,9 +325,9 @@ def test_link_goes_with_signals(local, tmp_path, sig, addr):
 
 
 def test_link_replaces(local, tmp_path):
-    """What has the name is removed first; unlink-close=0 leaves the link."""
+    """A link that has the name is removed first; unlink-close=0 leaves ours."""
     link = tmp_path / "tty"
-    link.write_text("old")
+    link.symlink_to("/nowhere")
     p, name = up(local, f"{RAW},symbolic-link={link},unlink-close=0", "-")
     assert os.readlink(link) == name
     p.stop()
