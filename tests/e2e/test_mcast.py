@@ -304,12 +304,14 @@ def test_hops_and_loop(lan):
     p = member(lan[0], f"MCAST4:{G4}:{PORT},hops=7,loop=0")
     p.send(b"x")
     assert wire.wait(1, dst=G4)[0].ttl == 7
-    wire.close()
     q = member(lan[0], f"MCAST6:{G6}:{PORT},hops=9,loop=0")
     q.send(b"y")
+    assert wire.wait(1, dst=G6.strip("[]"))[0].ttl == 9
+    wire.close()
     here = member(lan[1], f"MCAST4:{G4}:{PORT}")
     p.send(b"again\n")
     here.expect_output(b"again\n")
+    lab.rest(0.2)
     assert p.out == b"" and q.out == b""
 
 
