@@ -175,9 +175,32 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 	return 0;
 }
 
-/* The interface is down or away, which is no end: what it refuses is lost and counted. */
+/* Option forever, for datagrams to a UNIX socket: its receiver is away, and may come back. */
+static bool is_awaited(const struct dgram_sock *sock)
+{
+	return sock->kind.family == AF_UNIX && sock->conf->retry.forever &&
+	       (errno == ENOENT || errno == ECONNREFUSED);
+}
+
+static void lose_receiver(struct dgram_sock *sock, const struct err *err)
+{
+	char more[80];
+	unsigned hidden;
+
+	tally_add(&sock->tally->lost[LOSS_RECEIVER], 1);
+	if (log_limit_pass(&sock->limit, 32, loop_now(sock->relay->loop), &hidden))
+		log_warn("%s; lost until it is there again (option forever)%s", err->text,
+			 log_limit_text(&sock->limit, hidden, "kind", more, sizeof(more)));
+}
+
+/* The interface is down or away, or so is a receiver that is waited for, which is no end: what is
+ * refused is lost and counted. */
 static bool is_lost(struct dgram_sock *sock, struct err *err)
 {
+	if (is_awaited(sock)) {
+		lose_receiver(sock, err);
+		return true;
+	}
 	if (sock->frames)
 		return frames_lose(sock, err);
 	if (!sock->member || errno == EAGAIN || !membership_lose(sock->member, err))
