@@ -45,6 +45,11 @@ fuzz:
 	ninja -C build-fuzz
 	@tests/fuzz/run.sh build-fuzz $${FUZZ_SECONDS:-60}
 
+# random lives of listeners, longer than make check plays them
+noise: asan
+	SOCAST=build-asan/socast SOCAST_NOISE_SECONDS=$${NOISE_SECONDS:-600} UBSAN_OPTIONS=halt_on_error=1:exitcode=99 \
+		$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/e2e/test_noise.py
+
 bench: all
 	$(PYTHON) bench/run.py
 
@@ -68,4 +73,4 @@ lint: all
 clean:
 	rm -rf build build-asan build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan musl fuzz bench package install format lint clean
+.PHONY: all deps check-deps demo check asan musl fuzz noise bench package install format lint clean

@@ -54,7 +54,7 @@ static enum log_level level_of(int sig)
 static void on_end_signal(struct loop *loop, int sig, void *arg)
 {
 	struct program *p = arg;
-	bool by_terminal = loop_signal_by_kernel(loop);
+	bool by_terminal = loop_signal_by_kernel(loop), final;
 	int passed;
 
 	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
@@ -72,7 +72,9 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 	log_notice("socat_signal(): handling signal %d", sig);
 	log_at(level_of(sig), "exiting on signal %d", sig);
 	log_notice("socat_signal(): finishing signal %d", sig);
-	if (p->plan.set.drain_ns > 0 && !p->relay.stopping)
+	/* to the process of a session its parent says that the time to drain is over */
+	final = p->relay.session_process && loop_signal_sender(loop) == getppid();
+	if (p->plan.set.drain_ns > 0 && !p->relay.stopping && !final)
 		relay_drain(&p->relay, 128 + sig);
 	else
 		relay_end(&p->relay, 128 + sig);
@@ -139,8 +141,7 @@ static int take_lock(struct program *p, struct err *err)
 	for (bool first = true;; first = false) {
 		switch (lock_take(name, err)) {
 		case LOCK_TAKEN:
-			p->lock.lock_path = xstrdup(name);
-			p->lock.owner = getpid();
+			leftovers_add_lock(&p->lock, name);
 			return 0;
 		case LOCK_FAILED:
 			return -1;

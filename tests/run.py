@@ -160,7 +160,7 @@ SUITES = {
     "unit-asan": unit_suite("unit-asan", "build-asan", SANITIZER),
     "checks": pytest_suite("checks", "tests/checks"),
     "e2e": pytest_suite("e2e", "tests/e2e", {"SOCAST_TEST_SLOW": "2"}),
-    "e2e-asan": pytest_suite("e2e-asan", "tests/e2e", {**SANITIZER, "SOCAST_TEST_SLOW": "3",
+    "e2e-asan": pytest_suite("e2e-asan", "tests/e2e", {**SANITIZER, "SOCAST_TEST_SLOW": "3", "SOCAST_NOISE_SECONDS": "60",
                                                        "SOCAST": "build-asan/socast"}),
     # with another libc the words of its errors differ: files that do not quote them
     "musl": pytest_suite("musl", "tests/e2e", {"SOCAST_TEST_SLOW": "2",

@@ -393,7 +393,7 @@ static const struct step server_steps[] = {
 	{ .run = step_resolved_local },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
-	{ .run = step_reuseaddr, .after = PH_PREBIND },
+	{ .after = PH_PREBIND },
 	{ .run = step_bind, .after = PH_CONNECTED },
 	{ .run = step_first_packet },
 	{ .run = step_connect_first },

@@ -193,9 +193,8 @@ static int open_queue(struct opening *o, struct mq_opening *q, struct err *err)
 	o->target.fd = mq_open(name, flags | O_NONBLOCK | O_CLOEXEC, perm, a);
 	if (o->target.fd == -1)
 		return open_failed(o, flags, a, perm, err);
-	if (c->open.unlink_close == 1 && !o->undo.left.queue) {
-		o->undo.left.queue = xstrdup(name);
-		o->undo.left.owner = getpid();
+	if (c->open.unlink_close == 1 && !o->undo.left.queue.name) {
+		leftovers_add_queue(&o->undo.left, name, o->target.fd);
 	}
 	if (mq_getattr(o->target.fd, &is) == -1)
 		return err_set(err, errno, "mq_getattr(mqd=%d)", o->target.fd);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int pty_pair_make(struct pty_pair *out, struct err *err)
@@ -25,9 +26,13 @@ void pty_announce(const struct pty_pair *pair)
 int pty_link(struct opening *o, const char *name, struct err *err)
 {
 	const char *link = o->half->conf.pty.link;
+	struct stat st;
 
 	if (!link)
 		return 0;
+	/* a link may be what an earlier run has left; anything else is somebody's */
+	if (lstat(link, &st) == 0 && !S_ISLNK(st.st_mode) && !S_ISDIR(st.st_mode))
+		return err_set(err, 0, "option link: \"%s\" is no symbolic link", link);
 	if (unlink(link) == -1) {
 		if (errno != ENOENT)
 			return err_set(err, errno, "unlink(\"%s\")", link);
@@ -35,9 +40,7 @@ int pty_link(struct opening *o, const char *name, struct err *err)
 	}
 	if (symlink(name, link) == -1)
 		return err_set(err, errno, "symlink(\"%s\", \"%s\")", name, link);
-	if (o->half->conf.open.unlink_close != 0) {
-		o->undo.left.link_path = xstrdup(link);
-		o->undo.left.owner = getpid();
-	}
+	if (o->half->conf.open.unlink_close != 0)
+		leftovers_add_link(&o->undo.left, link);
 	return 0;
 }

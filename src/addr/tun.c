@@ -10,6 +10,7 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/forecast.h"

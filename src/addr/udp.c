@@ -33,13 +33,6 @@ static enum step_result step_listen_port(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* UDP-LISTEN,fork: classic's sockets share the port; here there is one, but scripts rely on being
- * able to start a second listener. */
-static enum step_result step_share_port(struct opening *o, struct err *err)
-{
-	return o->half->conf.listen.fork ? step_reuseaddr(o, err) : STEP_DONE;
-}
-
 /* A unicast address hears no group on Linux: the kernel compares the destination with it. */
 static enum step_result step_warn_bound(struct opening *o, struct err *err)
 {
@@ -105,7 +98,7 @@ static const struct step listen_steps[] = {
 	{ .run = step_max_children },
 	{ .run = step_listen_port },
 	LOCAL,
-	{ .run = step_share_port, .after = PH_PREBIND },
+	{ .after = PH_PREBIND },
 	BOUND,
 	{ .run = step_first_packet },
 	{ .run = step_connect_first },

@@ -68,29 +68,32 @@ static const char *own_path(const struct opening *o)
 
 /* ---- the entry ---- */
 
-/* An earlier attempt of this opening has made one. */
-static void remove_own_entry(struct opening *o)
+/* bind(2), so that the entry is never open to more than it will be: where a mode is given, only to
+ * us until owner and mode are set. (A client's were given to the descriptor before.) */
+static enum step_result bind_entry(struct opening *o, struct err *err)
 {
-	if (!o->undo.left.unlink_path)
-		return;
-	unlink(o->undo.left.unlink_path);
-	free(o->undo.left.unlink_path);
-	o->undo.left.unlink_path = NULL;
+	int64_t perm = o->half->conf.open.perm;
+	bool guard = o->target.binds && perm >= 0 && own_path(o);
+	mode_t old = guard ? umask(0777 & ~((mode_t)perm & 0700)) : 0;
+	enum step_result r = step_bind(o, err);
+
+	if (guard)
+		umask(old);
+	return r;
 }
 
-/* A client's mode and owner were given to the descriptor before bind(2). */
-static int set_mode_and_owner(const struct opening *o, const char *path, struct err *err)
+static int set_owner_and_mode(const struct opening *o, const char *path, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
 
 	if (!o->target.binds)
 		return 0;
-	if (c->open.perm >= 0 && chmod(path, (mode_t)c->open.perm) == -1)
-		return err_set(err, errno, "chmod(\"%s\", 0%03o)", path, (unsigned)c->open.perm);
 	if ((c->open.user >= 0 || c->open.group >= 0) &&
 	    chown(path, (uid_t)c->open.user, (gid_t)c->open.group) == -1)
 		return err_set(err, errno, "chown(\"%s\", %d, %d)", path, (int)c->open.user,
 			       (int)c->open.group);
+	if (c->open.perm >= 0 && chmod(path, (mode_t)c->open.perm) == -1)
+		return err_set(err, errno, "chmod(\"%s\", 0%03o)", path, (unsigned)c->open.perm);
 	return 0;
 }
 
@@ -104,7 +107,7 @@ static int finish_entry(struct opening *o, struct err *err)
 	if (o->half->conf.open.unlink_close != 0)
 		leftovers_add_entry(&o->undo.left, path);
 	o->target.path = path;
-	if (set_mode_and_owner(o, path, err) == -1)
+	if (set_owner_and_mode(o, path, err) == -1)
 		return -1;
 	if (o->half->conf.open.unlink && unlink(path) == -1)
 		return err_set(err, errno, "unlink(\"%s\")", path);
@@ -113,8 +116,8 @@ static int finish_entry(struct opening *o, struct err *err)
 
 static enum step_result step_bind_entry(struct opening *o, struct err *err)
 {
-	remove_own_entry(o);
-	if (step_bind(o, err) == STEP_FAIL || finish_entry(o, err) == -1)
+	leftovers_drop_entry(&o->undo.left); /* of an earlier attempt */
+	if (bind_entry(o, err) == STEP_FAIL || finish_entry(o, err) == -1)
 		return STEP_FAIL;
 	return STEP_DONE;
 }
@@ -126,7 +129,7 @@ static enum step_result step_bind_own(struct opening *o, struct err *err)
 {
 	struct stat st;
 
-	remove_own_entry(o);
+	leftovers_drop_entry(&o->undo.left); /* of an earlier attempt */
 	if (own_path(o) && lstat(own_path(o), &st) == 0) {
 		err_set(err, 0, "\"%s\" exists", own_path(o));
 		return STEP_FAIL;
@@ -271,7 +274,7 @@ static enum step_result bind_tempname(struct opening *o, const char *pattern, st
 		free(name);
 		if (rc == -1)
 			return STEP_FAIL;
-		if (step_bind(o, err) == STEP_DONE)
+		if (bind_entry(o, err) == STEP_DONE)
 			return finish_entry(o, err) == -1 ? STEP_FAIL : STEP_DONE;
 		if (err->code != EADDRINUSE)
 			break;
@@ -287,7 +290,7 @@ enum step_result step_unix_bind(struct opening *o, struct err *err)
 		return STEP_DONE;
 	if (!temp)
 		return step_bind_entry(o, err);
-	remove_own_entry(o);
+	leftovers_drop_entry(&o->undo.left); /* of an earlier attempt */
 	return bind_tempname(o, temp, err);
 }
 

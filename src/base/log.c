@@ -300,29 +300,3 @@ void log_err(enum log_level level, const struct err *err)
 	if (err->hint[0])
 		log_warn("%s", err->hint);
 }
-
-bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned *suppressed)
-{
-	size_t oldest = 0;
-
-	key |= 1; /* 0 marks an unused slot */
-	for (size_t i = 0; i < LOG_LIMIT_SLOTS; i++) {
-		if (l->slot[i].hash == key) {
-			if (now_ns - l->slot[i].since_ns < 60 * NSEC_PER_SEC) {
-				l->slot[i].suppressed++;
-				return false;
-			}
-			*suppressed = l->slot[i].suppressed;
-			l->slot[i].suppressed = 0;
-			l->slot[i].since_ns = now_ns;
-			return true;
-		}
-		if (l->slot[i].since_ns < l->slot[oldest].since_ns)
-			oldest = i;
-	}
-	l->slot[oldest].hash = key;
-	l->slot[oldest].since_ns = now_ns;
-	l->slot[oldest].suppressed = 0;
-	*suppressed = 0;
-	return true;
-}

@@ -71,19 +71,4 @@ int log_set_sink(enum log_sink sink, const char *arg, struct err *err);
  * except that @why is written without the ", switching to syslog" part if @always. */
 void log_switch(const char *why, bool always);
 
-/* Limits identical records: the first is written, repetitions within a minute are only counted
- * and the count is told with the next one. Zero-initialise. */
-#define LOG_LIMIT_SLOTS 8
-struct log_limit {
-	struct {
-		uint64_t hash;
-		int64_t since_ns; /* monotonic time of the last one written */
-		unsigned suppressed;
-	} slot[LOG_LIMIT_SLOTS];
-};
-
-/* True if a record with this @key (any hash of what makes it "the same") may be written at @now_ns;
- * @suppressed gets how many were swallowed since the last one. */
-bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned *suppressed);
-
 #endif

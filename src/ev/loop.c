@@ -35,6 +35,8 @@ static int start(struct loop *loop, struct err *err)
 	loop->stop = false;
 	loop->nheap = 0;
 	list_init(&loop->ready);
+	list_init(&loop->watching);
+	loop->nstopped = 0;
 	loop_clock(loop);
 	return 0;
 }
@@ -59,7 +61,20 @@ void loop_free(struct loop *loop)
 	signals_done(loop);
 	close(loop->epfd);
 	free(loop->heap);
+	free(loop->stopped);
 	free(loop);
+}
+
+/* They wait for nothing any more; what they are linked by must not be touched later. */
+static void tell_idle(struct list *watches)
+{
+	while (!list_empty(watches)) {
+		struct watch *w = container_of(watches->next, struct watch, node);
+
+		list_del(&w->node);
+		w->events = 0;
+		w->always = false;
+	}
 }
 
 int loop_forked(struct loop *loop, struct err *err)
@@ -68,6 +83,8 @@ int loop_forked(struct loop *loop, struct err *err)
 	 * freed at the end of this turn is to be freed here, too */
 	for (size_t i = 0; i < loop->nheap; i++)
 		loop->heap[i]->index = 0;
+	tell_idle(&loop->ready);
+	tell_idle(&loop->watching);
 	loop->forked = true;
 	close(loop->epfd);
 	return start(loop, err) == -1 ? -1 : signals_forked(loop, err);
@@ -89,6 +106,7 @@ static void watch_always(struct loop *loop, struct watch *w, uint32_t events)
 {
 	w->always = true;
 	w->events = events;
+	list_del(&w->node);
 	list_add_tail(&loop->ready, &w->node);
 }
 
@@ -99,10 +117,10 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events)
 	if (w->events == events && w->fd == fd)
 		return;
 	if (!events) {
-		if (w->always)
-			list_del(&w->node);
-		else if (w->events)
+		list_del(&w->node);
+		if (!w->always && w->events)
 			epoll_ctl(loop->epfd, EPOLL_CTL_DEL, w->fd, &ev);
+		loop_check_stopped(loop, w);
 		w->events = 0;
 		w->always = false;
 		return;
@@ -118,6 +136,8 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events)
 		watch_always(loop, w, events | (errno == EPERM ? 0 : EPOLLERR));
 		return;
 	}
+	if (!w->events)
+		list_add_tail(&loop->watching, &w->node);
 	w->events = events;
 }
 
@@ -163,6 +183,7 @@ static void run_ready(struct loop *loop)
 		list_add_tail(&loop->ready, &w->node);
 		w->fn(w, w->events);
 	}
+	tell_idle(&batch);
 }
 
 /* Deadlines below a millisecond need epoll_pwait2() (Linux 5.11); an older kernel rounds them up.
@@ -200,11 +221,13 @@ static void turn(struct loop *loop)
 	}
 	run_ready(loop);
 	timers_fire(loop);
+	loop_check_turn(loop);
 	run_deferred(loop);
 }
 
 void loop_run(struct loop *loop)
 {
+	loop->nstopped = 0;
 	run_deferred(loop);
 	while (!loop->stop)
 		turn(loop);

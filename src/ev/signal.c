@@ -13,10 +13,16 @@ static void on_signal(struct watch *w, uint32_t events)
 	(void)events;
 	while (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		loop->sig.by_kernel = si.ssi_code == SI_KERNEL;
+		loop->sig.sender = (pid_t)si.ssi_pid;
 		if (si.ssi_signo < LOOP_SIGNALS && loop->sig.on[si.ssi_signo].fn)
 			loop->sig.on[si.ssi_signo].fn(loop, (int)si.ssi_signo,
 						      loop->sig.on[si.ssi_signo].arg);
 	}
+}
+
+pid_t loop_signal_sender(const struct loop *loop)
+{
+	return loop->sig.sender;
 }
 
 void signals_init(struct loop *loop)

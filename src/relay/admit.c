@@ -1,6 +1,7 @@
 /* admit.c - who may talk to us, see admit.h */
 #include "relay/admit.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/tally.h"
@@ -78,6 +79,7 @@ int admission_init(struct admission *a, const struct conf *conf, int family, uns
 		   struct err *err)
 {
 	*a = (struct admission){ .conf = conf };
+	hash_key_random(&a->key);
 	if (conf->sock.range) {
 		if (parse_range(a, conf, family, err) == -1)
 			return -1;
@@ -96,7 +98,7 @@ int admission_init(struct admission *a, const struct conf *conf, int family, uns
 static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
 		   int64_t now_ns)
 {
-	char text[NETADDR_TEXT_LEN], more[64] = "", advice[128] = "";
+	char text[NETADDR_TEXT_LEN], more[80], advice[128] = "";
 	unsigned hidden;
 
 	a->refused[why]++;
@@ -104,18 +106,17 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 		tally_add(&a->total[why], 1);
 	/* the same: the host and the reason */
 	if (!reasons[why].refuse ||
-	    !log_limit_pass(&a->limit, netaddr_hash(peer, false, (uint64_t)why + 1), now_ns,
+	    !log_limit_pass(&a->limit, netaddr_hash(peer, false, &a->key, (uint64_t)why), now_ns,
 			    &hidden))
 		return false;
-	if (hidden)
-		snprintf(more, sizeof(more), " (%u more of this host since)", hidden);
 	if (why == REFUSE_SOURCEPORT && a->implied_port)
 		snprintf(advice, sizeof(advice),
 			 "; packets must come from port %u unless option udp-ignore-peerport or "
 			 "sourceport is given",
 			 a->port);
 	log_warn("refusing connection from %s due to %s%s%s", netaddr_text(peer, text),
-		 reasons[why].refuse, advice, more);
+		 reasons[why].refuse, advice,
+		 log_limit_text(&a->limit, hidden, "host", more, sizeof(more)));
 	return false;
 }
 

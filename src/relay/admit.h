@@ -5,7 +5,8 @@
 #ifndef RELAY_ADMIT_H
 #define RELAY_ADMIT_H
 
-#include "base/log.h"
+#include "base/log_limit.h"
+#include "base/siphash.h"
 #include "opt/opt.h"
 #include "relay/seal.h"
 #include "sys/netaddr.h"
@@ -32,6 +33,7 @@ struct admission {
 	unsigned port; /* required source port when has_port */
 	bool implied_port; /* it is the target's port, not an option */
 	struct log_limit limit;
+	struct hash_key key;
 	uint64_t refused[REFUSE_COUNT];
 	uint64_t *total; /* refusals of the whole address (tally.h), or NULL; borrowed */
 };

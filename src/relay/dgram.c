@@ -212,6 +212,18 @@ static void count_truncated(struct dgram_sock *sock, const struct message *m)
 			 netaddr_text(&m->peer, text), (unsigned)(BATCH_HEAD + BATCH_TAIL));
 }
 
+/* Descriptors cannot be relayed; classic drops them as well. */
+static void count_passed(struct dgram_sock *sock, const struct message *m)
+{
+	char text[NETADDR_TEXT_LEN];
+	unsigned hidden;
+
+	sock->count.passed += m->passed;
+	if (log_limit_pass(&sock->limit, 16, loop_now(sock->relay->loop), &hidden))
+		log_warn("%u descriptors passed by %s have been closed: only data are relayed",
+			 m->passed, netaddr_text(&m->peer, text));
+}
+
 /* IPv4 raw sockets deliver the IP header; what follows it is the payload. */
 static void strip_ip_header(struct dgram_sock *sock, struct packet *p)
 {
@@ -246,6 +258,8 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 
 	if (m->ctl_len && ancillary_drops(m, &drops))
 		dgram_drops_are(sock, drops);
+	if (m->passed)
+		count_passed(sock, m);
 	if (m->truncated)
 		count_truncated(sock, m);
 	if (peer) {

@@ -7,11 +7,13 @@
 #define RELAY_DGRAM_H
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "relay/admit.h"
 #include "relay/destination.h"
 #include "relay/dgram_seal.h"
 #include "relay/echo.h"
 #include "relay/endpoint.h"
+#include "relay/inbox.h"
 #include "relay/opening.h"
 #include "relay/packet.h"
 #include "relay/tally.h"
@@ -58,7 +60,7 @@ struct dgram_sock {
 	uint64_t *seen; /* &drops_seen, or, shared by sessions, the one in the tally; NULL: the
 			 * process that forked us counts */
 	struct {
-		uint64_t kernel_drops, truncated, unsent;
+		uint64_t kernel_drops, truncated, unsent, passed;
 	} count;
 };
 
@@ -119,18 +121,16 @@ struct dgram_ep {
 	bool one_shot; /* end of file after the inbox (RECVFROM) */
 	bool nameless; /* its peer is a UNIX socket without a name: nothing can be sent to it */
 	bool end; /* an end-of-file datagram is in the inbox behind everything else */
-	/* datagrams handed over: length (uint32_t) and bytes, one after the other */
-	uint8_t *inbox;
-	size_t in_off, in_len, in_cap;
+	struct inbox inbox; /* datagrams handed over */
+	int64_t told_ns; /* own process: when the one with the table heard that we send */
 	int icmp; /* error of an earlier packet that a send has met, for the reader */
 	uint64_t overflow; /* datagrams dropped because the inbox was full */
 	struct endpoint *top; /* the layer above that sessions see (DTLS), or NULL: this one */
 	struct opening *opening; /* while that layer shakes hands: it wants to know of datagrams */
 	void (*on_close)(struct dgram_ep *d, void *arg); /* before the socket goes, or NULL */
+	void (*on_sent)(struct dgram_ep *d, void *arg); /* something has been sent; or NULL */
 	void *arg;
 };
-
-#define DGRAM_INBOX_MAX ((size_t)4 << 20) /* bytes waiting for one session */
 
 /* An endpoint that uses @sock, which it takes a reference of. */
 struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to);

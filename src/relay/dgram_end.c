@@ -17,48 +17,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FEED_TELL_NS (50 * NSEC_PER_MSEC)
+
 struct endpoint *dgram_ep_top(struct dgram_ep *d)
 {
 	return d->top ? d->top : &d->ep;
 }
 
+/* A session that has not begun yet may have little waiting. */
+static size_t share_of(struct dgram_ep *d)
+{
+	const struct session *s = dgram_ep_top(d)->owner;
+
+	return s && s->state == SESSION_RELAYING ? INBOX_SHARE : INBOX_SHARE_EARLY;
+}
+
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)
 {
-	uint32_t head = (uint32_t)len;
-
-	if (d->in_len + sizeof(head) + len > DGRAM_INBOX_MAX) {
-		tally_add(&d->sock->tally->lost[LOSS_SLOW], 1);
-		d->overflow++;
-		return false;
-	}
-	if (d->in_off && d->in_off + d->in_len + sizeof(head) + len > d->in_cap) {
-		memmove(d->inbox, d->inbox + d->in_off, d->in_len);
-		d->in_off = 0;
-	}
-	if (d->in_len + sizeof(head) + len > d->in_cap) {
-		d->in_cap = 2 * (d->in_len + sizeof(head) + len);
-		d->inbox = xrealloc(d->inbox, d->in_cap);
-	}
-	memcpy(d->inbox + d->in_off + d->in_len, &head, sizeof(head));
-	memcpy(d->inbox + d->in_off + d->in_len + sizeof(head), data, len);
-	d->in_len += sizeof(head) + len;
-	return true;
+	if (inbox_push(&d->inbox, data, len, share_of(d)))
+		return true;
+	tally_add(&d->sock->tally->lost[LOSS_SLOW], 1);
+	d->overflow++;
+	return false;
 }
 
 /* Take the first datagram of the inbox. */
 static long pop(struct dgram_ep *d, struct batch *b)
 {
-	uint32_t len;
+	size_t len = 0;
+	const uint8_t *data = inbox_first(&d->inbox, &len);
 
-	memcpy(&len, d->inbox + d->in_off, sizeof(len));
-	batch_put(b, d->inbox + d->in_off + sizeof(len), len);
-	d->in_off += sizeof(len) + len;
-	d->in_len -= sizeof(len) + len;
-	if (!d->in_len) { /* silent sessions hold no buffer */
-		free(d->inbox);
-		d->inbox = NULL;
-		d->in_off = d->in_cap = 0;
-	}
+	batch_put(b, data, len);
+	inbox_drop(&d->inbox);
 	return 1;
 }
 
@@ -72,7 +62,9 @@ static long would_block(void)
  * follows it is dropped. */
 static bool meet_empty(struct dgram_ep *d, struct batch *b)
 {
-	bool is_end = !d->top && (d->sock->connected || d->feed >= 0 || d->ep.conf->sock.null_eof);
+	/* the other end of a feed sends nothing empty: it has closed */
+	bool is_end =
+		d->feed >= 0 || (!d->top && (d->sock->connected || d->ep.conf->sock.null_eof));
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->packet[i].drop || b->packet[i].len)
@@ -115,7 +107,10 @@ static long recv_feed(struct dgram_ep *d, struct batch *b, size_t max)
 {
 	long n = batch_recv(b, d->feed, max, false, false);
 
-	if (n > 0 && meet_empty(d, b))
+	/* it may have closed with something unread that we have told: a reset, which is the end */
+	if (n == -1 && errno != EAGAIN)
+		n = 0;
+	if (n == 0 || (n > 0 && meet_empty(d, b)))
 		d->end = true;
 	return n > 0 && d->end && b->packet[0].drop ? 0 : n;
 }
@@ -125,7 +120,7 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 	struct dgram_ep *d = (struct dgram_ep *)ep;
 	const struct netaddr *peer = d->accept == ACCEPT_PEER ? &d->to : NULL;
 
-	if (d->in_len)
+	if (d->inbox.len)
 		return pop(d, b);
 	if (d->icmp) {
 		errno = d->icmp;
@@ -160,7 +155,7 @@ static bool ep_holds(const struct endpoint *ep)
 {
 	const struct dgram_ep *d = (const struct dgram_ep *)ep;
 
-	return d->in_len || d->icmp || d->one_shot || d->end;
+	return d->inbox.len || d->icmp || d->one_shot || d->end;
 }
 
 /* An answer to a socket without a name goes nowhere; the session lasts as long as it would. */
@@ -180,15 +175,52 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 	return 0;
 }
 
-/* The interface is down or away, which is no end: what it refuses is lost and counted. */
+/* Option forever, for datagrams to a UNIX socket: its receiver is away, and may come back. */
+static bool is_awaited(const struct dgram_sock *sock)
+{
+	return sock->kind.family == AF_UNIX && sock->conf->retry.forever &&
+	       (errno == ENOENT || errno == ECONNREFUSED);
+}
+
+static void lose_receiver(struct dgram_sock *sock, const struct err *err)
+{
+	char more[80];
+	unsigned hidden;
+
+	tally_add(&sock->tally->lost[LOSS_RECEIVER], 1);
+	if (log_limit_pass(&sock->limit, 32, loop_now(sock->relay->loop), &hidden))
+		log_warn("%s; lost until it is there again (option forever)%s", err->text,
+			 log_limit_text(&sock->limit, hidden, "kind", more, sizeof(more)));
+}
+
+/* The interface is down or away, or so is a receiver that is waited for, which is no end: what is
+ * refused is lost and counted. */
 static bool is_lost(struct dgram_sock *sock, struct err *err)
 {
+	if (is_awaited(sock)) {
+		lose_receiver(sock, err);
+		return true;
+	}
 	if (sock->frames)
 		return frames_lose(sock, err);
 	if (!sock->member || errno == EAGAIN || !membership_lose(sock->member, err))
 		return false;
 	tally_add(&sock->tally->lost[LOSS_INTERFACE], 1);
 	return true;
+}
+
+/* Whoever is talked to is not silent: the table of peers wants to know, and if it is in another
+ * process, now and then is enough. */
+static void tell_sent(struct dgram_ep *d)
+{
+	int64_t now = loop_now(d->ep.relay->loop);
+
+	if (d->on_sent)
+		d->on_sent(d, d->arg);
+	if (d->feed < 0 || (d->told_ns && now - d->told_ns < FEED_TELL_NS))
+		return;
+	d->told_ns = now;
+	(void)send(d->feed, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
@@ -203,6 +235,8 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 		b->packet[b->next++].drop = true; /* not counted as transferred */
 		rc = dgram_send(d->sock, b, &d->to, &d->from, err);
 	}
+	if (rc == 0)
+		tell_sent(d);
 	if (rc == -1 && errno == EAGAIN) {
 		dgram_ep_await_room(d);
 		errno = EAGAIN;
@@ -263,6 +297,9 @@ static void ep_report(struct endpoint *ep)
 	if (d->sock->count.unsent)
 		str_addf(&text, "%s%llu refused by the interface", text.len ? ", " : "",
 			 (unsigned long long)d->sock->count.unsent);
+	if (d->sock->count.passed)
+		str_addf(&text, "%s%llu descriptors closed that came with them",
+			 text.len ? ", " : "", (unsigned long long)d->sock->count.passed);
 	if (d->overflow)
 		str_addf(&text, "%s%llu dropped because this session is too slow",
 			 text.len ? ", " : "", (unsigned long long)d->overflow);
@@ -274,14 +311,8 @@ static void ep_report(struct endpoint *ep)
 /* What is still in the inbox will not be read. */
 static void count_unread(const struct dgram_ep *d)
 {
-	uint32_t len;
-
-	if (d->ep.relay->forgetting)
-		return;
-	for (size_t at = d->in_off; at < d->in_off + d->in_len; at += sizeof(len) + len) {
-		memcpy(&len, d->inbox + at, sizeof(len));
-		tally_add(&d->sock->tally->lost[LOSS_UNREAD], 1);
-	}
+	if (!d->ep.relay->forgetting)
+		tally_add(&d->sock->tally->lost[LOSS_UNREAD], inbox_count(&d->inbox));
 }
 
 static void ep_close(struct endpoint *ep)
@@ -295,8 +326,7 @@ static void ep_close(struct endpoint *ep)
 	fd_close(&d->feed);
 	ep->rfd = ep->wfd = -1;
 	count_unread(d);
-	free(d->inbox);
-	d->inbox = NULL;
+	inbox_done(&d->inbox);
 	dgram_sock_unref(d->sock);
 }
 

@@ -20,59 +20,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The directory in force now (option chdir) is not the one in force at the end. */
-static char *absolute(const char *path)
-{
-	char cwd[PATH_MAX];
-
-	if (*path == '/' || !getcwd(cwd, sizeof(cwd)))
-		return xstrdup(path);
-	return xasprintf("%s/%s", cwd, path);
-}
-
-void leftovers_add_entry(struct leftovers *l, const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) == -1)
-		return;
-	free(l->unlink_path);
-	l->unlink_path = absolute(path);
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
-	l->owner = getpid();
-}
-
-static bool is_still_ours(const struct leftovers *l)
-{
-	struct stat st;
-
-	return !l->ino ||
-	       (lstat(l->unlink_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino);
-}
-
-void leftovers_remove(struct leftovers *l)
-{
-	if (!l->owner)
-		return;
-	if (l->owner == getpid()) {
-		if (l->unlink_path && is_still_ours(l) && unlink(l->unlink_path) == -1 &&
-		    errno != ENOENT)
-			log_warn("unlink(\"%s\"): %m", l->unlink_path);
-		if (l->link_path && unlink(l->link_path) == -1 && errno != ENOENT)
-			log_warn("unlink(\"%s\"): %m", l->link_path);
-		if (l->lock_path && unlink(l->lock_path) == -1)
-			log_warn("unlink(\"%s\"): %m", l->lock_path);
-		if (l->queue && mq_unlink(l->queue) == -1 && errno != ENOENT)
-			log_warn("mq_unlink(\"%s\"): %m", l->queue);
-	}
-	free(l->unlink_path);
-	free(l->link_path);
-	free(l->lock_path);
-	free(l->queue);
-	*l = (struct leftovers){ 0 };
-}
-
 void endpoint_undo_later(struct endpoint *ep, const struct undo *undo)
 {
 	if (undo->left.owner || undo->tty[0].fd != -1 || undo->tty[1].fd != -1)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "ev/loop.h"
 #include "opt/opt.h"
+#include "relay/leftovers.h"
 #include "relay/linger.h"
 #include "sys/fd.h"
 #include "sys/netaddr.h"
@@ -73,23 +74,6 @@ struct endpoint_ops {
 	 * the kind cannot be shared. */
 	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
 };
-
-/* What has to be removed again when an address is closed. Owned by the process that
- * made it: forked copies never remove anything. */
-struct leftovers {
-	char *unlink_path; /* entry to remove, or NULL */
-	dev_t dev; /* it is this one, not what others have put in its place; 0: not known */
-	ino_t ino;
-	char *link_path; /* symbolic link to remove (pty), or NULL */
-	char *lock_path; /* lock file to remove, or NULL */
-	char *queue; /* POSIX message queue to remove, or NULL */
-	pid_t owner;
-};
-
-/* The entry at @path is there because of us: it will be removed, unless it is another one by then.
- */
-void leftovers_add_entry(struct leftovers *l, const char *path);
-void leftovers_remove(struct leftovers *l);
 
 /* What has to be put right when an end is closed; most have nothing. */
 struct undo {

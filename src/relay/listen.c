@@ -2,13 +2,16 @@
 #include "relay/listen.h"
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 #include "relay/admit.h"
 #include "relay/dgram.h"
 #include "relay/session.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,14 +38,17 @@ struct listen_source {
 	int burst; /* connections to take in the next turn: more while the queue is never empty */
 };
 
-static void listener_free(void *impl)
+static void listener_close(struct listener *l)
 {
-	struct listener *l = impl;
-
-	if (l->borrower == getpid())
+	if (l->fd >= 0 && l->borrower == getpid())
 		fd_block(l->fd);
 	fd_close(&l->fd);
-	free(l);
+}
+
+static void listener_free(void *impl)
+{
+	listener_close(impl);
+	free(impl);
 }
 
 static void say_listening(const struct listener *l)
@@ -105,14 +111,28 @@ enum step_result step_listen(struct opening *o, struct err *err)
 
 enum accepted { ACCEPTED, ACCEPT_NOBODY, ACCEPT_AGAIN, ACCEPT_SHORT, ACCEPT_FAILED };
 
+/* Another holder has shut it down. TCP sockets say EINVAL then, UNIX sockets that nobody is there,
+ * and are readable for ever. */
+static bool is_shut(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
 /* What an errno of accept4(2) means. Linux also hands on errors that the network has met. */
 static enum accepted accept_error(struct listener *l, struct err *err)
 {
+	char more[80];
 	unsigned hidden;
+	int code = errno;
 
-	switch (errno) {
+	switch (code) {
 	case EAGAIN:
-		return ACCEPT_NOBODY;
+		if (!is_shut(l->fd))
+			return ACCEPT_NOBODY;
+		err_set(err, 0, "accept(%d): the socket has been shut down", l->fd);
+		return ACCEPT_FAILED;
 	case EINTR:
 		return ACCEPT_AGAIN;
 	case ECONNABORTED:
@@ -131,8 +151,10 @@ static enum accepted accept_error(struct listener *l, struct err *err)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-		if (log_limit_pass(&l->limit, (uint64_t)errno, loop_now(l->relay->loop), &hidden))
-			log_warn("accept(%d): %m; connections wait until there is room", l->fd);
+		if (log_limit_pass(&l->limit, (uint64_t)code, loop_now(l->relay->loop), &hidden))
+			log_warn("accept(%d): %s; connections wait until there is room%s", l->fd,
+				 strerror(code),
+				 log_limit_text(&l->limit, hidden, "error", more, sizeof(more)));
 		return ACCEPT_SHORT;
 	default:
 		err_set(err, errno, "accept(%d, %p, {%zu})", l->fd, (void *)l,
@@ -173,7 +195,7 @@ static enum accepted take_one(struct listener *l, int *fd, struct vars *vars, st
 	*fd = accept4(l->fd, &peer.any, &peer.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (*fd == -1)
 		return accept_error(l, err);
-	l->relay->newest_fd = *fd;
+	relay_fd_used(l->relay, *fd);
 	if (need_local)
 		getsockname(*fd, &local.any, &local.len);
 	log_info("accept(%d, {%d, %s}, %u) -> %d", l->fd, peer.any.sa_family,
@@ -309,7 +331,12 @@ static void close_listening(struct source *src)
 	struct listen_source *ls = container_of(src, struct listen_source, src);
 
 	pause_listening(src);
-	listener_free(ls->l);
+	listener_close(ls->l);
+}
+
+static void release(struct source *src)
+{
+	listener_free(container_of(src, struct listen_source, src)->l);
 }
 
 static void report(struct source *src)
@@ -327,6 +354,7 @@ static const struct source_ops ops = {
 	.pause = pause_listening,
 	.resume = resume_listening,
 	.close = close_listening,
+	.release = release,
 	.report = report,
 };
 

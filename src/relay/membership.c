@@ -285,6 +285,11 @@ struct membership *membership_ref(struct membership *m)
 	return m;
 }
 
+static void free_now(struct deferred *d)
+{
+	free(container_of(d, struct membership, free));
+}
+
 void membership_unref(struct membership *m)
 {
 	if (!m || --m->refs)
@@ -299,5 +304,8 @@ void membership_unref(struct membership *m)
 	ifset_done(&m->joined);
 	free(m->join_text);
 	free(m->send_text);
-	free(m);
+	if (m->loop)
+		loop_defer(m->loop, &m->free, free_now);
+	else
+		free(m);
 }

@@ -27,6 +27,7 @@ struct membership {
 	int events; /* the rtnetlink socket, or -1 */
 	struct watch watch;
 	struct timer soon; /* several events in a row are one change */
+	struct deferred free;
 	uint64_t lost; /* datagrams that could not leave because the interface was away */
 };
 

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SHORT_NS (100 * NSEC_PER_MSEC) /* to the next look for descriptors */
+
 static void run(struct opening *o);
 
 const char *mode_word(enum open_mode mode)
@@ -130,12 +132,11 @@ static enum step_result step_locks(struct opening *o, struct err *err)
 	const struct conf *c = &o->half->conf;
 	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
 
-	if (!name || o->undo.left.lock_path)
+	if (!name || o->undo.left.lock.name)
 		return STEP_DONE;
 	switch (lock_take(name, err)) {
 	case LOCK_TAKEN:
-		o->undo.left.lock_path = xstrdup(name);
-		o->undo.left.owner = getpid();
+		leftovers_add_lock(&o->undo.left, name);
 		return STEP_DONE;
 	case LOCK_HELD:
 		if (c->flow.lockfile) {
@@ -282,6 +283,35 @@ static void final_connect_error(const struct opening *o, struct err *err)
 	memcpy(err->hint, hint, sizeof(hint));
 }
 
+/* Begin anew with the steps after @delay_ns. */
+static void try_again(struct opening *o, int64_t delay_ns)
+{
+	o->step = o->half->type->steps;
+	o->stage = AT_STEPS;
+	o->remote_i = o->remote_step = 0;
+	o->waiting = STEP_AGAIN;
+	opening_wait(o, -1, 0, loop_now(o->relay->loop) + delay_ns);
+}
+
+/* This session's right address finds no descriptors, and other sessions will give some back. */
+static bool is_short(const struct opening *o, const struct err *err)
+{
+	const struct list *all = &o->relay->sessions;
+
+	return (err->code == EMFILE || err->code == ENFILE) && o->relay->many && !o->from &&
+	       all->next != all->prev;
+}
+
+static void say_short(struct opening *o, const struct err *err)
+{
+	char more[80];
+	unsigned hidden;
+
+	if (log_limit_pass(&o->relay->limit, 0, loop_now(o->relay->loop), &hidden))
+		log_warn("%s; the session waits until others have ended%s", err->text,
+			 log_limit_text(&o->relay->limit, hidden, "kind", more, sizeof(more)));
+}
+
 static void failed(struct opening *o, struct err *err)
 {
 	/* options and look-ups have a sentence of their own */
@@ -290,6 +320,11 @@ static void failed(struct opening *o, struct err *err)
 	bool retry = o->retries_left != 0 && err->code;
 
 	drop_attempt(o);
+	if (is_short(o, err)) {
+		say_short(o, err);
+		try_again(o, SHORT_NS);
+		return;
+	}
 	if (connects) /* without the hint, which belongs to the final error */
 		log_at(next || retry ? LV_NOTICE : LV_WARN, "%s", err->text);
 	else if (next)
@@ -305,11 +340,7 @@ static void failed(struct opening *o, struct err *err)
 			log_err(o->half->type->flags & TYPE_CONNECTS ? LV_NOTICE : LV_INFO, err);
 		if (o->retries_left > 0)
 			o->retries_left--;
-		o->step = o->half->type->steps;
-		o->stage = AT_STEPS;
-		o->remote_i = o->remote_step = 0;
-		o->waiting = STEP_AGAIN;
-		opening_wait(o, -1, 0, loop_now(o->relay->loop) + o->half->conf.retry.interval_ns);
+		try_again(o, o->half->conf.retry.interval_ns);
 		return;
 	}
 	if (connects)

@@ -9,6 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4 /* Linux 6.5 */
+#endif
 
 #ifndef UDP_GRO
 #define UDP_GRO 104 /* Linux 5.0 */
@@ -80,6 +85,30 @@ static uint32_t segment_len(const struct message *m)
 	return 0;
 }
 
+/* A UNIX peer may pass descriptors, which the kernel has installed by now: nobody here wants them.
+ * No program is started in between, so they need no close-on-exec flag (packet sockets refuse
+ * MSG_CMSG_CLOEXEC). Returns how many. */
+static unsigned close_passed(const struct message *m)
+{
+	unsigned n = 0;
+
+	for (struct cmsghdr *c = message_ctl(m, NULL); c; c = message_ctl(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET ||
+		    (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+		     at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			if (fd >= 0)
+				close(fd);
+			n++;
+		}
+	}
+	return n;
+}
+
 /* Cut message @i into its datagrams. */
 static void add_packets(struct batch *b, size_t i)
 {
@@ -130,6 +159,7 @@ long batch_recv(struct batch *b, int fd, size_t max, bool peers, bool ctl)
 		m->len = b->hdr[i].msg_len;
 		m->truncated = h->msg_flags & MSG_TRUNC;
 		m->segment = m->ctl_len ? segment_len(m) : 0;
+		m->passed = m->ctl_len ? close_passed(m) : 0;
 		add_packets(b, i);
 	}
 	return (long)b->n;
@@ -158,6 +188,7 @@ long batch_read(struct batch *b, int fd, size_t max)
 		m->len = (uint32_t)len;
 		m->segment = 0;
 		m->truncated = false;
+		m->passed = 0;
 		add_packets(b, i);
 	}
 	return (long)b->n;

@@ -37,6 +37,7 @@ struct message {
 	uint32_t len; /* bytes received, all segments */
 	uint32_t segment; /* bytes of each merged datagram but the last; 0: not merged */
 	bool truncated; /* MSG_TRUNC: the kernel cut it */
+	unsigned passed; /* descriptors that came with it, and have been closed */
 };
 
 struct batch {
@@ -56,7 +57,8 @@ void batch_free(struct batch *b);
 /* Receive what is queued at @fd, at most @max messages (up to BATCH_MAX), without blocking, into an
  * empty batch: b->packet[0..b->n). Merged messages (UDP_GRO) are taken apart again, so that each
  * packet is a datagram. Returns the number of packets (0 is possible only for an empty queue, then
- * errno is EAGAIN and the result -1), or -1 with errno. @peers: the sender's address is wanted;
+ * errno is EAGAIN and the result -1), or -1 with errno. Descriptors that a UNIX peer passes are
+ * closed. @peers: the sender's address is wanted;
  * @ctl: ancillary data is wanted. */
 long batch_recv(struct batch *b, int fd, size_t max, bool peers, bool ctl);
 

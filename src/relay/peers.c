@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
+#include "relay/peer_feed.h"
+#include "relay/peer_table.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -16,22 +18,6 @@
 #include <string.h>
 
 #define BATCHES_PER_TURN 4
-#define TABLE_FIRST 64 /* buckets; doubled when there are more peers than buckets */
-
-/* A peer with a session. */
-struct peer {
-	struct peers *table;
-	struct peer *next; /* in its bucket */
-	struct list age; /* in table->oldest_first */
-	struct netaddr addr, local;
-	uint64_t hash;
-	int64_t last_ns; /* of its last datagram */
-	struct dgram_ep *ep; /* its session's end; NULL when that is in another process */
-	int feed; /* where its datagrams go then, else -1 */
-	struct watch gone; /* on feed: the other process has ended */
-	struct list waiting; /* in table->waiting: no session yet, max-children are active */
-	struct vars vars; /* while waiting */
-};
 
 struct peers {
 	struct source src;
@@ -40,10 +26,12 @@ struct peers {
 	enum open_mode mode;
 	struct watch watch;
 	bool per_peer; /* LISTEN; else RECVFROM */
+	bool released;
 	struct batch *batch; /* received, not all handed out (while paused) */
-	struct peer **bucket;
-	size_t nbuckets, npeers;
-	struct list oldest_first, waiting;
+	struct peer_table table;
+	struct list waiting; /* peers without a session: max-children are active */
+	struct inbox_budget budget;
+	struct log_limit limit; /* datagrams lost between processes */
 	struct timer expiry;
 	struct deferred again;
 };
@@ -66,98 +54,27 @@ void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
 		log_notice("receiving on %s", text);
 }
 
-/* ---- the table ---- */
+/* ---- peers ---- */
 
-static uint64_t hash_pair(const struct netaddr *addr, const struct netaddr *local)
-{
-	uint64_t h = netaddr_hash(addr, true, 0);
-
-	return local->len ? netaddr_hash(local, true, h) : h;
-}
-
-static struct peer *find(const struct peers *t, const struct netaddr *addr,
-			 const struct netaddr *local, uint64_t hash)
-{
-	for (struct peer *p = t->bucket[hash & (t->nbuckets - 1)]; p; p = p->next) {
-		if (p->hash == hash && netaddr_same(&p->addr, addr) && p->local.len == local->len &&
-		    (!local->len || netaddr_same_host(&p->local, local)))
-			return p;
-	}
-	return NULL;
-}
-
-static void grow(struct peers *t)
-{
-	size_t n = t->nbuckets ? 2 * t->nbuckets : TABLE_FIRST;
-	struct peer **bucket = xcalloc(n, sizeof(*bucket)); /* NOLINT: of pointers, on purpose */
-
-	for (size_t i = 0; i < t->nbuckets; i++) {
-		for (struct peer *p = t->bucket[i], *next; p; p = next) {
-			next = p->next;
-			p->next = bucket[p->hash & (n - 1)];
-			bucket[p->hash & (n - 1)] = p;
-		}
-	}
-	free(t->bucket);
-	t->bucket = bucket;
-	t->nbuckets = n;
-}
-
-static void forget(struct peer *p)
-{
-	struct peers *t = p->table;
-	struct peer **at;
-
-	for (at = &t->bucket[p->hash & (t->nbuckets - 1)]; *at != p; at = &(*at)->next)
-		;
-	*at = p->next;
-	t->npeers--;
-	list_del(&p->age);
-	list_del(&p->waiting);
-	vars_done(&p->vars);
-	if (p->feed >= 0)
-		loop_watch(t->src.relay->loop, &p->gone, p->feed, 0);
-	fd_close(&p->feed);
-	free(p);
-}
-
-/* The endpoint of a peer is being closed. */
+/* The endpoint of a peer is being closed; it has sent something. */
 static void on_peer_close(struct dgram_ep *d, void *arg)
 {
-	struct peer *p = arg;
-
-	d->on_close = NULL;
-	forget(p);
+	d->on_close = d->on_sent = NULL;
+	peer_forget(arg);
 }
 
-static void on_gone(struct watch *w, uint32_t events)
+static void on_peer_sent(struct dgram_ep *d, void *arg)
 {
-	(void)events;
-	forget(container_of(w, struct peer, gone));
+	(void)d;
+	peer_touch(arg);
 }
 
-static struct peer *add(struct peers *t, const struct netaddr *addr, const struct netaddr *local,
-			uint64_t hash, struct dgram_ep *ep)
+/* The endpoint lives on, the peer does not. */
+static void part(struct peer *p)
 {
-	struct peer *p = xcalloc(1, sizeof(*p));
-
-	if (t->npeers >= t->nbuckets)
-		grow(t);
-	p->table = t;
-	p->addr = *addr;
-	p->local = *local;
-	p->hash = hash;
-	p->ep = ep;
-	p->feed = -1;
-	watch_init(&p->gone, on_gone);
-	p->next = t->bucket[hash & (t->nbuckets - 1)];
-	t->bucket[hash & (t->nbuckets - 1)] = p;
-	t->npeers++;
-	list_add_tail(&t->oldest_first, &p->age);
-	list_init(&p->waiting);
-	ep->on_close = on_peer_close;
-	ep->arg = p;
-	return p;
+	if (p->ep)
+		p->ep->on_close = p->ep->on_sent = NULL;
+	peer_forget(p); /* another process reads end of file */
 }
 
 /* The peer leaves the table at once, though a program behind its session may take a while to end.
@@ -169,9 +86,7 @@ static void end_peer(struct peer *p, const char *why)
 	struct session *s = ep ? dgram_ep_top(ep)->owner : NULL;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
-	if (ep)
-		ep->on_close = NULL;
-	forget(p); /* another process reads end of file */
+	part(p);
 	if (s)
 		session_end(s, why);
 	else if (ep && ep->opening)
@@ -180,27 +95,13 @@ static void end_peer(struct peer *p, const char *why)
 		endpoint_free(&ep->ep);
 }
 
-static struct peer *oldest(const struct peers *t)
-{
-	return list_empty(&t->oldest_first) ? NULL /* NOLINT: see peers_close() */
-					    : container_of(t->oldest_first.next, struct peer, age);
-}
-
 static void arm_expiry(struct peers *t)
 {
 	int64_t timeout = t->src.conf->listen.session_timeout_ns;
-	struct peer *p = oldest(t);
+	struct peer *p = peer_oldest(&t->table);
 
 	if (timeout > 0 && p && !t->expiry.index)
 		loop_timer(t->src.relay->loop, &t->expiry, p->last_ns + timeout);
-}
-
-/* A session that answers is alive as well: what its flows have moved counts. */
-static int64_t last_activity(const struct peer *p)
-{
-	const struct session *s = p->ep ? dgram_ep_top(p->ep)->owner : NULL;
-
-	return s && s->last_active_ns > p->last_ns ? s->last_active_ns : p->last_ns;
 }
 
 static void on_expiry(struct timer *timer)
@@ -210,14 +111,26 @@ static void on_expiry(struct timer *timer)
 	int64_t timeout = t->src.conf->listen.session_timeout_ns;
 	struct peer *p;
 
-	while ((p = oldest(t)) && p->last_ns + timeout <= now) {
-		p->last_ns = last_activity(p);
-		list_del(&p->age);
-		list_add_tail(&t->oldest_first, &p->age);
-		if (p->last_ns + timeout <= now)
-			end_peer(p, "silent for session-timeout");
-	}
+	while ((p = peer_oldest(&t->table)) && p->last_ns + timeout <= now)
+		end_peer(p, "silent for session-timeout");
 	arm_expiry(t);
+}
+
+/* Somebody new wants a session: who has been silent longest makes room, where there is none. True:
+ * what he had is free for the new one, though others of the same size would have to wait. */
+static bool make_room(struct peers *t)
+{
+	int64_t max = t->src.conf->listen.max_sessions;
+	struct peer *p = peer_oldest(&t->table);
+
+	if (!p)
+		return false;
+	if (max > 0 && t->table.n >= (size_t)max)
+		end_peer(p, "more than max-sessions, and this one is silent longest");
+	if (!t->src.paused || relay_has_descriptors(t->src.relay) || !(p = peer_oldest(&t->table)))
+		return false;
+	end_peer(p, "no more descriptors (ulimit -n), and this one is silent longest");
+	return true;
 }
 
 /* ---- handing datagrams out ---- */
@@ -252,6 +165,7 @@ static struct dgram_ep *new_end(struct peers *t, const struct message *m)
 	struct dgram_ep *d = dgram_ep_new(t->sock, &m->peer);
 
 	d->ep.caps |= EP_QUEUED;
+	d->inbox.budget = &t->budget;
 	return d;
 }
 
@@ -287,52 +201,37 @@ static void set_local_vars(struct peers *t, const struct netaddr *local, struct 
 	vars_set(vars, "SOCKPORT", "%u", netaddr_port(&bound));
 }
 
-/* The session will be in a process of its own, the table stays here: a pair of sockets carries the
- * peer's datagrams over, so that there is still one place that judges and sorts them. */
-static void feed_other_process(struct peers *t, struct peer *p)
+/* The peer below the layer @top, which still knows it; NULL: it has left meanwhile. */
+static struct peer *peer_below(const struct peers *t, const struct endpoint *top)
 {
-	int fd[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) == -1) {
-		log_warn("socketpair(): %m; only the first datagram of this session is delivered");
-		return;
-	}
-	p->feed = fd[0];
-	p->ep->feed = fd[1];
-	p->ep->ep.caps &= ~(unsigned)EP_QUEUED;
-	p->ep->ep.rfd = fd[1];
-	p->ep->on_close = NULL; /* the peer stays when the endpoint goes over */
-	p->ep = NULL;
-	loop_watch(t->src.relay->loop, &p->gone, p->feed, EPOLLRDHUP);
-}
-
-/* The same for a layer above: its lower end still knows the peer. */
-static void feed_layer(struct peers *t, struct endpoint *top)
-{
-	for (struct list *node = t->oldest_first.next; node != &t->oldest_first;
-	     node = node->next) {
+	list_for_each (node, &t->table.oldest_first) {
 		struct peer *p = container_of(node, struct peer, age);
 
-		struct dgram_ep *lower = p->ep;
-
-		if (!lower || lower->top != top)
-			continue;
-		feed_other_process(t, p);
-		top->rfd = lower->ep.rfd;
-		top->caps &= ~(unsigned)EP_QUEUED;
-		return;
+		if (p->ep && p->ep->top == top)
+			return p;
 	}
+	return NULL;
 }
 
-static void pass_on(struct peer *p, const struct packet *packet)
+/* To a session in another process. */
+static void pass_on(struct peers *t, struct peer *p, const struct packet *packet)
 {
-	char text[NETADDR_TEXT_LEN];
+	char text[NETADDR_TEXT_LEN], more[80];
+	unsigned hidden;
+	int code;
 
-	if (send(p->feed, packet->data, packet->len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
-		tally_add(&p->table->sock->tally->lost[LOSS_SLOW], 1);
-		log_warn("datagram from %s dropped: its session is too slow (%m)",
-			 netaddr_text(&p->addr, text));
+	if (!packet->len && t->half->type->conn_steps) { /* a layer above has its own farewell */
+		tally_add(&t->sock->tally->lost[LOSS_EMPTY], 1);
+		return;
 	}
+	if (peer_feed_send(p, packet->data, packet->len))
+		return;
+	code = errno;
+	tally_add(&t->sock->tally->lost[LOSS_SLOW], 1);
+	if (log_limit_pass(&t->limit, p->hash, loop_now(t->src.relay->loop), &hidden))
+		log_warn("datagram from %s dropped: its session is too slow (%s)%s",
+			 netaddr_text(&p->addr, text), strerror(code),
+			 log_limit_text(&t->limit, hidden, "peer", more, sizeof(more)));
 }
 
 /* The layer above (DTLS) has shaken hands with its peer, or will not. */
@@ -340,12 +239,13 @@ static void on_layer(struct opening *o, struct endpoint *ep, struct source *none
 {
 	struct source *src = o->arg;
 	struct peers *t = container_of(src, struct peers, src);
+	struct peer *p;
 
 	(void)none;
 	if (err)
 		log_err(LV_ERROR, err);
-	if (ep && t->src.relay->plan->isolate && !src->closed)
-		feed_layer(t, ep);
+	if (ep && src->relay->plan->isolate && (p = peer_below(t, ep)))
+		peer_feed_layer(p, ep);
 	source_opened(src, ep, &o->vars);
 }
 
@@ -364,22 +264,25 @@ static void begin_session(struct peers *t, struct peer *p)
 		opening_start_single(&t->src, t->half, t->mode, -1, &ep->ep, &vars, on_layer);
 	} else {
 		if (t->src.relay->plan->isolate)
-			feed_other_process(t, p);
+			peer_feed_open(p);
 		source_yield(&t->src, &ep->ep, &vars);
 	}
 	vars_done(&vars);
 }
 
 /* LISTEN: a peer's first datagram. At max-children it waits for its session in the table. */
-static void begin_peer(struct peers *t, const struct packet *p, const struct netaddr *local,
-		       uint64_t hash)
+static void begin_peer(struct peers *t, const struct packet *p, const struct netaddr *local)
 {
 	const struct message *m = &t->batch->msg[p->msg];
-	int64_t max = t->src.conf->listen.max_sessions;
 	char text[NETADDR_TEXT_LEN];
 	struct peer *peer;
 	struct dgram_ep *d;
+	bool has_place;
 
+	if (t->src.closed) { /* only those who have a session are still heard */
+		tally_add(&t->sock->tally->lost[LOSS_UNREAD], 1);
+		return;
+	}
 	if (!p->len) {
 		log_info("empty datagram from %s, who has no session: ignored",
 			 netaddr_text(&m->peer, text));
@@ -392,19 +295,21 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 		if (!t->half->type->greets(t->src.relay, t->half, &g))
 			return;
 	}
-	if (max > 0 && t->npeers >= (size_t)max && (peer = oldest(t)))
-		end_peer(peer, "more than max-sessions, and this one is silent longest");
+	has_place = make_room(t);
 	d = new_end(t, m);
 	d->from = *local;
 	d->ep.half_close = SHUT_NULL;
 	dgram_ep_push(d, p->data, p->len);
-	peer = add(t, &m->peer, local, hash, d);
-	peer->last_ns = loop_now(t->src.relay->loop);
+	peer = peer_add(&t->table, &m->peer, local);
+	peer->ep = d;
+	d->on_close = on_peer_close;
+	d->on_sent = on_peer_sent;
+	d->arg = peer;
 	peer->vars = vars_of(t, m);
 	set_local_vars(t, local, &peer->vars);
 	vars_set(&peer->vars, "PEERPORT", "%u", netaddr_port(&m->peer));
 	arm_expiry(t);
-	if (t->src.paused)
+	if (t->src.paused && !has_place)
 		list_add_tail(&t->waiting, &peer->waiting);
 	else
 		begin_session(t, peer);
@@ -414,21 +319,20 @@ static void to_peer(struct peers *t, const struct packet *p)
 {
 	const struct message *m = &t->batch->msg[p->msg];
 	struct netaddr local = reply_source(m);
-	uint64_t hash = hash_pair(&m->peer, &local);
-	struct peer *peer = find(t, &m->peer, &local, hash);
+	struct peer *peer = peer_find(&t->table, &m->peer, &local);
 	struct session *s;
 
 	if (!peer) {
-		begin_peer(t, p, &local, hash);
+		begin_peer(t, p, &local);
 		return;
 	}
-	peer->last_ns = loop_now(t->src.relay->loop);
-	list_del(&peer->age);
-	list_add_tail(&t->oldest_first, &peer->age);
+	peer_touch(peer);
 	if (peer->feed >= 0) {
-		pass_on(peer, p);
+		pass_on(t, peer, p);
 		return;
 	}
+	if (!peer->ep) /* in another process, and there were no descriptors for a feed */
+		return;
 	if (p->len)
 		dgram_ep_push(peer->ep, p->data, p->len);
 	else if (!peer->ep->top) /* a layer above has a farewell of its own, which cannot be forged
@@ -461,22 +365,46 @@ static bool hand_out(struct peers *t)
 	return !t->batch || t->batch->next >= t->batch->n;
 }
 
-static void receive(struct peers *t)
+/* What recvmsg(2) says of a socket that is no use any more; all else is about one datagram. */
+static bool is_lost(int code)
+{
+	return code == EBADF || code == ENOTSOCK || code == EINVAL;
+}
+
+static void give_batch_back(struct peers *t)
+{
+	if (t->batch)
+		pool_batch_back(&t->src.relay->pool, t->batch);
+	t->batch = NULL;
+}
+
+/* True: there may be more. */
+static bool receive_batch(struct peers *t)
 {
 	size_t max = t->src.relay->plan->set.plain ? 1 : BATCH_MAX;
+	struct err err;
 
+	if (t->released || (!t->per_peer && (t->src.paused || t->src.closed)))
+		return false;
 	if (!t->batch)
 		t->batch = pool_batch(&t->src.relay->pool);
-	for (int i = 0; i < BATCHES_PER_TURN && hand_out(t); i++) {
-		if (t->src.closed || (t->src.paused && !t->per_peer) ||
-		    dgram_recv(t->sock, t->batch, max) <= 0)
-			break;
+	if (dgram_recv(t->sock, t->batch, max) > 0) {
 		dgram_judge(t->sock, t->batch, NULL);
+		return true;
 	}
-	if (hand_out(t) && t->batch) {
-		pool_batch_back(&t->src.relay->pool, t->batch);
-		t->batch = NULL;
+	if (is_lost(errno)) {
+		err_set(&err, errno, "recvmsg(%d)", t->sock->fd);
+		source_fail(&t->src, &err);
 	}
+	return false;
+}
+
+static void receive(struct peers *t)
+{
+	for (int i = 0; i < BATCHES_PER_TURN && hand_out(t) && receive_batch(t); i++)
+		;
+	if (hand_out(t))
+		give_batch_back(t);
 }
 
 static void receive_again(struct deferred *d)
@@ -489,8 +417,15 @@ static void receive_again(struct deferred *d)
 
 static void on_readable(struct watch *w, uint32_t events)
 {
-	(void)events;
-	receive(container_of(w, struct peers, watch));
+	struct peers *t = container_of(w, struct peers, watch);
+	struct err err;
+
+	receive(t);
+	if (events & EPOLLHUP && !t->released) {
+		loop_watch(t->src.relay->loop, w, w->fd, 0);
+		err_set(&err, 0, "socket %d has been shut down", t->sock->fd);
+		source_fail(&t->src, &err);
+	}
 }
 
 /* ---- the source ---- */
@@ -517,35 +452,36 @@ static void peers_resume(struct source *src)
 		loop_defer(src->relay->loop, &t->again, receive_again);
 }
 
+/* Nobody begins a session any more. Those who have one are heard on, and expire, until the source
+ * is released; a datagram of RECVFROM that has none is lost. */
 static void peers_close(struct source *src)
+{
+	struct peers *t = container_of(src, struct peers, src);
+
+	while (!list_empty(&t->waiting))
+		end_peer(container_of(t->waiting.next, struct peer, waiting),
+			 "it has not begun, and listening is over");
+	if (t->per_peer)
+		return;
+	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
+	for (; t->batch && t->batch->next < t->batch->n; t->batch->next++)
+		tally_add(&t->sock->tally->lost[LOSS_UNREAD],
+			  !src->relay->forgetting && !t->batch->packet[t->batch->next].drop);
+}
+
+static void peers_release(struct source *src)
 {
 	struct peers *t = container_of(src, struct peers, src);
 	struct peer *p;
 
+	t->released = true;
 	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
 	loop_timer_stop(src->relay->loop, &t->expiry);
-	if (t->batch) {
-		pool_batch_back(&src->relay->pool, t->batch);
-		t->batch = NULL;
-	}
+	give_batch_back(t);
 	/* sessions that live on must not find a freed table */
-	while ((p = oldest(t))) {
-		if (!p->ep) {
-			forget(p);
-			continue;
-		}
-		/* still waiting for its session */
-		if (!dgram_ep_top(p->ep)->owner && !p->ep->opening && !(p->ep->ep.caps & EP_LENT)) {
-			endpoint_free(&p->ep->ep);
-			continue;
-		}
-		p->ep->on_close = NULL;
-		/* the list forgets it: no use after free, whatever lint thinks */
-		list_del(&p->age);
-		free(p);
-	}
-	free(t->bucket);
-	t->bucket = NULL;
+	while ((p = peer_oldest(&t->table)))
+		part(p);
+	peer_table_done(&t->table);
 	dgram_sock_unref(t->sock);
 }
 
@@ -563,6 +499,7 @@ static const struct source_ops ops = {
 	.pause = peers_pause,
 	.resume = peers_resume,
 	.close = peers_close,
+	.release = peers_release,
 	.report = peers_report,
 };
 
@@ -586,13 +523,13 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	t->half = o->half;
 	t->mode = o->mode;
 	t->per_peer = per_peer;
-	if (per_peer)
-		t->src.max_sessions = t->src.conf->listen.max_sessions;
-	list_init(&t->oldest_first);
+	if (o->half->conf.listen.max_sessions > 0)
+		t->src.most = (size_t)o->half->conf.listen.max_sessions;
+	t->budget.max = INBOX_BUDGET;
+	peer_table_init(&t->table, o->relay->loop);
 	list_init(&t->waiting);
 	watch_init(&t->watch, on_readable);
 	timer_init(&t->expiry, on_expiry);
-	grow(t);
 	return &t->src;
 }
 

@@ -14,9 +14,11 @@
 #include <string.h>
 #include <time.h>
 
-#define FDS_TO_SPARE                                                                               \
-	32 /* descriptors kept for opening a session: its ends, a program, a look-up               \
-	    */
+/* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
+ * need while it is opened, and more where there are many, because several open at a time. */
+#define SPARE_MIN 6
+#define SPARE_MAX 32
+#define PER_SESSION 8 /* more than any uses */
 
 void relay_check_idle(struct relay *relay)
 {
@@ -27,9 +29,29 @@ void relay_check_idle(struct relay *relay)
 		loop_stop(relay->loop);
 }
 
-bool relay_has_descriptors(const struct relay *relay)
+bool relay_has_descriptors(struct relay *relay)
 {
-	return relay->newest_fd + FDS_TO_SPARE < relay->fd_limit;
+	int spare = relay->fd_limit / 8, used, left;
+
+	if (relay->fds_sure > 0)
+		return true;
+	spare = spare < SPARE_MIN ? SPARE_MIN : spare > SPARE_MAX ? SPARE_MAX : spare;
+	used = fd_count();
+	left = relay->fd_limit - spare - (used > 0 ? used : relay->newest_fd + 1);
+	relay->fds_sure = left / PER_SESSION;
+	return left > 0;
+}
+
+void relay_fd_used(struct relay *relay, int fd)
+{
+	relay->newest_fd = fd;
+	relay->fds_sure--;
+}
+
+void relay_fd_freed(struct relay *relay, int fd)
+{
+	if (fd >= 0 && fd <= relay->newest_fd)
+		relay->newest_fd = fd - 1;
 }
 
 static int digits(uint64_t n)

@@ -445,7 +445,7 @@ static void begin(struct session *s)
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
 	relay_ready(relay);
-	relay->newest_fd = highest_fd(s);
+	relay_fd_used(relay, highest_fd(s));
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);
 	if (start_directions(s) == -1) {
@@ -661,8 +661,7 @@ void session_finish(struct session *s)
 		relay->status = 1;
 	list_del(&s->node);
 	uncount_session(s);
-	if (highest_fd(s) < relay->newest_fd)
-		relay->newest_fd = highest_fd(s);
+	relay_fd_freed(relay, highest_fd(s));
 	if (relay->plan->set.statistics)
 		session_report(s);
 	for (int i = 0; i < 2; i++) {

@@ -7,7 +7,7 @@
 #define RELAY_SESSION_H
 
 #include "base/list.h"
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "ev/loop.h"
 #include "relay/flow.h"
 #include "relay/opening.h"
@@ -36,7 +36,9 @@ struct relay {
 	struct log_limit cuts; /* of warnings about sides that -t has cut off */
 	bool many; /* an address forks: a failing session is not the program's */
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
+	int fds_sure; /* so many more are no question */
 	int fd_limit;
+	struct log_limit limit; /* records of sessions for which something is short */
 	bool stopping; /* no new sessions; draining or ending */
 	bool ending; /* nothing waits for anything any more */
 	bool engine_started; /* both addresses existed once */
@@ -128,8 +130,12 @@ void relay_final_statistics(struct relay *relay);
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);
 
-/* There are descriptors for one more session. */
-bool relay_has_descriptors(const struct relay *relay);
+/* There are descriptors for one more session. They are counted, but not for each session while
+ * there are many left; where the kernel does not count them (before Linux 6.2, or without /proc)
+ * the newest one tells, as the lowest that is free is given out. So it wants to know of them. */
+bool relay_has_descriptors(struct relay *relay);
+void relay_fd_used(struct relay *relay, int fd);
+void relay_fd_freed(struct relay *relay, int fd);
 
 /* Stop the loop if nothing is left. */
 void relay_check_idle(struct relay *relay);

@@ -35,7 +35,7 @@ void source_init(struct source *src, const struct source_ops *ops, struct relay 
 
 static void arm_accept_timer(struct source *src)
 {
-	if (src->conf->listen.accept_timeout_ns > 0)
+	if (src->conf->listen.accept_timeout_ns > 0 && !src->closed && !src->paused)
 		loop_timer(src->relay->loop, &src->accept_timer,
 			   loop_now(src->relay->loop) + src->conf->listen.accept_timeout_ns);
 }
@@ -51,28 +51,39 @@ void source_start(struct source *src)
 bool source_has_room(const struct source *src)
 {
 	int64_t max = src->conf->listen.max_children;
+	size_t n = src->nsessions + src->nopenings;
 
-	if (src->max_sessions > 0 && (max <= 0 || src->max_sessions < max))
-		max = src->max_sessions;
 	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
 	 * keeps it until others have ended */
-	return !src->closed && (max <= 0 || src->nsessions + src->nopenings < (size_t)max) &&
-	       relay_has_descriptors(src->relay);
+	return !src->closed && (max <= 0 || n < (size_t)max) && (!src->most || n < src->most) &&
+	       (!n || relay_has_descriptors(src->relay));
 }
 
 static void pause_if_full(struct source *src)
 {
+	unsigned hidden;
+
 	if (source_has_room(src) || src->paused || src->closed)
 		return;
-	if (!relay_has_descriptors(src->relay))
-		log_notice("%zu sessions use all descriptors this process may have (ulimit -n), "
-			   "waiting",
-			   src->nsessions);
-	else if (src->conf->listen.max_children > 0 &&
-		 src->nsessions + src->nopenings >= (size_t)src->conf->listen.max_children)
+	if (!relay_has_descriptors(src->relay)) {
+		if (log_limit_pass(&src->limit, 0, loop_now(src->relay->loop), &hidden))
+			log_warn("%zu sessions use all descriptors this process may have (ulimit "
+				 "-n: %d), others wait",
+				 src->nsessions, src->relay->fd_limit);
+	} else if (src->conf->listen.max_children > 0 &&
+		   src->nsessions + src->nopenings >= (size_t)src->conf->listen.max_children) {
 		log_notice("maxchildren are active, waiting");
+	}
 	src->paused = true;
+	loop_timer_stop(src->relay->loop, &src->accept_timer); /* it is us who does not accept */
 	src->ops->pause(src);
+}
+
+static void release(struct source *src)
+{
+	if (!src->released && src->ops->release)
+		src->ops->release(src);
+	src->released = true;
 }
 
 /* What a forked session process keeps of its parent: its one session, nothing else. */
@@ -84,8 +95,10 @@ static void forget_others(struct relay *relay)
 		struct source *src = container_of(node, struct source, node);
 
 		list_del(&src->node);
+		loop_timer_stop(relay->loop, &src->accept_timer);
 		src->closed = true;
 		src->ops->close(src);
+		release(src);
 		if (src->other) /* shared by all sessions, its program is the parent's */
 			src->other->proc = NULL;
 		leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
@@ -121,6 +134,7 @@ static void on_session_process_end(struct proc *p, void *arg)
 	struct source *src = arg;
 
 	log_info("number of children decreased to %zu", src->nsessions - 1);
+	relay_fd_freed(src->relay, p->child.pidfd);
 	proc_release(p, true);
 	source_session_ended(src);
 }
@@ -231,23 +245,25 @@ static void free_now(struct deferred *d)
 	free(src);
 }
 
+/* Nobody needs it any more. */
 static void free_if_unused(struct source *src)
 {
-	if (src->closed && !src->nsessions && !src->nopenings)
-		loop_defer(src->relay->loop, &src->free, free_now);
+	if (!src->closed || src->nsessions || src->nopenings || src->free.queued)
+		return;
+	list_del(&src->node);
+	release(src);
+	loop_defer(src->relay->loop, &src->free, free_now);
+	relay_check_idle(src->relay);
 }
 
 /* There is one less of them. */
 static void look_for_room(struct source *src)
 {
-	if (src->closed) {
-		free_if_unused(src);
-		relay_check_idle(src->relay);
-		return;
-	}
+	free_if_unused(src);
 	if (src->paused && source_has_room(src)) {
 		src->paused = false;
 		log_info("still listening");
+		arm_accept_timer(src);
 		src->ops->resume(src);
 	}
 }
@@ -267,11 +283,10 @@ void source_opening(struct source *src)
 void source_opened(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
 	src->nopenings--;
-	if (ep && !src->closed) {
+	if (ep) { /* it came before the end of listening, if that has come meanwhile */
 		source_yield(src, ep, vars);
 		return;
 	}
-	endpoint_free(ep);
 	look_for_room(src);
 }
 
@@ -286,14 +301,15 @@ void source_close(struct source *src)
 {
 	if (src->closed)
 		return;
+	/* The order: first nothing new begins, whatever the rest calls; then what has not begun
+	 * goes (connections in the queue, waiting peers); then the name others find us by, and what
+	 * sessions have copies of; last, if no session is left, what they have in common. */
 	src->closed = true;
-	list_del(&src->node);
 	loop_timer_stop(src->relay->loop, &src->accept_timer);
 	src->nsessions -= procs_give_up_places(src->relay, src);
 	src->ops->close(src);
+	leftovers_remove(&src->left);
 	endpoint_free(src->other);
 	src->other = NULL;
-	leftovers_remove(&src->left);
 	free_if_unused(src);
-	relay_check_idle(src->relay);
 }

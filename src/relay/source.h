@@ -2,10 +2,15 @@
  *
  * A listener, a datagram socket with a table of peers, a socket whose every datagram is a session.
  * The source counts its live sessions and pauses at max-children; each endpoint it yields becomes a
- * session, in this process or, where the plan says so, in one of its own. */
+ * session, in this process or, where the plan says so, in one of its own.
+ *
+ * A source is listening, or paused, then closed (it begins nothing new, but what it has begun goes
+ * on), then released, when its last session has ended, be it here or in another process. Until then
+ * it is in relay->sources, and the relay waits for it. */
 #ifndef RELAY_SOURCE_H
 #define RELAY_SOURCE_H
 
+#include "base/log_limit.h"
 #include "ev/loop.h"
 #include "relay/endpoint.h"
 #include "relay/plan.h"
@@ -18,8 +23,11 @@ struct source;
 struct source_ops {
 	void (*pause)(struct source *src);
 	void (*resume)(struct source *src);
-	/* Release everything but the memory; sessions live on. */
+	/* Begin nothing more; what sessions need stays until the last one has ended. */
 	void (*close)(struct source *src);
+	/* After that: release everything but the memory; or NULL. In a session's process at once.
+	 */
+	void (*release)(struct source *src);
 	void (*report)(struct source *src); /* statistics, or NULL */
 };
 
@@ -31,10 +39,11 @@ struct source {
 	struct list node; /* in relay->sources */
 	size_t nsessions; /* alive, or over while their programs still run */
 	size_t nopenings; /* on their way to become one */
-	int64_t max_sessions; /* of these; 0: no limit but max-children */
-	bool paused, closed;
+	size_t most; /* of both together, beside max-children; 0: no such bound */
+	bool paused, closed, released;
 	struct timer accept_timer;
 	struct leftovers left;
+	struct log_limit limit; /* the record that descriptors are short */
 	struct deferred free;
 	struct vars vars; /* known when it was opened */
 	struct endpoint *other; /* source on the right: the left endpoint all sessions share */
@@ -65,7 +74,8 @@ void source_session_ended(struct source *src);
 /* Room for another session (max-children). */
 bool source_has_room(const struct source *src);
 
-/* Stop yielding and free when the last session is gone; harmless on a closed one. */
+/* The end of listening, whatever the reason: accept-timeout, --drain, a signal, a lost socket.
+ * Sessions live on, and the source is freed behind the last one; harmless on a closed one. */
 void source_close(struct source *src);
 
 #endif

@@ -377,7 +377,7 @@ enum step_result step_socket(struct opening *o, struct err *err)
 		explain_missing(err, o->protocol);
 		return STEP_FAIL;
 	}
-	o->relay->newest_fd = o->target.fd;
+	relay_fd_used(o->relay, o->target.fd);
 	o->target.family = family;
 	log_info("socket(%d, %d, %d) -> %d", family, o->socktype, o->protocol, o->target.fd);
 	return STEP_DONE;

@@ -64,4 +64,7 @@ uint64_t fd_raise_limit(void);
 /* How many descriptors this process may have. */
 size_t fd_limit(void);
 
+/* How many descriptors are open, or 0: the kernel does not say. */
+int fd_count(void);
+
 #endif

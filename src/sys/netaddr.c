@@ -369,30 +369,25 @@ bool range_match(const struct range *r, const struct netaddr *a)
 }
 
 /* FNV-1a */
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t len)
+uint64_t netaddr_hash(const struct netaddr *a, bool port, const struct hash_key *key, uint64_t seed)
 {
-	const uint8_t *p = data;
-
-	while (len--)
-		h = (h ^ *p++) * 1099511628211ULL;
-	return h;
-}
-
-uint64_t netaddr_hash(const struct netaddr *a, bool port, uint64_t seed)
-{
-	uint64_t h = 14695981039346656037ULL ^ seed;
-	unsigned number = port ? netaddr_port(a) : 0;
+	struct hash_key k = { { key->k[0] ^ seed, key->k[1] } };
+	/* without padding: all of it is hashed */
+	struct {
+		struct in6_addr ip;
+		uint32_t scope, port;
+	} in = { .port = port ? netaddr_port(a) : 0 };
 
 	switch (a->any.sa_family) {
 	case AF_INET:
-		h = hash_bytes(h, &a->in.sin_addr, sizeof(a->in.sin_addr));
+		memcpy(&in.ip, &a->in.sin_addr, sizeof(a->in.sin_addr));
 		break;
 	case AF_INET6:
-		h = hash_bytes(h, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr));
-		h = hash_bytes(h, &a->in6.sin6_scope_id, sizeof(a->in6.sin6_scope_id));
+		in.ip = a->in6.sin6_addr;
+		in.scope = a->in6.sin6_scope_id;
 		break;
 	default:
-		return hash_bytes(h, a->raw, a->len);
+		return siphash(&k, a->raw, a->len);
 	}
-	return hash_bytes(h, &number, sizeof(number));
+	return siphash(&k, &in, sizeof(in));
 }

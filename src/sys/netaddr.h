@@ -5,6 +5,7 @@
 #define SYS_NETADDR_H
 
 #include "base/err.h"
+#include "base/siphash.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -53,9 +54,10 @@ bool netaddr_same_host(const struct netaddr *a, const struct netaddr *b);
 /* Same host and same port. */
 bool netaddr_same(const struct netaddr *a, const struct netaddr *b);
 
-/* Hash over what netaddr_same() compares, or with @port false over the host alone; @seed chains.
- * The scope of an IPv6 address counts. */
-uint64_t netaddr_hash(const struct netaddr *a, bool port, uint64_t seed);
+/* Hash over what netaddr_same() compares, or with @port false over the host alone; nobody can
+ * foresee it without @key. @seed chains. The scope of an IPv6 address counts. */
+uint64_t netaddr_hash(const struct netaddr *a, bool port, const struct hash_key *key,
+		      uint64_t seed);
 
 /* What an IP address is when packets are sent to it. 255.255.255.255 is the only broadcast that
  * can be told without knowing the interfaces. */

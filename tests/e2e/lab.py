@@ -533,6 +533,45 @@ def has(feature):
     return re.search(rf"#define WITH_{feature} 1$", features(), re.M) is not None
 
 
+def cpu_seconds(pid):
+    """Processor time that @pid has used; of one that has ended: 0."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def running(pid):
+    """Whether @pid runs; a zombie does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def descendants(pid):
+    """Processes that @pid has started, and those that they have, and so on."""
+    kids = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+            if fields[0] not in "ZX":
+                kids.setdefault(int(fields[1]), []).append(int(name))
+    found = list(kids.get(pid, []))
+    for kid in found:
+        found += kids.get(kid, [])
+    return found
+
+
+def rss_kib(pid):
+    """Resident memory of @pid in KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+
 def descriptors(pid):
     return {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
 

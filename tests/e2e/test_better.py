@@ -139,7 +139,9 @@ def test_A7_sessions_are_capped(local):
     for k, s in enumerate(socks):
         s.sendto(b"%d" % k, ("127.0.0.1", port))
         assert s.recv(9) == b"%d" % k
-    p.wait_log(r" N .*max-sessions")
+    p.wait_log(r" N .*max-sessions", count=2)
+    lab.rest(0.05)
+    assert re.findall(r"session with AF=2 127.0.0.1:(\d+) ends", p.log) == [str(s.getsockname()[1]) for s in socks[:2]]
     for s in socks:
         s.close()
 
@@ -289,7 +291,7 @@ def test_B5_a_signal_ends_all_sessions(local, tmp_path, sig):
     pid = int(s.recv(99))
     p.kill(sig)
     assert p.wait().status == 128 + sig
-    lab.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 2, "the program of the session still runs")
+    lab.wait_until(lambda: not lab.running(pid), 2, "the program of the session still runs")
     s.close()
 
 

@@ -250,7 +250,7 @@ def test_max_children(local, zoo):
     a.expect_output(b"a")
     b = local.start("-t", "9", "-", client(zoo, port))
     b.send(b"b")
-    lab.pump(0.3)
+    lab.rest(0.3)
     assert b.out == b""
     a.close_stdin()
     a.wait()

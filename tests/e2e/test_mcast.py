@@ -299,17 +299,42 @@ def test_one_source(lan, kw, source, group):
     assert p.out == b"from 2\n"
 
 
+def test_memberships_are_given_back(lan):
+    """An interface that vanishes and comes back again and again: its old membership makes room for the new one (a socket
+    has room for 20), so no other socket has to join."""
+    def make():
+        lan[0].ip("link add ext0 type veth peer name ext1", "link set ext0 up", "link set ext1 up", "addr add 10.9.1.1/24 dev ext0")
+    lan[0].sysctl("net/ipv4/igmp_max_memberships", 20)
+    make()
+    try:
+        p = lan[0].start("-d", "-d", "-d", "-", f"MCAST4:{G4}:{PORT},if=eth0+ext0")
+        p.wait_log("starting data transfer loop")
+        before = len(lab.descriptors(p.pid))
+        for n in range(25):
+            lan[0].ip("link del ext0")
+            make()
+            p.wait_log(r" N joined \S+ on ext0", count=n + 2)
+        assert len(lab.descriptors(p.pid)) == before, "another socket joins for it"
+        other = member(lan[1], f"MCAST4:{G4}:{PORT}")
+        other.send(b"heard\n")
+        p.expect_output(b"heard\n")
+    finally:
+        lan[0].ip("link del ext0")
+
+
 def test_hops_and_loop(lan):
     wire = lan[1].capture()
     p = member(lan[0], f"MCAST4:{G4}:{PORT},hops=7,loop=0")
     p.send(b"x")
     assert wire.wait(1, dst=G4)[0].ttl == 7
-    wire.close()
     q = member(lan[0], f"MCAST6:{G6}:{PORT},hops=9,loop=0")
     q.send(b"y")
+    assert wire.wait(1, dst=G6.strip("[]"))[0].ttl == 9
+    wire.close()
     here = member(lan[1], f"MCAST4:{G4}:{PORT}")
     p.send(b"again\n")
     here.expect_output(b"again\n")
+    lab.rest(0.2)
     assert p.out == b"" and q.out == b""
 
 

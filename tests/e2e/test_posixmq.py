@@ -508,7 +508,7 @@ def test_message_too_long(local, fast, name):
 def test_descriptor_is_not_inherited(local, queue):
     p = local.start("-u", f"POSIXMQ-READ:{queue.name}", "SYSTEM:ls -l /proc/self/fd; cat")
     p.expect_output(b"total")
-    lab.pump(0.1)
+    lab.rest(0.1)
     assert queue.name.encode() not in p.out
 
 

@@ -179,7 +179,7 @@ def test_waiting_costs_nothing(local):
     s, port = server(local)
     p = local.start("-", DIALOGUES[0][0].format(p=port))
     c = play(s, [(GO, OK[:-3])])
-    lab.pump(1)
+    lab.rest(1)
     with open(f"/proc/{p.pid}/stat", encoding="ascii") as f:
         ticks = sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
     assert ticks < os.sysconf("SC_CLK_TCK") / 4

@@ -258,6 +258,20 @@ def test_without_inotify(local, how):
     assert p.wait().status == 0, p
 
 
+def test_a_short_visit_without_inotify(local):
+    """A client that comes, writes and goes between two looks has left something."""
+    if not can_forbid_inotify():
+        pytest.skip("needs user namespaces")
+    p = local.command(without_inotify(["-d", "-d", "-d", "-u", RAW + ",ptmx,pty-interval=0.4", "-"]))
+    name = slave_of(p)
+    p.wait_log("starting data transfer loop")
+    lab.rest(0.05)
+    with client(name) as fd:
+        os.write(fd, b"in passing")
+    r = p.wait()
+    assert (r.status, r.out) == (0, b"in passing"), r
+
+
 # ---------------------------------------------------------------- sitout-eio
 
 def test_sitout_eio_comes_back(local, fast):
@@ -325,9 +339,9 @@ def test_link_goes_with_signals(local, tmp_path, sig, addr):
 
 
 def test_link_replaces(local, tmp_path):
-    """What has the name is removed first; unlink-close=0 leaves the link."""
+    """A link that has the name is removed first; unlink-close=0 leaves ours."""
     link = tmp_path / "tty"
-    link.write_text("old")
+    link.symlink_to("/nowhere")
     p, name = up(local, f"{RAW},symbolic-link={link},unlink-close=0", "-")
     assert os.readlink(link) == name
     p.stop()

@@ -219,3 +219,59 @@ def test_an_end_of_listening_does_not_wait_for_programs(local, tmp_path):
         c.connect(("127.0.0.1", port))
         assert c.recv(9)
     assert p.wait(3).status == 0, p
+
+
+COUNTS = r"SYSTEM:'for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.15; done'"
+
+
+@pytest.mark.parametrize("own", ["", ",isolate"])
+def test_who_is_only_sent_to_is_not_silent(local, own):
+    """session-timeout counts from the last datagram in either direction."""
+    port = lab.port()
+    up(local, f"UDP4-LISTEN:{port},fork,session-timeout=0.6{own}", COUNTS)
+    s = peer(local)
+    s.sendto(b"x", ("127.0.0.1", port))
+    assert [s.recv(9) for _ in range(8)] == [b"%d\n" % i for i in range(1, 9)]
+    s.close()
+
+
+@pytest.mark.parametrize("own", ["", ",isolate"])
+def test_who_is_served_is_not_evicted(local, own):
+    """At max-sessions the one goes who has been silent longest in both directions, not the one who is sent something."""
+    port = lab.port()
+    p = up(local, f"UDP4-LISTEN:{port},fork,max-sessions=2{own}",
+           "SYSTEM:read how; echo $how; [ $how = talk ] && for i in 1 2 3 4 5 6; do sleep 0.15; echo $i; done; cat >/dev/null")
+    served, silent, new = peer(local), peer(local), peer(local)
+    for s, how in (served, b"talk\n"), (silent, b"listen\n"):
+        s.sendto(how, ("127.0.0.1", port))
+        assert s.recv(9) == how
+    assert [served.recv(9) for _ in range(3)] == [b"1\n", b"2\n", b"3\n"]
+    lab.rest(0.05)                      # a process of its own tells the table
+    new.sendto(b"listen\n", ("127.0.0.1", port))
+    assert new.recv(9) == b"listen\n"
+    p.wait_log("silent longest")
+    assert f"session with AF=2 127.0.0.1:{silent.getsockname()[1]} ends" in p.log
+    assert served.recv(9) == b"4\n"
+    for s in (served, silent, new):
+        s.close()
+
+
+def test_the_bound_is_exact(local):
+    """As many sessions as max-sessions end none; one more ends one, and that is the silent one."""
+    port = lab.port()
+    p = up(local, f"UDP4-LISTEN:{port},fork,max-sessions=3", "PIPE")
+    socks = [peer(local) for _ in range(4)]
+
+    def ask(s):
+        s.sendto(b"x", ("127.0.0.1", port))
+        assert s.recv(9) == b"x"
+    for s in socks[:3]:
+        ask(s)
+    ask(socks[0])                       # now the second one is silent longest
+    assert "max-sessions" not in p.log
+    ask(socks[3])
+    p.wait_log("max-sessions")
+    lab.rest(0.1)
+    assert re.findall(r"session with AF=2 127.0.0.1:(\d+) ends", p.log) == [str(socks[1].getsockname()[1])]
+    for s in socks:
+        s.close()

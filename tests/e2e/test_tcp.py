@@ -116,7 +116,7 @@ def test_half_close(local, fast, first, second):
     c.shutdown(socket.SHUT_WR)
     d, _ = accept(s)
     assert read_all(d) == b"question"
-    lab.pump(0.2)
+    lab.rest(0.2)
     d.sendall(b"answer")
     d.close()
     assert read_all(c) == b"answer"
@@ -412,7 +412,7 @@ def test_a_port_in_use(local):
     r = local.run("-d", "-d", "-d", f"TCP4-LISTEN:{port},retry=1,interval=0.1", "-")
     assert r.status == 1 and "Address already in use" in r.log
     p = local.start("-d", "-d", f"TCP4-LISTEN:{port},forever,interval=0.1", "PIPE")
-    lab.pump(0.3)
+    lab.rest(0.3)
     s.close()
     p.wait_log("listening on")
     c = connect(local, port)
@@ -470,7 +470,7 @@ def test_accept_timeout(local):
     port = lab.port()
     p = listening(local, f"TCP4-LISTEN:{port},fork,accept-timeout=0.6", "PIPE")
     c = connect(local, port)
-    lab.pump(0.8)
+    lab.rest(0.8)
     c.sendall(b"x")                     # the session outlives the listener
     assert c.recv(9) == b"x" and not p.ended()
     c.close()

@@ -328,7 +328,7 @@ def test_interface_vanishes(local, sig):
 def test_descriptor_is_not_inherited(local):
     p = local.start("-d", "-d", "TUN", "SYSTEM:ls -l /proc/self/fd >&2; sleep 9")
     p.wait_log("total")
-    lab.pump(0.1)
+    lab.rest(0.1)
     assert "tun" not in p.log[p.log.index("total"):], p
 
 

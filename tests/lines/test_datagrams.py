@@ -7,7 +7,7 @@ import time
 import pytest
 
 import lab
-from desk import needs
+
 
 
 def udp(desk, **kw):

@@ -1,14 +1,13 @@
 """Serial lines: bridges, taps, gateways, fake devices; the devices are pseudo terminals."""
 import os
 import select
-import socket
 import time
 import tty
 
 import pytest
 
 import lab
-from desk import MEGABYTES, needs, sha
+from desk import MEGABYTES, sha
 
 
 def open_tty(path):

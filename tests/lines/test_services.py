@@ -273,7 +273,7 @@ def test_agent_socket(desk, kind):
         other = desk / "other"
     else:
         name = f"lines-{lab.port()}"
-        q = desk.line(f"socat ABSTRACT-LISTEN:{name},fork UNIX-CONNECT:agent")
+        desk.line(f"socat ABSTRACT-LISTEN:{name},fork UNIX-CONNECT:agent")
         time.sleep(0.2)
         p = desk.server(f"socat UNIX-LISTEN:other,fork ABSTRACT-CONNECT:{name}", "other")
         other = desk / "other"

@@ -1,4 +1,5 @@
 /* test_admit.c - who may talk to us, and how often a refusal is said */
+#include "base/log.h"
 #include "relay/admit.h"
 
 #include "base/str.h"

@@ -1,5 +1,6 @@
 /* test_log.c - shape of a record, and limiting */
 #include "base/log.h"
+#include "base/log_limit.h"
 
 #include "base/json_escape.h"
 #include "base/list.h"
@@ -155,13 +156,37 @@ static void limit(void **state)
 	assert_false(log_limit_pass(&l, 3, 60 * NSEC_PER_SEC, &n));
 	assert_true(log_limit_pass(&l, 3, 61 * NSEC_PER_SEC, &n));
 	assert_int_equal(n, 2);
+	assert_false(log_limit_pass(&l, 3, 62 * NSEC_PER_SEC, &n));
+	assert_true(log_limit_pass(&l, 3, 121 * NSEC_PER_SEC, &n));
+	assert_int_equal(n, 1); /* the count began anew */
+}
+
+/* Each record of another kind, as forged addresses make them: ten a second, the rest is counted. */
+static void limit_for_all(void **state)
+{
+	struct log_limit l = { 0 };
+	unsigned written = 0, n;
+	char text[80];
+	(void)state;
+
+	for (uint64_t key = 0; key < 3000; key++)
+		written +=
+			log_limit_pass(&l, 2 * key, NSEC_PER_SEC * (1 + (int64_t)key / 1000), &n);
+	assert_int_equal(written, 3 * LOG_LIMIT_PER_SECOND);
+	assert_true(log_limit_pass(&l, 8000, 5 * NSEC_PER_SEC, &n));
+	assert_string_equal(log_limit_text(&l, n, "host", text, sizeof(text)),
+			    " (and 2970 of others)");
+	assert_string_equal(log_limit_text(&l, 3, "host", text, sizeof(text)),
+			    " (3 more of this host since)");
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(record), cmocka_unit_test(json_record),
-					    cmocka_unit_test(json_cut), cmocka_unit_test(escape),
-					    cmocka_unit_test(limit) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(record),   cmocka_unit_test(json_record),
+		cmocka_unit_test(json_cut), cmocka_unit_test(escape),
+		cmocka_unit_test(limit),    cmocka_unit_test(limit_for_all)
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
