@@ -222,26 +222,38 @@ static void set_verification(struct tls_context *c)
 
 /* ---- ciphers, parameters, extensions ---- */
 
-/* Anonymous and null ciphers are below every security level; who names them wants them. */
-static bool asks_for_weak(const char *list)
+/* What only those names contain that stand for ciphers without certificates or encryption. */
+static bool names_weak(const char *word, size_t len)
 {
-	static const char *const weak[] = { "aNULL", "eNULL", "ADH", "AECDH", "NULL" };
+	static const char *const weak[] = { "aNULL", "eNULL", "NULL", "ADH", "AECDH", "anon" };
 
-	for (const char *p = list; *p; p += strcspn(p, ":, "), p += *p != '\0') {
-		if (*p == '-' || *p == '!')
-			continue;
-		for (size_t i = 0; i < ARRAY_SIZE(weak); i++) {
-			if (strncmp(p, weak[i], strlen(weak[i])) == 0)
-				return true;
-		}
+	for (size_t i = 0; i < ARRAY_SIZE(weak); i++) {
+		if (memmem(word, len, weak[i], strlen(weak[i])))
+			return true;
 	}
 	return false;
 }
 
+/* Anonymous and null ciphers are below every security level; who names them wants them. */
+static bool asks_for_weak(const char *list)
+{
+	for (const char *p = list; *p; p += *p != '\0') {
+		size_t len = strcspn(p, ":;, ");
+
+		if (*p != '-' && *p != '!' && names_weak(p, len))
+			return true;
+		p += len;
+	}
+	return false;
+}
+
+/* Groups like HIGH and ALL hold anonymous ciphers, which nothing but the security level would keep
+ * away; so who does not name them does not get them. */
 static int set_ciphers(struct tls_context *c, struct err *err)
 {
 	const char *list = c->conf->tls.ciphers;
-	char what[128];
+	char what[128], *strong;
+	bool ok;
 
 	if (!list)
 		return 0;
@@ -249,8 +261,13 @@ static int set_ciphers(struct tls_context *c, struct err *err)
 		SSL_CTX_set_security_level(c->ctx, 0);
 		if (!is_dgram(c->role)) /* TLS 1.3 knows no anonymous peers */
 			SSL_CTX_set_max_proto_version(c->ctx, TLS1_2_VERSION);
+		ok = SSL_CTX_set_cipher_list(c->ctx, list) == 1;
+	} else {
+		strong = xasprintf("%s:!aNULL:!eNULL", list);
+		ok = SSL_CTX_set_cipher_list(c->ctx, strong) == 1;
+		free(strong);
 	}
-	if (SSL_CTX_set_cipher_list(c->ctx, list) == 1)
+	if (ok)
 		return 0;
 	snprintf(what, sizeof(what), "SSL_set_cipher_list(, \"%.90s\")", list);
 	return tls_library_error(err, what);

@@ -74,10 +74,15 @@ int tls_check_name(struct tls *t, struct err *err)
 	char text[512];
 	int rc = 0;
 
+	if (c->conf->tls.verify && !cert) {
+		/* the library lets anonymous ciphers pass, whoever asked for them */
+		err_set(err, 0, "the peer has shown no certificate");
+		return err_hint(err, "without one nobody knows who it is; verify=0 does without");
+	}
 	if (!c->conf->tls.verify) {
 		log_notice(cert ? "option openssl-verify disabled, no check of certificate"
 				: "no peer certificate and no check");
-	} else if (cert) {
+	} else {
 		log_info("peer certificate is trusted");
 		log_info("SSL peer cert subject: \"%s\"",
 			 name_text(X509_get_subject_name(cert), text, sizeof(text)));

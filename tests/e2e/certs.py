@@ -19,6 +19,7 @@ class Zoo:
         self.leaf("future", "localhost", "DNS:localhost", start="20450101000000Z", end="20460101000000Z")
         self.leaf("wrong-name", "elsewhere.test", "DNS:elsewhere.test")
         self.leaf("wildcard", "wild", "DNS:*.example.test")
+        self.leaf("partial", "partly", "DNS:f*.example.test")
         self.leaf("cn-only", "localhost", None)
         self.leaf("ip-only", "nobody", "IP:127.0.0.1")
         self.leaf("wrong-ca", "localhost", "DNS:localhost", ca="other-ca")

@@ -201,7 +201,8 @@ def test_many_at_once(local, zoo):
     ("wrong-name", "", False, 'does not match hostname "localhost"'), ("wrong-ca", "", False, "unable to get local issuer certificate"),
     ("self", "", False, "self-signed certificate"), ("unchained", "", False, "unable to get local issuer certificate"),
     ("wildcard", "cn=a.b.example.test", False, "does not match hostname"), ("wildcard", "cn=example.test", False, "does not match hostname"),
-    ("ip-only", "", False, "does not match hostname"),
+    ("ip-only", "", False, "does not match hostname"), ("partial", "cn=foo.example.test", False, "does not match hostname"),
+    ("partial", "cn=f.example.test", False, "does not match hostname"), ("partial", "cn=bar.example.test", False, "does not match hostname"),
 ], ids=lambda v: str(v))
 def test_what_a_client_thinks(local, zoo, cert, options, ok, why):
     """Each certificate gets the verdict a user expects, and a sentence that says why."""
@@ -211,6 +212,44 @@ def test_what_a_client_thinks(local, zoo, cert, options, ok, why):
         assert r.status == 0 and r.out == b"welcome", r
     else:
         assert r.status == 1 and r.out == b"" and why in r.log, r
+
+
+ANONYMOUS = ["", "cipher=HIGH", "cipher=ALL", "cipher=HIGH:MEDIUM:LOW", "cipher=kDHE:kECDHE", "cipher=HIGH@SECLEVEL=0", "cipher=ALL:@SECLEVEL=0", "cipher=DEFAULT:@SECLEVEL=0",
+             "cipher=ADH", "cipher=AECDH", "cipher=aNULL:@SECLEVEL=0", "cipher=kDHE+aNULL:@SECLEVEL=0", "cipher=ADH-AES256-GCM-SHA384", "cipher=ALL:COMPLEMENTOFALL:@SECLEVEL=0"]
+
+
+@pytest.mark.parametrize("version", ["", "min-version=TLS1.0", "min-version=TLS1.1", "max-version=TLS1.2"])
+@pytest.mark.parametrize("cipher", ANONYMOUS)
+def test_nobody_without_certificate(local, zoo, version, cipher):
+    """A client that verifies never talks to a server without a certificate, whatever it allows otherwise. Classic refuses all of these."""
+    port = lab.port()
+    s = local.command(["openssl", "s_server", "-accept", str(port), "-nocert", "-cipher", "ALL:eNULL:@SECLEVEL=0", "-quiet"])
+    connect(local, port).close()
+    options = "".join("," + o for o in (version, cipher) if o)
+    r = local.run("-", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'},handshake-timeout=5{options}", input=b"secret")
+    assert r.status == 1 and " E " in r.log, r
+    assert b"secret" not in s.out
+
+
+def test_anonymous_is_possible(local):
+    """It is refused for want of a certificate, not because the handshake cannot be: without verification it works."""
+    port = lab.port()
+    s = local.command(["openssl", "s_server", "-accept", str(port), "-nocert", "-cipher", "ALL:eNULL:@SECLEVEL=0", "-quiet"])
+    connect(local, port).close()
+    p = local.start("-", f"OPENSSL:localhost:{port},verify=0,cipher=ADH")
+    p.send(b"not secret\n")
+    s.expect_output(b"not secret")
+    p.stop()
+    r = local.run("-", f"OPENSSL:localhost:{port},cipher=ADH")
+    assert r.status == 1 and "E the peer has shown no certificate" in r.log and "verify=0" in r.log, r
+
+
+@pytest.mark.parametrize("cipher", ["ADH", "HIGH", "ALL:@SECLEVEL=0"])
+def test_a_server_that_verifies_wants_a_certificate(local, zoo, cipher):
+    """Also where the cipher goes without."""
+    _, port = tls_server(local, zoo, "TEXT:secret", options=f"cafile={zoo / 'ca.crt'},fork,cipher={cipher}")
+    r = local.run("-u", f"OPENSSL:localhost:{port},verify=0,cipher=ALL:ADH:@SECLEVEL=0", "-")
+    assert r.out == b"", r
 
 
 @pytest.mark.parametrize("host,cert,ok", [("127.0.0.1", "server", True), ("127.0.0.1", "ip-only", True), ("127.0.0.1", "wrong-name", False),
