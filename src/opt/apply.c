@@ -256,6 +256,17 @@ int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct 
 	return 0;
 }
 
+void opts_collect(const struct opts *o, struct hosts *hosts)
+{
+	struct target nothing = { .fd = -1, .hosts = hosts };
+	struct err err;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (o->opt[i].row->flags & OPT_HOSTS)
+			(void)o->opt[i].row->set(&nothing, &o->opt[i], &err);
+	}
+}
+
 void conf_init(struct conf *c)
 {
 	*c = (struct conf){

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 struct groups;
+struct hosts;
 struct spec_opt;
 
 /* Kinds of address (option groups), in the order in which help prints them. G_ALL: legal on every
@@ -119,7 +120,7 @@ enum value_type {
 	V_TIMESPEC,
 	V_LINGER, /* integer seconds */
 	V_BIN, /* dalan */
-	V_IP4NAME, /* host -> val.addr (AF_INET) */
+	V_IP4NAME, /* host or interface; text kept in str, looked up by the setter */
 	V_IP4SOCK, /* host[:port] -> val.addr */
 	V_INT_INT, /* n[0]:n[1] */
 	V_INT_INTP,
@@ -305,6 +306,7 @@ struct target {
 	int family; /* of the socket */
 	bool device_chosen; /* the address has its own use for option so-bindtodevice */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
+	struct hosts *hosts; /* what names in values mean, or NULL: ask and wait (sys/hosts.h) */
 	struct groups **more; /* where sockets go that join what fd has no room for, or NULL */
 };
 
@@ -336,6 +338,7 @@ enum opt_flag {
 	OPT_EXPERIMENTAL = 1, /* warns unless --experimental */
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
 	OPT_SECRET = 4, /* the value is kept out of the log */
+	OPT_HOSTS = 16, /* the value names hosts: see opts_collect() */
 	OPT_IFNAME = 8, /* the value is a network interface: completion offers those there are */
 };
 
@@ -404,6 +407,10 @@ void opts_done(struct opts *o);
 /* Apply the options of @phase to @t, in textual order; at PH_FD pending terminal settings are
  * written. This is the single home of sloppy mode: there a failed option is logged and skipped. */
 int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct err *err);
+
+/* Note in @hosts, which is collecting, the names of hosts that values hold. What is wrong with a
+ * value is told when it is applied. */
+void opts_collect(const struct opts *o, struct hosts *hosts);
 
 void conf_init(struct conf *c);
 void conf_done(struct conf *c);

@@ -6,7 +6,6 @@
 #include "relay/tally.h"
 #include "relay/wrap.h"
 #include "spec/dalan.h"
-#include "sys/resolve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,19 +66,31 @@ int admit_data_range(struct range *r, const char *text, struct err *err)
 	return 0;
 }
 
-static int parse_range(struct admission *a, const struct conf *conf, int family, struct err *err)
+static int parse_range(struct admission *a, const struct conf *conf, int family,
+		       struct hosts *hosts, struct err *err)
 {
 	if (conf->sock.range_is_data)
 		return admit_data_range(&a->range, conf->sock.range, err);
-	return range_parse(&a->range, conf->sock.range, family, resolve_host, err);
+	return range_parse(&a->range, conf->sock.range, family, hosts_lookup, hosts, err);
+}
+
+void admission_collect(const struct conf *conf, struct hosts *hosts)
+{
+	struct range range;
+	struct err err;
+
+	if (conf->sock.range && !conf->sock.range_is_data)
+		(void)range_parse(&range, conf->sock.range,
+				  *conf->sock.range == '[' ? AF_INET6 : AF_INET, hosts_lookup,
+				  hosts, &err);
 }
 
 int admission_init(struct admission *a, const struct conf *conf, int family, unsigned target_port,
-		   struct err *err)
+		   struct hosts *hosts, struct err *err)
 {
 	*a = (struct admission){ .conf = conf };
 	if (conf->sock.range) {
-		if (parse_range(a, conf, family, err) == -1)
+		if (parse_range(a, conf, family, hosts, err) == -1)
 			return -1;
 		a->has_range = true;
 	}

@@ -67,6 +67,14 @@ static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 	return 0;
 }
 
+/* What names in option range mean. */
+static struct hosts *names_of(struct relay *relay, const struct conf *conf)
+{
+	if (!conf->sock.range)
+		return NULL;
+	return &relay_share_of(relay, container_of(conf, const struct half, conf))->hosts;
+}
+
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err)
 {
@@ -82,7 +90,8 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	sock->frames = kind.family == AF_PACKET;
 	sock->no_gso =
 		relay->plan->set.plain || kind.type != SOCK_DGRAM || kind.protocol != IPPROTO_UDP;
-	if (admission_init(&sock->admission, conf, kind.family, target_port, err) == -1) {
+	if (admission_init(&sock->admission, conf, kind.family, target_port, names_of(relay, conf),
+			   err) == -1) {
 		free(sock);
 		return NULL;
 	}

@@ -73,7 +73,8 @@ static enum step_result begin(struct opening *o, struct err *err)
 		err_set(err, 0, "option dst is for datagrams; connections have bind");
 		return STEP_FAIL;
 	}
-	if (admission_init(&l->admission, c, o->target.family, 0, err) == -1)
+	if (admission_init(&l->admission, c, o->target.family, 0,
+			   &relay_share_of(o->relay, o->half)->hosts, err) == -1)
 		return STEP_FAIL;
 	l->admission.total = relay_tally(o->relay, c)->refused;
 	if (c->listen.accept_timeout_ns > 0)

@@ -218,6 +218,10 @@ enum step_result step_max_children(struct opening *o, struct err *err);
  * temporary failures with code EAGAIN. */
 enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err);
 
+/* The same for any name: the address goes into @out, without port. */
+enum step_result opening_look_up(struct opening *o, const char *host, int family,
+				 struct netaddr *out, struct err *err);
+
 /* AF_* fixed for this opening, or AF_UNSPEC, by type, option pf and settings. */
 int opening_family(const struct opening *o, bool passive);
 

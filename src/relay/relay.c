@@ -257,6 +257,7 @@ void relay_done(struct relay *relay)
 		relay->shares = s->next;
 		if (s->data)
 			s->free(s->data);
+		hosts_done(&s->hosts);
 		free(s);
 	}
 	procs_forget(relay);

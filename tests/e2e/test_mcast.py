@@ -31,6 +31,20 @@ def joined(host, group, index_name):
     return bool(block) and want in block.group(1)
 
 
+@pytest.mark.parametrize("value", ["lo", "127.0.0.1", "localhost"])
+def test_multicast_interface(local, value):
+    """ip-multicast-if takes an interface's name, a local address, or a host name; without it there is no route here. Classic takes no interface."""
+    port = lab.port()
+    local.ip("link set lo multicast on")
+    p = local.start("-d", "-d", "-u", f"UDP4-RECV:{port},reuseaddr,ip-add-membership={G4}:lo", "-")
+    p.wait_log("starting data transfer loop")
+    r = local.run("-u", "-", f"UDP4-DATAGRAM:{G4}:{port},ip-multicast-if={value}", input=b"x")
+    assert r.status == 0, r
+    p.expect_output(b"x")
+    r = local.run("-u", "-", f"UDP4-DATAGRAM:{G4}:{port},ip-multicast-if=nowhere0", input=b"x")
+    assert r.status and "there are: lo" in r.log, r
+
+
 @pytest.mark.parametrize("kw,group", GROUPS)
 def test_everybody_hears_everybody(lan, fast, kw, group):
     members = [member(h, f"{kw}:{group}:{PORT}") for h in lan]
