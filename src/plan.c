@@ -8,6 +8,9 @@
 #include "base/names.h"
 #include "base/str.h"
 #include "cli.h"
+#include "relay/seal.h"
+#include "relay/wrap.h"
+#include "sys/module.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -116,6 +119,23 @@ static int check_seal(const struct half *h, struct err *err)
 	return 0;
 }
 
+/* Modules are loaded here and nowhere later: an address may change the root directory, and nothing
+ * must be run that lies in the new one. */
+static int load_modules(struct half *h, struct err *err)
+{
+	if (h->type->module) {
+		h->module = module_symbol(h->type->module, h->type->symbol, err);
+		if (!h->module)
+			return -1;
+	}
+	if (h->conf.seal.file) {
+		h->seal = module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
+		if (!h->seal)
+			return -1;
+	}
+	return h->conf.wrap.on ? wrap_prepare(h, err) : 0;
+}
+
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		     const struct settings *set, struct err *err)
 {
@@ -137,8 +157,11 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 	if (h->type->unavailable)
 		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
-	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0)
-		return check_seal(h, err);
+	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0) {
+		if (check_seal(h, err) == -1)
+			return -1;
+		return set->offline ? 0 : load_modules(h, err);
+	}
 	if (!err->hint[0] && !set->any_group)
 		hint_misplaced(h, s, err);
 	return -1;

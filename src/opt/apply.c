@@ -298,6 +298,9 @@ void conf_init(struct conf *c)
 
 void conf_done(struct conf *c)
 {
+	free(c->wrap.table[0]);
+	free(c->wrap.table[1]);
+	c->wrap.table[0] = c->wrap.table[1] = NULL;
 	free(c->proxy.auth_read);
 	c->proxy.auth_read = NULL;
 	ident_done(&c->ident);

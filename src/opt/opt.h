@@ -164,6 +164,14 @@ enum eol { EOL_RAW, EOL_CR, EOL_CRNL };
 /* Channel between a program and us. */
 enum channel { CH_SOCKETPAIR, CH_PIPES, CH_PTY };
 
+/* What access tables say: NAMELESS: they cannot tell without a name that nobody here knows. */
+enum wrap_answer { WRAP_REFUSE, WRAP_PERMIT, WRAP_NAMELESS };
+
+/* What the module of tcpwrap exports as "socast_wrap_permits": ask the tables @allow and @deny,
+ * which it keeps, about @peer; @local may be NULL. Waits for nobody. */
+typedef enum wrap_answer wrap_fn(const char *daemon, const char *allow, const char *deny,
+				 const struct sockaddr *peer, const struct sockaddr *local);
+
 /* Typed results of the options of one address half, grouped by subject. Filled while planning,
  * constant afterwards and shared by all sessions. Strings are borrowed from the spec. */
 struct conf {
@@ -208,6 +216,8 @@ struct conf {
 		bool on;
 		const char *daemon; /* NULL: program name */
 		const char *etc, *allow, *deny; /* or NULL */
+		wrap_fn *ask; /* the module's, when it is loaded; else NULL */
+		char *table[2]; /* paths of the tables that permit and deny; owned */
 	} wrap; /* tcpwrap */
 	struct {
 		bool fork;

@@ -21,6 +21,8 @@ static const struct {
 	[REFUSE_SOURCEPORT] = { "sourceport", "sourceport option", "wrong sourceport" },
 	[REFUSE_LOWPORT] = { "lowport", "lowport option", "lowport option" },
 	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
+	[REFUSE_NAMELESS] = { "tcpwrap name", NULL,
+			      "tcpwrapper option: a rule needs its name, and /etc/hosts has none" },
 	[REFUSE_DST] = { "dst", "dst option", "dst option" },
 	[REFUSE_ECHO] = { "no-echo", NULL, NULL },
 	[REFUSE_PEER] = { "peer", NULL, NULL },
@@ -101,7 +103,7 @@ int admission_init(struct admission *a, const struct conf *conf, int family, uns
 		a->has_port = a->implied_port = true;
 		a->port = target_port;
 	}
-	return conf->wrap.on ? wrap_load(err) : 0;
+	return 0;
 }
 
 static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
@@ -165,8 +167,12 @@ bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr
 		permit(peer, REFUSE_LOWPORT);
 	}
 	if (c->wrap.on) {
-		if (!wrap_permits(c, peer, local))
-			return refuse(a, peer, REFUSE_TCPWRAP, now_ns);
+		enum wrap_answer answer = wrap_ask(c, peer, local);
+
+		if (answer != WRAP_PERMIT)
+			return refuse(a, peer,
+				      answer == WRAP_REFUSE ? REFUSE_TCPWRAP : REFUSE_NAMELESS,
+				      now_ns);
 		permit(peer, REFUSE_TCPWRAP);
 	}
 	return true;

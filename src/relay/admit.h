@@ -19,6 +19,7 @@ enum refusal {
 	REFUSE_SOURCEPORT,
 	REFUSE_LOWPORT,
 	REFUSE_TCPWRAP,
+	REFUSE_NAMELESS, /* tcpwrap, too */
 	REFUSE_DST, /* datagrams only: see admit_refuse() */
 	REFUSE_ECHO,
 	REFUSE_PEER, /* not from the one peer of a connection */

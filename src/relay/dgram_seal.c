@@ -8,7 +8,6 @@
 #include "relay/proc.h"
 #include "relay/seal_file.h"
 #include "relay/session.h"
-#include "sys/module.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -73,9 +72,7 @@ int dgram_seal_load(struct relay *relay, const struct half *half, struct err *er
 
 	if (!files.group || (share = relay_share_of(relay, half))->data)
 		return 0;
-	load = (seal_crypto_fn *)module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
-	if (!load)
-		return -1;
+	load = (seal_crypto_fn *)half->seal;
 	a = xcalloc(1, sizeof(*a));
 	a->crypto = load();
 	if (!a->crypto)

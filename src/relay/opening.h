@@ -82,6 +82,7 @@ struct addr_type {
 	unsigned local_port; /* this parameter, counted from 1, is a port to bind to; 0: none is */
 	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
+	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 

@@ -45,6 +45,8 @@ struct half {
 	char *const *param;
 	size_t nparams;
 	const struct addr_type *type;
+	const void *module; /* what the type's module exports, or NULL */
+	const void *seal; /* what the module of sealed datagrams exports, or NULL */
 	struct opts opts;
 	struct conf conf;
 };
