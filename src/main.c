@@ -242,12 +242,14 @@ int main(int argc, char *argv[])
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
 		if (err.text[0])
 			log_err(LV_ERROR, &err);
+		log_end();
 		return 1;
 	}
 	if (program.cli.action != CLI_RUN) {
 		status = answer(&program, &err);
 		if (status == -1)
 			log_err(LV_ERROR, &err);
+		log_end();
 		return status == -1 ? 1 : status;
 	}
 	program.cli.set.transfer_wait_s = env_seconds("SOCAT_TRANSFER_WAIT");
@@ -263,5 +265,6 @@ int main(int argc, char *argv[])
 		log_notice("exit(%d)", status);
 	else
 		log_notice("exiting with status 0");
+	log_end();
 	return status;
 }

@@ -87,6 +87,12 @@ static int interface_required(const char *text, unsigned *index, struct err *err
 	return hint_interfaces(text, err);
 }
 
+/* A descriptor to act on, or names to collect. */
+static bool has_use(const struct target *t)
+{
+	return t->fd != -1 || (t->hosts && t->hosts->collecting);
+}
+
 static int host4(struct hosts *hosts, const char *text, struct in_addr *ip, struct err *err)
 {
 	struct netaddr a;
@@ -140,6 +146,8 @@ int set_multicast_if(struct target *t, const struct opt *o, struct err *err)
 {
 	struct ip_mreqn req = { .imr_ifindex = (int)if_nametoindex(o->val.str) };
 
+	if (!has_use(t))
+		return 0;
 	if (!req.imr_ifindex && host4(t->hosts, o->val.str, &req.imr_address, err) == -1)
 		return hint_interfaces(o->val.str, err);
 	if (t->fd == -1 || setsockopt(t->fd, SOL_IP, IP_MULTICAST_IF, &req, sizeof(req)) == 0)
@@ -250,7 +258,7 @@ static int join(struct target *t, const struct opt *o, const struct form *f, str
 	struct parts p;
 	int rc;
 
-	if (t->fd == -1 && !(t->hosts && t->hosts->collecting))
+	if (!has_use(t))
 		return 0;
 	/* an address without brackets falls apart here: tell that first */
 	if (f->v6 && o->val.str[0] != '[')
