@@ -1,6 +1,7 @@
 /* log.c - records in the classic format or as JSON, see log.h */
 #include "base/log.h"
 
+#include "base/escape.h"
 #include "base/json_escape.h"
 #include "base/list.h"
 #include "base/log_syslog.h"
@@ -189,10 +190,11 @@ static size_t classic_record(char *buf, enum log_level level, const char *text, 
 {
 	int n = bare ? 0 : prefix(buf, RECORD_MAX + 1);
 
-	if (n < 0 || n > RECORD_MAX)
+	if (n < 0 || n > RECORD_MAX - 2)
 		n = 0;
-	n += snprintf(buf + n, (size_t)(RECORD_MAX + 1 - n), "%c %s", "DINWEF"[level], text);
-	return n > RECORD_MAX ? RECORD_MAX : (size_t)n;
+	buf[n++] = "DINWEF"[level];
+	buf[n++] = ' ';
+	return (size_t)n + escape_text(buf + n, (size_t)(RECORD_MAX - n), text, strlen(text));
 }
 
 /* UTC, because it needs no look at the time zone: a crash signal may interrupt us anywhere. Days to
@@ -239,10 +241,10 @@ static size_t json_record(char *buf, enum log_level level, const char *text)
 
 static void put_syslog(enum log_level level, const char *text, const char *json)
 {
-	char line[RECORD_MAX + 1];
+	char line[RECORD_MAX + 1] = { "DINWEF"[level], ' ' };
 
 	if (!json)
-		snprintf(line, sizeof(line), "%c %s", "DINWEF"[level], text);
+		line[2 + escape_text(line + 2, RECORD_MAX - 2, text, strlen(text))] = '\0';
 	log_syslog_put(&state.system, state.facility | priorities[level], state.name,
 		       json ? json : line);
 }

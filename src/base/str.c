@@ -43,25 +43,30 @@ void str_adds(struct str *s, const char *text)
 	str_add(s, text, strlen(text));
 }
 
+void str_addv(struct str *s, const char *fmt, va_list ap)
+{
+	char small[256];
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
+	if (n >= 0 && (size_t)n < sizeof(small)) {
+		str_add(s, small, (size_t)n);
+	} else if (n >= 0) {
+		vsnprintf(str_room(s, (size_t)n), (size_t)n + 1, fmt, again);
+		s->len += (size_t)n;
+	}
+	va_end(again);
+}
+
 void str_addf(struct str *s, const char *fmt, ...)
 {
 	va_list ap;
-	char small[256];
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(small, sizeof(small), fmt, ap);
+	str_addv(s, fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
-	if ((size_t)n < sizeof(small)) {
-		str_add(s, small, (size_t)n);
-		return;
-	}
-	va_start(ap, fmt);
-	vsnprintf(str_room(s, (size_t)n), (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	s->len += (size_t)n;
 }
 
 void str_done(struct str *s)

@@ -18,6 +18,7 @@ void str_add(struct str *s, const void *data, size_t len);
 void str_addc(struct str *s, char c);
 void str_adds(struct str *s, const char *text);
 void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void str_addv(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /* Make room for @len more bytes and return where they go; the caller adds to s->len itself. */
 char *str_room(struct str *s, size_t len);

@@ -4,6 +4,7 @@
  * their bytes escaped. IPv4 and IPv4-mapped IPv6 count as the same family for ranges only. */
 #include "sys/netaddr.h"
 
+#include "base/escape.h"
 #include "base/str.h"
 
 #include <arpa/inet.h>
@@ -29,7 +30,6 @@ static size_t unix_name_len(const struct netaddr *a)
 /* The name with unprintable bytes escaped, or "<anon>". */
 static void unix_text(const struct netaddr *a, char *buf, size_t cap)
 {
-	static const char bytes[] = "\0\a\b\t\n\v\f\r", letters[] = "0abtnvfr";
 	const uint8_t *name = a->raw + UNIX_NAME_OFFSET;
 	size_t n = unix_name_len(a), at = 0;
 
@@ -37,17 +37,13 @@ static void unix_text(const struct netaddr *a, char *buf, size_t cap)
 		snprintf(buf, cap, "<anon>");
 		return;
 	}
-	buf[0] = '\0';
 	for (size_t i = 0; i < n && cap - at > 4; i++) {
-		const char *known = memchr(bytes, name[i], sizeof(bytes) - 1);
-
-		if (known)
-			at += (size_t)snprintf(buf + at, cap - at, "\\%c", letters[known - bytes]);
-		else if (name[i] < 0x20 || name[i] > 0x7e)
-			at += (size_t)snprintf(buf + at, cap - at, "\\x%02X", name[i]);
+		if (name[i] < 0x20 || name[i] > 0x7e)
+			at += escape_byte(buf + at, name[i]);
 		else
-			at += (size_t)snprintf(buf + at, cap - at, "%c", name[i]);
+			buf[at++] = (char)name[i];
 	}
+	buf[at] = '\0';
 }
 
 /* raw has no alignment of its own to offer for sockaddr_vm. */

@@ -1,5 +1,6 @@
 """A certificate zoo, made with openssl(1): what a TLS user meets, good and bad."""
 import os
+import ssl
 import subprocess
 
 
@@ -82,6 +83,15 @@ class Zoo:
             self.sign(name, f"/CN={cn}", "basicConstraints=critical,CA:TRUE\n", ca)
         else:
             openssl("req", "-x509", "-new", "-key", self / f"{name}.key", "-subj", f"/CN={cn}", "-days", "30", "-out", self / f"{name}.crt")
+
+    def forged(self, name, text):
+        """A server certificate whose commonName and DNS name are the bytes @text, whatever they are. Nobody trusts it."""
+        stand_in = "x" * len(text)
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self / f"{name}.key", "-out",
+                self / f"{name}.crt", "-days", "30", "-utf8", "-subj", f"/CN={stand_in}", "-addext", f"subjectAltName=DNS:{stand_in}")
+        der = ssl.PEM_cert_to_DER_cert(self.read(f"{name}.crt"))
+        self.write(f"{name}.crt", ssl.DER_cert_to_PEM_cert(der.replace(stand_in.encode(), text)))
+        self.join(name)
 
     def leaf(self, name, cn, alternative, ca="ca", subject=None, start=None, end=None):
         self.key(name)

@@ -304,6 +304,41 @@ def test_variables(local, zoo):
     assert not p.ended()
 
 
+HOSTILE = {b"admin\0.mallory": r"admin\0.mallory", b"a\nSOCAT_X=1": r"a\nSOCAT_X=1", b"red\x1b[31m": r"red\x1B[31m", "red\u009b31m".encode(): r"red\xC2\x9B31m",
+           b"alice // bob": r"alice \x2F/ bob", b"alice //": r"alice \x2F/", b"// bob": r"\x2F/ bob", b"http://ok": "http://ok",
+           "Zo\u00eb".encode(): "Zo\u00eb", b"tab\there": r"tab\there", b"del\x7f": r"del\x7F"}
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_hostile_names(local, zoo, name, tmp_path):
+    """What a certificate says cannot be cut short, look like two names, begin a line, or reach a terminal as a command: not in a variable, not in the log."""
+    zoo.forged("forged", name)
+    _, port = tls_server(local, zoo, "TEXT:x", cert="forged")
+    r = local.run("-d", "-d", "-d", "-u", f"OPENSSL:localhost:{port},verify=0", f"SYSTEM:env > {tmp_path}/env", timeout=10)
+    out, env = (tmp_path / "env").read_bytes(), {}
+    for line in out.decode("utf-8").split("\n"):
+        key, _, value = line.partition("=")
+        env[key] = value
+    assert env["SOCAT_OPENSSL_X509_COMMONNAME"] == HOSTILE[name]
+    assert env["SOCAT_TLS_X509V3_SUBJECTALTNAME_DNS"] == HOSTILE[name]
+    text = out + r.err
+    assert "SOCAT_X" not in env and b"\x1b" not in text and b"\0" not in text and b"\x7f" not in text
+    assert not re.search(rb"(?<![\x80-\xff])[\x80-\x9f]|\xc2[\x80-\x9f]", text)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_hostile_names_in_the_log(local, zoo, name):
+    """The same of a trusted certificate with the wrong name, whose hint shows whom it belongs to; and as JSON."""
+    zoo.forged("forged", name)
+    _, port = tls_server(local, zoo, "TEXT:x", cert="forged")
+    for form in ("text", "json"):
+        r = local.run("-d", "-d", "-d", f"--log={form}", "-u", f"OPENSSL:localhost:{port},cafile={zoo / 'forged.crt'}", "-")
+        assert r.status == 1
+        assert b"\x1b" not in r.err and b"\0" not in r.err and not re.search(rb"(?<![\x80-\xff])[\x80-\x9f]|\xc2[\x80-\x9f]", r.err), r
+        if form == "text":
+            assert all(re.match(rb"\d{4}/", line) for line in r.err.splitlines())
+
+
 # ---------------------------------------------------------------- versions, ciphers, settings
 
 @pytest.mark.parametrize("server_options,client_options,want", [
