@@ -100,7 +100,8 @@ struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf)
 
 	seal->refs = 1;
 	seal->address = a;
-	seal->senders = seal_senders_new(a->crypto, max, age_s > 0 ? (uint64_t)age_s : 0);
+	seal->senders = seal_senders_new(a->crypto, max, age_s > 0 ? (uint64_t)age_s : 0,
+					 (uint64_t)relay->start_seconds);
 	return seal;
 }
 
