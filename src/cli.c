@@ -319,6 +319,8 @@ static const struct {
 	  "print the counters of both addresses so often, and at the end" },
 	{ "--metrics=", ARGUMENT, do_metrics, 0, WIDE, "--metrics=<where>",
 	  "serve the counters by HTTP: port, address:port, or path" },
+	{ "--notify", EXACT, SWITCH(notify), WIDE, "--notify",
+	  "tell the service manager (NOTIFY_SOCKET) when all is open, and the end" },
 	{ "--drain=", ARGUMENT, do_drain, 0, WIDE, "--drain=<seconds>",
 	  "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long" },
 	{ "--doctor", EXACT, do_action, CLI_DOCTOR, WIDE, "--doctor",
@@ -462,6 +464,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 
 	defaults(cli);
 	log_set_name(slash ? slash + 1 : argv[0]);
+	cli->set.classic = strcmp(log_name(), "socat") == 0;
 	while (i < argc && !is_address(argv[i])) {
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)

@@ -212,7 +212,7 @@ static int answer(struct program *p, struct err *err)
 {
 	switch (p->cli.action) {
 	case CLI_VERSION:
-		help_version(stdout);
+		help_version(stdout, p->cli.set.classic);
 		return 0;
 	case CLI_HELP:
 		help_print(stdout, p->cli.help_level);

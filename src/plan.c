@@ -160,6 +160,8 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0) {
 		if (check_seal(h, err) == -1)
 			return -1;
+		if (h->conf.sock.any_port == -1)
+			h->conf.sock.any_port = set->classic;
 		return set->offline ? 0 : load_modules(h, err);
 	}
 	if (!err->hint[0] && !set->any_group)

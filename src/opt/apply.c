@@ -275,6 +275,7 @@ void conf_init(struct conf *c)
 			  .type = -1,
 			  .protocol = -1,
 			  .sourceport = -1,
+			  .any_port = -1,
 			  .tightsocklen = true },
 		.listen = { .backlog = -1,
 			    .session_timeout_ns = 600 * NSEC_PER_SEC,

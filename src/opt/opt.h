@@ -199,7 +199,8 @@ struct conf {
 		bool tightsocklen;
 		const char *bind_tempname; /* template, "" without value, NULL when absent */
 		int64_t connect_timeout_ns; /* 0: none */
-		bool ignore_peerport; /* udp-ignore-peerport */
+		int any_port; /* answers=any, udp-ignore-peerport: 1, or 0; -1 when not given */
+		bool answers; /* option answers is given: MCAST hears unicast, too */
 		bool joins; /* some option joins a group */
 		const char *dst; /* what datagrams must have been sent to, or NULL */
 		bool no_echo;

@@ -276,9 +276,10 @@ static const struct opt_row rows[] = {
 	{ "no-echo", V_BOOL, G_UDP, PH_ACCEPT, conf_bool, NULL,
 	  .arg.field = { offsetof(struct conf, sock.no_echo), 0 }, .flags = OPT_NEW,
 	  .help = "do not hear own datagrams that come back by broadcast or multicast" },
-	{ "udp-ignore-peerport", V_BOOL, G_UDP, PH_OFFSET, conf_bool, NULL,
-	  .arg.field = { offsetof(struct conf, sock.ignore_peerport), 0 }, .flags = OPT_NEW,
-	  .help = "accept answers from any port of the peer" },
+	{ "udp-ignore-peerport", V_BOOL, G_UDP, PH_OFFSET, conf_any_port, NULL, .flags = OPT_NEW,
+	  .help = "accept answers from any port of the peer: answers=any" },
+	{ "answers", V_STRING, G_UDP, PH_OFFSET, conf_answers, NULL, .flags = OPT_NEW,
+	  .help = "answers are heard from: any port, or only the port that is sent to" },
 
 	{ "ai-addrconfig addrconfig", V_BOOL, G_IP4 | G_IP6, PH_OFFSET, conf_ai_flag, NULL,
 	  .arg.n.a = AI_ADDRCONFIG,

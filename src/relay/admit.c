@@ -100,7 +100,7 @@ int admission_init(struct admission *a, const struct conf *conf, int family, uns
 	if (conf->sock.sourceport >= 0) {
 		a->has_port = true;
 		a->port = (unsigned)conf->sock.sourceport;
-	} else if (target_port && !conf->sock.ignore_peerport) {
+	} else if (target_port && conf->sock.any_port != 1) {
 		a->has_port = a->implied_port = true;
 		a->port = target_port;
 	}
@@ -125,8 +125,8 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 		snprintf(more, sizeof(more), " (%u more of this host since)", hidden);
 	if (why == REFUSE_SOURCEPORT && a->implied_port)
 		snprintf(advice, sizeof(advice),
-			 "; packets must come from port %u unless option udp-ignore-peerport or "
-			 "sourceport is given",
+			 "; packets must come from port %u unless option answers=any, "
+			 "udp-ignore-peerport or sourceport is given",
 			 a->port);
 	log_warn("refusing connection from %s due to %s%s%s", netaddr_text(peer, text),
 		 reasons[why].refuse, advice, more);

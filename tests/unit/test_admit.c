@@ -97,7 +97,7 @@ static void test_target_port(void **state)
 	assert_true(ask(&a, "1.2.3.4", 6666, 1));
 	assert_false(ask(&a, "1.2.3.4", 6667, 1));
 	assert_int_equal(logged("packets must come from port 6666"), 1);
-	conf.sock.ignore_peerport = true;
+	conf.sock.any_port = 1;
 	assert_int_equal(admission_init(&a, &conf, AF_INET, 6666, NULL, &err), 0);
 	assert_true(ask(&a, "1.2.3.4", 6667, 1));
 	conf_done(&conf);
