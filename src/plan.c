@@ -162,6 +162,8 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 			return -1;
 		if (h->conf.sock.any_port == -1)
 			h->conf.sock.any_port = set->classic;
+		if (h->conf.tls.eof_without_notify == -1)
+			h->conf.tls.eof_without_notify = set->classic;
 		return set->offline ? 0 : load_modules(h, err);
 	}
 	if (!err->hint[0] && !set->any_group)

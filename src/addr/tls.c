@@ -47,29 +47,17 @@ struct tls_address *tls_address_of(const struct opening *o)
 	return relay_share_of(o->relay, o->half)->data;
 }
 
-/* "[::1]" is "::1" in certificates. */
-static char *bare_host(const char *host)
-{
-	size_t len = strlen(host);
-
-	return *host == '[' && host[len - 1] == ']' ? xstrndup(host + 1, len - 2) : xstrdup(host);
-}
-
 int tls_address_load(struct opening *o, enum tls_role role, struct err *err)
 {
 	struct relay_share *share = relay_share_of(o->relay, o->half);
-	const struct tls_api *api;
+	bool client = role == TLS_CLIENT || role == DTLS_CLIENT;
+	const struct tls_api *api = o->half->module;
 	struct tls_context *context;
 	struct tls_address *a;
-	char *name = NULL;
 
 	if (share->data)
 		return 0;
-	api = o->half->module;
-	if (role == TLS_CLIENT || role == DTLS_CLIENT)
-		name = bare_host(opening_param(o, 0));
-	context = api->context_new(&o->half->conf, role, name, err);
-	free(name);
+	context = api->context_new(&o->half->conf, role, client ? opening_param(o, 0) : NULL, err);
 	if (!context)
 		return -1;
 	a = xcalloc(1, sizeof(*a));

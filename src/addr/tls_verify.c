@@ -63,6 +63,37 @@ static char *name_text(X509_NAME *name)
 	return str_take(&text);
 }
 
+static bool names_addresses(X509 *cert)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++)
+		found |= sk_GENERAL_NAME_value(names, i)->type == GEN_IPADD;
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+/* Classic's users have certificates whose common name is the address as it is typed, "[::1]". It
+ * counts where the certificate has no better word for addresses. */
+static bool is_common_name(X509 *cert, const char *text)
+{
+	X509_NAME *subject = X509_get_subject_name(cert);
+	bool same = false;
+
+	for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;) {
+		unsigned char *name;
+		int len = ASN1_STRING_to_UTF8(
+			&name, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)));
+
+		if (len < 0)
+			continue;
+		same |= (size_t)len == strlen(text) && memcmp(name, text, (size_t)len) == 0;
+		OPENSSL_free(name);
+	}
+	return same && !names_addresses(cert);
+}
+
 static bool name_fits(X509 *cert, const char *name)
 {
 	const unsigned flags =
@@ -84,7 +115,7 @@ static int judge_name(const struct tls_context *c, X509 *cert, struct err *err)
 	log_info("SSL peer cert issuer: \"%s\"", issuer);
 	if (!c->name) {
 		log_notice("trusting certificate, no check of commonName");
-	} else if (name_fits(cert, c->name)) {
+	} else if (name_fits(cert, c->name) || (c->typed && is_common_name(cert, c->typed))) {
 		log_notice("trusting certificate, commonName matches");
 	} else {
 		err_set(err, 0,

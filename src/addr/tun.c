@@ -131,7 +131,7 @@ static void report(struct endpoint *ep)
 	const struct tun_ep *t = (const struct tun_ep *)ep;
 
 	if (t->refused)
-		log_put(LV_INFO, "STATISTICS: socket %u packets: %llu refused by interface \"%s\"",
+		log_put(LV_INFO, "COUNTERS: socket %u packets: %llu refused by interface \"%s\"",
 			ep->number, (unsigned long long)t->refused, t->name);
 }
 

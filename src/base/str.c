@@ -105,6 +105,8 @@ enum num_result num_parse(const char *text, int64_t *out, const char **end)
 	return num_parse_base(text, 0, out, end);
 }
 
+#define SECONDS_MAX 4e9 /* 126 years: two such times can be added in nanoseconds */
+
 enum num_result seconds_parse(const char *text, int64_t *out_ns)
 {
 	char *stop;
@@ -115,10 +117,11 @@ enum num_result seconds_parse(const char *text, int64_t *out_ns)
 	*out_ns = 0;
 	if (stop == text)
 		return NUM_MISSING;
-	if (errno == ERANGE || isnan(d) || d > 9.2e9 || d < -9.2e9) {
+	if (errno == ERANGE || !isfinite(d)) {
 		*out_ns = d < 0 ? INT64_MIN : INT64_MAX;
 		return NUM_RANGE;
 	}
+	d = d > SECONDS_MAX ? SECONDS_MAX : d < -SECONDS_MAX ? -SECONDS_MAX : d;
 	*out_ns = (int64_t)(d * 1e9 + (d < 0 ? -0.5 : 0.5));
 	return *stop ? NUM_TRAILING : NUM_OK;
 }

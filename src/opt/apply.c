@@ -283,6 +283,7 @@ void conf_init(struct conf *c)
 		.tls = { .verify = true,
 			 .maxfraglen = -1,
 			 .maxsendfrag = -1,
+			 .eof_without_notify = -1,
 			 .handshake_timeout_ns = 30 * NSEC_PER_SEC },
 		.retry = { .interval_ns = NSEC_PER_SEC },
 		.flow = { .escape = -1 },

@@ -267,6 +267,7 @@ struct conf {
 		bool no_sni;
 		const char *ciphers, *min_version, *max_version, *dhparam, *compress, *alpn;
 		int64_t maxfraglen, maxsendfrag; /* or -1 */
+		int64_t eof_without_notify; /* 0, 1, or -1: by the program's name */
 		const char *egd;
 		bool pseudo;
 		int64_t handshake_timeout_ns; /* 0: none */

@@ -320,7 +320,7 @@ static void report(struct source *src)
 
 	admission_report(&ls->l->admission, &text);
 	if (text.len)
-		log_put(LV_INFO, "STATISTICS: socket %u connections: %s", src->number, text.data);
+		log_put(LV_INFO, "COUNTERS: socket %u connections: %s", src->number, text.data);
 	str_done(&text);
 }
 

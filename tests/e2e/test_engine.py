@@ -331,6 +331,32 @@ def test_levels(local, opts, levels):
     assert got - {"D"} == set(levels) - {"D"} or got == set(levels), r
 
 
+def test_two_lines_of_statistics(local):
+    """Scripts count the records that contain STATISTICS: classic has two, for every kind of address, at the end and at SIGUSR1."""
+    for right in ("PIPE", "UDP4-SENDTO:127.0.0.1:9", "UDP4-DATAGRAM:127.0.0.1:9"):
+        r = local.run("-d", "-d", "-d", "--statistics", "-t", "0", "-", right, input=b"x")
+        assert len(re.findall("STATISTICS", r.log)) == 2 and "COUNTERS" in r.log, r
+        p = local.start("-d", "-d", "-d", "-", right)
+        p.wait_log("starting data transfer loop")
+        p.kill(signal.SIGUSR1)
+        p.wait_log("finishing signal")
+        assert len(re.findall("STATISTICS", p.log)) == 2, p
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{lab.port()},fork", "PIPE")
+    p.wait_log("listening on")
+    p.kill(signal.SIGUSR1)
+    p.wait_log("finishing signal")
+    assert len(re.findall("STATISTICS", p.log)) <= 2, p
+
+
+def test_log_letters(local):
+    """-luh and -lhu: as in classic the first letter counts."""
+    r = local.run("-d", "-d", "-luh", "-u", "TEXT:x", "-", env={"HOSTNAME": "myhost"})
+    assert re.search(r"^\S+ \d\d:\d\d:\d\d\.\d{6} socast\[", r.log) and r.out == b"x"
+    r = local.run("-d", "-d", "-lhu", "-u", "TEXT:x", "-", env={"HOSTNAME": "myhost"})
+    assert re.search(r"^\S+ \d\d:\d\d:\d\d myhost socast\[", r.log)
+    assert local.run("-lux", "-", "-").status == 1
+
+
 def test_syslog(local):
     """-ly leaves stderr alone."""
     r = local.run("-d", "-d", "-ly", "-u", "TEXT:x", "-")

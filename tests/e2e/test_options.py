@@ -673,7 +673,7 @@ ELSEWHERE = {"by test_mcast.py": "join-if mcast-if if-wait hops loop",
              "above": "setpgid netns o-wronly o-direct unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string children-shutup",
              "by test_apart.py": "dst no-echo",
              "by test_seal.py": "seal seal-age seal-senders sign-key trust",
-             "by test_tls.py": """openssl-alpn openssl-cafile openssl-capath openssl-certificate openssl-cipherlist openssl-commonname
+             "by test_tls.py": """eof-without-notify openssl-alpn openssl-cafile openssl-capath openssl-certificate openssl-cipherlist openssl-commonname
     openssl-compress openssl-dhparam openssl-egd openssl-handshake-timeout openssl-key openssl-max-proto-version openssl-maxfraglen
     openssl-maxsendfrag openssl-min-proto-version openssl-no-sni openssl-pseudo openssl-snihost openssl-verify""",
              "by test_resolver.py": """ai-addrconfig ai-all ai-passive ai-v4mapped res-debug res-defnames res-dnsrch res-igntc

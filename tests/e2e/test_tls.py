@@ -191,6 +191,25 @@ def test_many_at_once(local, zoo):
         s.close()
 
 
+@pytest.mark.parametrize("which", ["both", "client", "server"])
+def test_dsa(local, zoo, which):
+    """A server whose key is a DSA one; the suites for it are offered, though the library's list lacks them. So does classic, both ways."""
+    if which != "both" and not os.access(lab.SOCAT_REF, os.X_OK):
+        pytest.skip("no reference program")
+    port = lab.port()
+    p = local.start("-d", "-d", f"OPENSSL-LISTEN:{port},cert={zoo / 'dsa.pem'},verify=0,fork", "PIPE", prog=lab.SOCAT_REF if which == "client" else None)
+    p.wait_log("listening on")
+    r = local.run("-", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}", input=b"hello", prog=lab.SOCAT_REF if which == "server" else None)
+    assert r.out == b"hello", (r, p)
+
+
+def test_dsa_changes_nothing_for_others(local, zoo):
+    """Other servers are talked to as before, by TLS 1.3."""
+    _, port = tls_server(local, zoo, "TEXT:x")
+    r = local.run("-d", "-d", "-u", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}", "-")
+    assert "TLSv1.3" in r.log and "TLS_AES_256_GCM_SHA384" in r.log
+
+
 # ---------------------------------------------------------------- verdicts
 
 @pytest.mark.parametrize("cert,options,ok,why", [
@@ -253,7 +272,8 @@ def test_a_server_that_verifies_wants_a_certificate(local, zoo, cipher):
 
 
 @pytest.mark.parametrize("host,cert,ok", [("127.0.0.1", "server", True), ("127.0.0.1", "ip-only", True), ("127.0.0.1", "wrong-name", False),
-                                          ("[::1]", "server", True), ("[::1]", "ip-only", False)])
+                                          ("[::1]", "server", True), ("[::1]", "ip-only", False), ("[::1]", "typed", True), ("[::1]", "typed-dns", True),
+                                          ("[::1]", "typed-ip", False), ("127.0.0.1", "typed", False)])
 def test_addresses_in_certificates(local, zoo, host, cert, ok):
     _, port = tls_server(local, zoo, "TEXT:x", cert=cert, options="verify=0,fork,pf=ip6" if ":" in host else "verify=0,fork")
     r = local.run("-u", f"OPENSSL:{host}:{port},cafile={zoo / 'ca.crt'}", "-")
@@ -511,6 +531,30 @@ def test_truncation_is_an_error(local, zoo):
     raw.close()
     r = p.wait()
     assert r.status == 1 and r.out == b"half of it" and "without close-notify: data may be missing" in r.log, r
+
+
+@pytest.mark.parametrize("name,option,ok", [("socast", "", False), ("socast", "eof-without-notify", True), ("socast", "eof-without-notify=0", False),
+                                            ("socat", "", True), ("socat", "eof-without-notify=0", False)])
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_end_without_notify_is_an_end(local, zoo, tmp_path, name, option, ok, version):
+    """Python's http.server and others never send close-notify. Classic takes that for the end; so does what is called socat, else an option says so."""
+    os.symlink(lab.SOCAST, tmp_path / name)
+    s, port, c = python_server(local, zoo, maximum_version=getattr(ssl.TLSVersion, version))
+    p = local.start("-u", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}" + ("," + option if option else ""), "-", prog=tmp_path / name)
+    conn = c.wrap_socket(accept(s)[0], server_side=True, suppress_ragged_eofs=False)
+    conn.sendall(b"all of it")
+    socket.socket(fileno=conn.detach()).close()
+    r = p.wait()
+    assert r.out == b"all of it" and (r.status, "without close-notify" in r.log) == ((0, False) if ok else (1, True)), r
+
+
+def test_handshake_cut_off(local, zoo):
+    """Before the handshake is over it stays an error."""
+    s, port, _ = python_server(local, zoo)
+    p = local.start("-", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'},eof-without-notify")
+    accept(s)[0].close()
+    r = p.wait()
+    assert r.status == 1 and " E SSL_connect()" in r.log, r
 
 
 def test_plain_peers(local, zoo):
