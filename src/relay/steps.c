@@ -396,6 +396,7 @@ static int bind_to(struct opening *o, const struct netaddr *a, struct err *err)
 {
 	char text[NETADDR_TEXT_LEN];
 
+	log_debug("bind(%d, {%s}, %u)", o->target.fd, netaddr_text(a, text), (unsigned)a->len);
 	if (bind(o->target.fd, &a->any, a->len) == 0)
 		return 0;
 	return err_set(err, errno, "bind(%d, {%s}, %u)", o->target.fd, netaddr_text(a, text),

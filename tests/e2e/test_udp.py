@@ -484,6 +484,17 @@ def test_lowport_binds_clients(local):
     s.close()
 
 
+@pytest.mark.parametrize("address,record", [
+    ("UDP4-SENDTO:127.0.0.1:{p},lowport", r"D bind\(\d+, \{AF=2 0\.0\.0\.0:(6[4-9]\d|[789]\d\d|10[012]\d)\}, 16\)"),
+    ("UDP6-SENDTO:[::1]:{p},lowport", r"D bind\(\d+, \{AF=10 \[0000:.*\]:\d+\}, 28\)"), ("UDP4-SENDTO:127.0.0.1:{p},bind=127.0.0.1", r"D bind\(\d+, \{AF=2 127\.0\.0\.1:0\}, 16\)"),
+    ("UDP4-RECV:{p}", r"D bind\(\d+, \{AF=2 0\.0\.0\.0:\d+\}, 16\)"), ("UNIX-RECV:{d}/u", r'D bind\(\d+, \{AF=1 ".*/u"\}, \d+\)'),
+    ("TCP4-LISTEN:{p}", r"D bind\(\d+, \{AF=2 0\.0\.0\.0:\d+\}, 16\)")])
+def test_bind_is_told(local, tmp_path, address, record):
+    """-d -d -d -d: address and port stand in a record before every bind, as in classic, whose users read the low port there."""
+    p = local.start("-d", "-d", "-d", "-d", address.format(p=lab.port(), d=tmp_path), "PIPE")
+    p.wait_log(record)
+
+
 @pytest.mark.parametrize("kind", ["RECV", "LISTEN"])
 def test_tcpwrap_tables(local, tmp_path, kind):
     """hosts.allow wins over hosts.deny; refusal is a warning."""
