@@ -454,6 +454,24 @@ static bool stands_alone(enum cli_action action)
 	return action == CLI_VERSION || action == CLI_HELP || action == CLI_KEYGEN;
 }
 
+/* Why there may be so many words, or so few. */
+static int wrong_number(char *const word[], int n, struct err *err)
+{
+	err_set(err, 0, "exactly 2 addresses required (there are %d); use option \"-h\" for help",
+		n);
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(word[i]);
+
+		if (!is_address(word[i]))
+			return err_hint(err,
+					"flags stand before the addresses: \"%s\" comes too late",
+					word[i]);
+		if (n > 2 && len && strchr(",:", word[i][len - 1]))
+			return err_hint(err, "no blank may stand behind \"%s\"", word[i]);
+	}
+	return -1;
+}
+
 int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 {
 	struct scan s = { .cli = cli, .err = err };
@@ -480,10 +498,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		return 0;
 	}
 	if (argc - i != 2)
-		return err_set(err, 0,
-			       "exactly 2 addresses required (there are %d); use option \"-h\" for "
-			       "help",
-			       argc - i);
+		return wrong_number(argv + i, argc - i, err);
 	cli->address[0] = argv[i];
 	cli->address[1] = argv[i + 1];
 	return 0;

@@ -12,6 +12,7 @@
 #include "relay/wrap.h"
 #include "sys/module.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,40 @@ static int unknown_type(const char *word, struct err *err)
 	return err_set(err, 0, "unknown device/address \"%s\"", word);
 }
 
+/* "TCP:::1:80": an IPv6 address has fallen apart at its colons. */
+static void hint_brackets(const struct half *h, struct err *err)
+{
+	size_t last = h->type->max_params - 1; /* parameters behind it */
+	struct str host = { 0 }, rest = { 0 };
+	struct in6_addr ip;
+	char *scope;
+
+	for (size_t i = 0; i < h->nparams; i++) {
+		struct str *s = i + last < h->nparams ? &host : &rest;
+
+		str_addf(s, "%s%s", s == &rest || i ? ":" : "", h->param[i]);
+	}
+	str_addc(&host, '\0');
+	scope = strchr(host.data, '%');
+	if (scope)
+		*scope = '\0';
+	if (inet_pton(AF_INET6, host.data, &ip) == 1)
+		err_hint(err, "IPv6 addresses stand in brackets: %s:[%s%s%s]%s", h->keyword,
+			 host.data, scope ? "%" : "", scope ? scope + 1 : "",
+			 rest.data ? rest.data : "");
+	str_done(&host);
+	str_done(&rest);
+}
+
+static int wrong_params(const struct half *h, struct err *err)
+{
+	err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
+		h->keyword, h->nparams, h->type->max_params, h->keyword, h->type->syntax);
+	if (h->nparams > h->type->max_params && strncmp(h->type->syntax, ":<host>", 7) == 0)
+		hint_brackets(h, err);
+	return -1;
+}
+
 static int check_params(const struct half *h, struct err *err)
 {
 	const struct addr_type *t = h->type;
@@ -59,8 +94,7 @@ static int check_params(const struct half *h, struct err *err)
 	if (t->flags & TYPE_NO_USAGE)
 		return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu)",
 			       h->keyword, h->nparams, t->max_params);
-	return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
-		       h->keyword, h->nparams, t->max_params, h->keyword, t->syntax);
+	return wrong_params(h, err);
 }
 
 /* Names of the types that take options of @groups, for a misplaced option. */

@@ -129,6 +129,8 @@ static enum step_result step_bind_own(struct opening *o, struct err *err)
 	remove_own_entry(o);
 	if (own_path(o) && lstat(own_path(o), &st) == 0) {
 		err_set(err, 0, "\"%s\" exists", own_path(o));
+		err_hint(err, "if no other program uses it, remove it, or have option unlink-early "
+			      "do so");
 		return STEP_FAIL;
 	}
 	return step_bind_entry(o, err);
