@@ -296,6 +296,25 @@ def test_lines(local):
     assert end["sessions", 1] == 0 and end["sessions_total", 1] == 1
 
 
+def test_an_answer_in_pieces(local):
+    """More than the socket takes at once, for a client that reads late."""
+    local.sysctl("net/ipv4/tcp_wmem", "4096 4096 4096")
+    p, port = serve(local, "UDP4-RECV:0", "PIPE")
+    ready(p)
+    whole = curl(local, "-f", f"http://{LOOP}:{port}/metrics").stdout
+    with local.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        s.connect((LOOP, port))
+        s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        lab.pump(0.2)
+        got = b""
+        while data := s.recv(700):
+            got += data
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert int(re.search(rb"(?i)content-length: (\d+)", head)[1]) == len(body)
+    assert [x.split()[0] for x in body.splitlines() if not x.startswith(b"#")] == [x.split()[0] for x in whole.splitlines() if not x.startswith(b"#")]
+
+
 def test_at_the_end(local):
     """Also of a transfer that is over before the first interval, and with classic's flag."""
     for flag in ("--stats=3600", "--statistics"):

@@ -192,6 +192,18 @@ def test_a_range_by_name(local, dns):
     c.close()
 
 
+def test_ending_during_a_look_up(local, dns):
+    """SIGTERM while a server says nothing: the end comes at once, and the helper that asks goes too."""
+    p = local.start("-", f"TCP4:silent.test:9,res-nsaddr={LOOP}:{dns.port},res-retrans=5")
+    lab.wait_until(lambda: "silent.test" in dns.names(), 3, lambda: repr(p))
+    with open(f"/proc/{p.pid}/task/{p.pid}/children", encoding="ascii") as f:
+        helper = int(f.read().split()[0])
+    start = time.monotonic()
+    p.kill()
+    assert p.wait(2).status == 143 and time.monotonic() - start < 1 * lab.SLOW
+    lab.wait_until(lambda: not os.path.exists(f"/proc/{helper}") or " Z " in open(f"/proc/{helper}/stat", encoding="ascii").read(), 2, "the helper stays")
+
+
 def test_by_tcp(local, dns):
     assert "Connection refused" in ask(local, dns, "res-usevc").log
     assert dns.seen and all(s[0] == "tcp" for s in dns.seen)

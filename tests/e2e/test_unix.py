@@ -710,6 +710,17 @@ def test_umask(local, d):
 
 
 @pytest.mark.skipif(not lab.REAL_ROOT, reason="needs several users")
+@pytest.mark.parametrize("kw", ["UNIX-LISTEN", "UNIX-RECV", "UNIX-RECVFROM"])
+@pytest.mark.parametrize("option,want", [("user=65534", (65534, 0)), ("group=65534", (0, 65534)), ("user=1,group=2", (1, 2))])
+def test_owner_of_the_entry(local, d, kw, option, want):
+    """user or group alone, and both."""
+    p = local.start("-d", "-d", *(["-u"] if kw == "UNIX-RECV" else []), f"{kw}:{d}/x,{option}", "-")
+    p.wait_log("listening on|receiving on|starting data transfer loop")
+    st = os.stat(f"{d}/x")
+    assert (st.st_uid, st.st_gid) == want
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs several users")
 def test_the_entry_keeps_its_owner_when_clients_come(local, d):
     """Owner and mode are set once, when the entry is made."""
     p = up(local, f"UNIX-LISTEN:{d}/x,fork,perm=666,user=65534", "PIPE")
@@ -879,3 +890,21 @@ def test_gopen_tries_again(local, d):
     s.listen()
     p.wait_log("starting data transfer loop")
     s.close()
+
+
+def test_gopen_finds_something_else(local, d):
+    """A dead socket that has made room for a file: the file is appended to."""
+    s = sock(local, STREAM, f"{d}/x")
+    p = local.start("-d", "-d", "-d", "-g", "-u", "-", f"GOPEN:{d}/x,retry=99,interval=0.05")
+    p.wait_log("Connection refused", count=2)
+    s.close()
+    os.unlink(f"{d}/x")
+    with open(f"{d}/y", "wb") as f:
+        f.write(b"old ")
+    os.rename(f"{d}/y", f"{d}/x")
+    p.wait_log("starting data transfer loop")
+    p.send(b"new")
+    p.close_stdin()
+    assert p.wait().status == 0
+    with open(f"{d}/x", "rb") as f:
+        assert f.read() == b"old new"

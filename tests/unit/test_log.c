@@ -156,6 +156,12 @@ static void limit(void **state)
 	assert_false(log_limit_pass(&l, 3, 60 * NSEC_PER_SEC, &n));
 	assert_true(log_limit_pass(&l, 3, 61 * NSEC_PER_SEC, &n));
 	assert_int_equal(n, 2);
+	/* told once, then counted anew */
+	assert_false(log_limit_pass(&l, 3, 62 * NSEC_PER_SEC, &n));
+	assert_true(log_limit_pass(&l, 3, 122 * NSEC_PER_SEC, &n));
+	assert_int_equal(n, 1);
+	assert_true(log_limit_pass(&l, 3, 200 * NSEC_PER_SEC, &n));
+	assert_int_equal(n, 0);
 }
 
 int main(void)
