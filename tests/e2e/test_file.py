@@ -196,6 +196,21 @@ def test_closed_stdout(local):
     assert r.status == 1 and re.search(r" E write\(1, 0x[0-9a-f]+, 2\): Broken pipe", r.log), r
 
 
+def test_gopen_finds_something_else(local, tmp_path):
+    """A dead socket that has made room for a file: the file is appended to."""
+    f = tmp_path / "x"
+    with local.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.bind(str(f))
+    p = local.start("-d", "-d", "-d", "-g", "-u", "-", f"GOPEN:{f},retry=99,interval=0.05")
+    p.wait_log("Connection refused", count=2)
+    (tmp_path / "y").write_bytes(b"old ")
+    (tmp_path / "y").rename(f)
+    p.wait_log("starting data transfer loop")
+    p.send(b"new")
+    p.close_stdin()
+    assert p.wait().status == 0 and f.read_bytes() == b"old new"
+
+
 @pytest.mark.parametrize("args", [["-u", "GOPEN:{}", "-"], ["-U", "-", "{}"], ["{},ignoreeof!!{}", "-"], ["-u", "{},rdonly", "-"]])
 def test_gopen_makes_what_it_reads(local, tmp_path, args):
     """Classic's GOPEN creates a file that is not there, also for reading."""

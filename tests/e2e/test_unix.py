@@ -890,21 +890,3 @@ def test_gopen_tries_again(local, d):
     s.listen()
     p.wait_log("starting data transfer loop")
     s.close()
-
-
-def test_gopen_finds_something_else(local, d):
-    """A dead socket that has made room for a file: the file is appended to."""
-    s = sock(local, STREAM, f"{d}/x")
-    p = local.start("-d", "-d", "-d", "-g", "-u", "-", f"GOPEN:{d}/x,retry=99,interval=0.05")
-    p.wait_log("Connection refused", count=2)
-    s.close()
-    os.unlink(f"{d}/x")
-    with open(f"{d}/y", "wb") as f:
-        f.write(b"old ")
-    os.rename(f"{d}/y", f"{d}/x")
-    p.wait_log("starting data transfer loop")
-    p.send(b"new")
-    p.close_stdin()
-    assert p.wait().status == 0
-    with open(f"{d}/x", "rb") as f:
-        assert f.read() == b"old new"
