@@ -185,6 +185,25 @@ def test_no_packets_in_a_stream(local):
 
 
 @needs_tun
+def test_frames_out_of_a_stream(local):
+    """They have no length: said once, before somebody wonders where they are."""
+    p = local.start("-d", "-d", "-u", "-", "TUN,up,tun-type=tap,no-pi")
+    p.wait_log("starting data transfer loop")
+    for _ in range(2):
+        p.send(b"\xff" * 6 + MAC["west"] + struct.pack("!H", ETH_P_TEST) + bytes(50))
+        p.wait_log("W interface .*frames out of a stream cannot be told apart")
+    p.close_stdin()
+    assert p.wait().log.count("told apart") == 1
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs the right CAP_NET_RAW")
+def test_interface_of_another_family(local):
+    """pf, type and prototype ask for a CAN socket, as classic does; where the kernel has none, the error shows what was asked for."""
+    p = local.start("-d", "-d", "-d", "-u", "INTERFACE:lo,pf=29,type=3,prototype=1", "-")
+    p.wait_log(r"E socket\(29, 3, 1\): |socket\(29, 3, 1\) -> \d")
+
+
+@needs_tun
 @pytest.mark.parametrize("kind", ["tun-type=tun", "iff-no-pi"])
 def test_tunnel_by_tcp(lan, kind):
     """A fast transfer through a tunnel through TCP loses nothing."""
