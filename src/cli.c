@@ -64,6 +64,12 @@ static int seconds(struct scan *s, const char *flag, int64_t *out_ns)
 	return how == NUM_OK ? 0 : bad_number(s, flag, how);
 }
 
+static int unknown(struct scan *s)
+{
+	return err_set(s->err, 0, "unknown %soption \"%s\"; use option \"-h\" for help",
+		       s->word[1] == 'l' ? "log " : "", s->word);
+}
+
 /* Flags that only switch something on: their row says what. */
 static int do_switch(struct scan *s)
 {
@@ -109,7 +115,7 @@ static int do_debug(struct scan *s)
 	const char *p = s->word + 2;
 	int level = s->level + 1;
 
-	if (isdigit((unsigned char)*p) && *p <= '4') {
+	if (isdigit((unsigned char)*p)) { /* more than 4 is 4 */
 		level = *p++ - '0';
 	} else {
 		while (*p == 'd') {
@@ -147,17 +153,15 @@ static int do_log_name(struct scan *s)
 	return 0;
 }
 
-static int do_log_micros(struct scan *s)
+/* -lu and -lh; classic takes no notice of more such letters behind the first one. */
+static int do_log_part(struct scan *s)
 {
-	(void)s;
-	log_set_micros(true);
-	return 0;
-}
-
-static int do_log_host(struct scan *s)
-{
-	(void)s;
-	log_set_host(true);
+	if (s->word[3 + strspn(s->word + 3, "uh")])
+		return unknown(s);
+	if (s->word[2] == 'u')
+		log_set_micros(true);
+	else
+		log_set_host(true);
 	return 0;
 }
 
@@ -319,6 +323,8 @@ static const struct {
 	  "print the counters of both addresses so often, and at the end" },
 	{ "--metrics=", ARGUMENT, do_metrics, 0, WIDE, "--metrics=<where>",
 	  "serve the counters by HTTP: port, address:port, or path" },
+	{ "--notify", EXACT, SWITCH(notify), WIDE, "--notify",
+	  "tell the service manager (NOTIFY_SOCKET) when all is open, and the end" },
 	{ "--drain=", ARGUMENT, do_drain, 0, WIDE, "--drain=<seconds>",
 	  "after SIGTERM, SIGINT, SIGHUP let sessions finish for so long" },
 	{ "--doctor", EXACT, do_action, CLI_DOCTOR, WIDE, "--doctor",
@@ -335,8 +341,8 @@ static const struct {
 	  "log to stderr during start-up, then to syslog" },
 	{ "-lp", ARGUMENT, do_log_name, 0, WIDE, "-lp<progname>",
 	  "program name in the log and prefix of variables" },
-	{ "-lu", EXACT, do_log_micros, 0, WIDE, "-lu", "microseconds in log records" },
-	{ "-lh", EXACT, do_log_host, 0, WIDE, "-lh", "host name in log records" },
+	{ "-lu", PREFIX, do_log_part, 0, WIDE, "-lu", "microseconds in log records" },
+	{ "-lh", PREFIX, do_log_part, 0, WIDE, "-lh", "host name in log records" },
 	{ "-v", LETTER, SWITCH(dump_text), NARROW, "-v",
 	  "dump the transferred data as text to stderr" },
 	{ "-x", LETTER, SWITCH(dump_hex), NARROW, "-x",
@@ -373,12 +379,6 @@ int cli_each_flag(int (*fn)(const char *token, int width, const char *help, void
 			rc = fn(flags[i].token, flags[i].width, flags[i].help, arg);
 	}
 	return rc;
-}
-
-static int unknown(struct scan *s)
-{
-	return err_set(s->err, 0, "unknown %soption \"%s\"; use option \"-h\" for help",
-		       s->word[1] == 'l' ? "log " : "", s->word);
 }
 
 static int bundled(const struct scan *s)
@@ -454,6 +454,24 @@ static bool stands_alone(enum cli_action action)
 	return action == CLI_VERSION || action == CLI_HELP || action == CLI_KEYGEN;
 }
 
+/* Why there may be so many words, or so few. */
+static int wrong_number(char *const word[], int n, struct err *err)
+{
+	err_set(err, 0, "exactly 2 addresses required (there are %d); use option \"-h\" for help",
+		n);
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(word[i]);
+
+		if (!is_address(word[i]))
+			return err_hint(err,
+					"flags stand before the addresses: \"%s\" comes too late",
+					word[i]);
+		if (n > 2 && len && strchr(",:", word[i][len - 1]))
+			return err_hint(err, "no blank may stand behind \"%s\"", word[i]);
+	}
+	return -1;
+}
+
 int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 {
 	struct scan s = { .cli = cli, .err = err };
@@ -462,6 +480,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 
 	defaults(cli);
 	log_set_name(slash ? slash + 1 : argv[0]);
+	cli->set.classic = strcmp(log_name(), "socat") == 0;
 	while (i < argc && !is_address(argv[i])) {
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)
@@ -479,10 +498,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		return 0;
 	}
 	if (argc - i != 2)
-		return err_set(err, 0,
-			       "exactly 2 addresses required (there are %d); use option \"-h\" for "
-			       "help",
-			       argc - i);
+		return wrong_number(argv + i, argc - i, err);
 	cli->address[0] = argv[i];
 	cli->address[1] = argv[i + 1];
 	return 0;

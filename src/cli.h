@@ -44,8 +44,8 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err);
 int plan_make(struct plan *plan, const struct cli *cli, struct err *err);
 void plan_done(struct plan *plan);
 
-/* -V and -h, -hh, -hhh, printed from the tables. */
-void help_version(FILE *out);
+/* -V and -h, -hh, -hhh, printed from the tables. @classic: the program is called socat. */
+void help_version(FILE *out, bool classic);
 void help_print(FILE *out, int level);
 void help_usage(FILE *out);
 

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PURPOSE "relay between two addresses, multicast and datagrams first"
 #define IDENTITY                                                                                   \
-	"socast " SOCAST_VERSION " - relay between two addresses, multicast and datagrams first; " \
-	"compatible with socat " COMPAT_VERSION "\n"
+	"socast " SOCAST_VERSION " - " PURPOSE "; compatible with socat " COMPAT_VERSION "\n"
 
 /* Features as classic names them: there when a type of theirs is, else as the build says. */
 /* clang-format off */
@@ -45,10 +45,13 @@ static const struct {
 };
 /* clang-format on */
 
-void help_version(FILE *out)
+void help_version(FILE *out, bool classic)
 {
-	fputs(IDENTITY, out);
+	/* scripts that call socat take the first number they find for its version */
+	fputs(classic ? "socast, called socat - " PURPOSE "\n" : IDENTITY, out);
 	about_print(out, "socat");
+	if (classic)
+		fputs("   this is socast version " SOCAST_VERSION "\n", out);
 	fputs("features:\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
 		const struct addr_type *type =

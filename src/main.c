@@ -237,7 +237,7 @@ static int answer(struct program *p, struct err *err)
 {
 	switch (p->cli.action) {
 	case CLI_VERSION:
-		help_version(stdout);
+		help_version(stdout, p->cli.set.classic);
 		return 0;
 	case CLI_HELP:
 		help_print(stdout, p->cli.help_level);
@@ -268,12 +268,14 @@ int main(int argc, char *argv[])
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
 		if (err.text[0])
 			log_err(LV_ERROR, &err);
+		log_end();
 		return 1;
 	}
 	if (program.cli.action != CLI_RUN) {
 		status = answer(&program, &err);
 		if (status == -1)
 			log_err(LV_ERROR, &err);
+		log_end();
 		return status == -1 ? 1 : status;
 	}
 	program.cli.set.transfer_wait_s = env_seconds("SOCAT_TRANSFER_WAIT");
@@ -289,5 +291,6 @@ int main(int argc, char *argv[])
 		log_notice("exit(%d)", status);
 	else
 		log_notice("exiting with status 0");
+	log_end();
 	return status;
 }

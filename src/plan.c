@@ -8,7 +8,11 @@
 #include "base/names.h"
 #include "base/str.h"
 #include "cli.h"
+#include "relay/seal.h"
+#include "relay/wrap.h"
+#include "sys/module.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +51,40 @@ static int unknown_type(const char *word, struct err *err)
 	return err_set(err, 0, "unknown device/address \"%s\"", word);
 }
 
+/* "TCP:::1:80": an IPv6 address has fallen apart at its colons. */
+static void hint_brackets(const struct half *h, struct err *err)
+{
+	size_t last = h->type->max_params - 1; /* parameters behind it */
+	struct str host = { 0 }, rest = { 0 };
+	struct in6_addr ip;
+	char *scope;
+
+	for (size_t i = 0; i < h->nparams; i++) {
+		struct str *s = i + last < h->nparams ? &host : &rest;
+
+		str_addf(s, "%s%s", s == &rest || i ? ":" : "", h->param[i]);
+	}
+	str_addc(&host, '\0');
+	scope = strchr(host.data, '%');
+	if (scope)
+		*scope = '\0';
+	if (inet_pton(AF_INET6, host.data, &ip) == 1)
+		err_hint(err, "IPv6 addresses stand in brackets: %s:[%s%s%s]%s", h->keyword,
+			 host.data, scope ? "%" : "", scope ? scope + 1 : "",
+			 rest.data ? rest.data : "");
+	str_done(&host);
+	str_done(&rest);
+}
+
+static int wrong_params(const struct half *h, struct err *err)
+{
+	err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
+		h->keyword, h->nparams, h->type->max_params, h->keyword, h->type->syntax);
+	if (h->nparams > h->type->max_params && strncmp(h->type->syntax, ":<host>", 7) == 0)
+		hint_brackets(h, err);
+	return -1;
+}
+
 static int check_params(const struct half *h, struct err *err)
 {
 	const struct addr_type *t = h->type;
@@ -56,8 +94,7 @@ static int check_params(const struct half *h, struct err *err)
 	if (t->flags & TYPE_NO_USAGE)
 		return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu)",
 			       h->keyword, h->nparams, t->max_params);
-	return err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
-		       h->keyword, h->nparams, t->max_params, h->keyword, t->syntax);
+	return wrong_params(h, err);
 }
 
 /* Names of the types that take options of @groups, for a misplaced option. */
@@ -116,6 +153,23 @@ static int check_seal(const struct half *h, struct err *err)
 	return 0;
 }
 
+/* Modules are loaded here and nowhere later: an address may change the root directory, and nothing
+ * must be run that lies in the new one. */
+static int load_modules(struct half *h, struct err *err)
+{
+	if (h->type->module) {
+		h->module = module_symbol(h->type->module, h->type->symbol, err);
+		if (!h->module)
+			return -1;
+	}
+	if (h->conf.seal.file) {
+		h->seal = module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
+		if (!h->seal)
+			return -1;
+	}
+	return h->conf.wrap.on ? wrap_prepare(h, err) : 0;
+}
+
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		     const struct settings *set, struct err *err)
 {
@@ -137,8 +191,15 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 	if (h->type->unavailable)
 		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
-	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0)
-		return check_seal(h, err);
+	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0) {
+		if (check_seal(h, err) == -1)
+			return -1;
+		if (h->conf.sock.any_port == -1)
+			h->conf.sock.any_port = set->classic;
+		if (h->conf.tls.eof_without_notify == -1)
+			h->conf.tls.eof_without_notify = set->classic;
+		return set->offline ? 0 : load_modules(h, err);
+	}
 	if (!err->hint[0] && !set->any_group)
 		hint_misplaced(h, s, err);
 	return -1;

@@ -414,7 +414,7 @@ static const struct addr_type types[] = {
 	  .groups = G_DTLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_CONNECTS,
 	  .steps = client_steps, .forecast = forecast_packets, .make = make, .source = dial_source,
-	  .unavailable = TLS_MISSING },
+	  .module = TLS_MODULE, .symbol = TLS_SYMBOL, .unavailable = TLS_MISSING },
 	{ .names = "OPENSSL-DTLS-SERVER OPENSSL-DTLS-LISTEN DTLS-L DTLS-LISTEN DTLS-SERVER",
 	  .syntax = ":<port>",
 	  .help = "DTLS server: one peer; fork serves many on one socket",
@@ -422,7 +422,7 @@ static const struct addr_type types[] = {
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP },
 	  .flags = TYPE_PASSIVE, .steps = server_steps, .conn_steps = peer_steps,
 	  .forecast = forecast_packets, .local_port = 1, .make = make,
-	  .source = dgram_source_listen, .greets = greets, .unavailable = TLS_MISSING },
+	  .source = dgram_source_listen, .greets = greets, .module = TLS_MODULE, .symbol = TLS_SYMBOL, .unavailable = TLS_MISSING },
 };
 /* clang-format on */
 

@@ -108,7 +108,7 @@ static enum step_result step_gopen(struct opening *o, struct err *err)
 	if (o->waiting != STEP_AGAIN)
 		log_notice("opening %s \"%s\" for %s", fd_type_word(path), path,
 			   mode_word(o->mode));
-	if (missing && o->mode != MODE_READ)
+	if (missing) /* made even for reading, as classic does */
 		flags = O_CREAT;
 	else if ((regular || S_ISDIR(st.st_mode)) && o->mode != MODE_READ)
 		flags = O_APPEND;
@@ -147,7 +147,7 @@ static void forecast_gopen(const struct half *half, enum open_mode mode, struct 
 		return;
 	}
 	forecast_entry(half, mode, f);
-	if (!type && mode != MODE_READ)
+	if (!type)
 		f->unknown = NULL; /* it will be made */
 	if (type == S_IFREG && mode != MODE_READ)
 		f->out.caps &= ~(unsigned)EP_SPLICE_OUT; /* appended to */

@@ -2,7 +2,8 @@
  *
  * A packet socket bound to the interface: what arrives there is read with its link-layer header,
  * what is written leaves there and must have one. What this host sends is not read. Flags and MTU
- * that options change are put back when the address is closed. See packet(7). */
+ * that options change are put back when the address is closed. See packet(7). Option pf asks for
+ * another family that is bound to interfaces, such as CAN (pf=29,type=3,prototype=1). */
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -60,7 +61,10 @@ static int check(const struct opening *o, struct err *err)
 
 static enum step_result step_interface(struct opening *o, struct err *err)
 {
-	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int family = o->half->conf.sock.family;
+	/* with option pf: sockaddr_can, for one, has the interface at the same place */
+	struct sockaddr_ll ll = { .sll_family = family >= 0 ? (sa_family_t)family : AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL) };
 	int fd;
 
 	if (check(o, err) == -1)
@@ -91,6 +95,8 @@ static enum step_result step_packet_socket(struct opening *o, struct err *err)
 			err_hint(err, "sending and receiving frames needs the right CAP_NET_RAW");
 		return STEP_FAIL;
 	}
+	if (o->target.family != AF_PACKET)
+		return STEP_DONE;
 	if (setsockopt(o->target.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) == -1) {
 		err_set(err, errno, "setsockopt(%d, SOL_PACKET, PACKET_IGNORE_OUTGOING, {1}, 4)",
 			o->target.fd);

@@ -123,6 +123,9 @@ static enum step_result step_interfaces(struct opening *o, struct err *err)
 	if (!m->member) {
 		m->member = membership_new(&o->remote.addr[0], &m->source);
 		m->member->hears = o->mode != MODE_WRITE;
+		m->member->answers = c->sock.answers;
+		if (!c->sock.any_port)
+			m->member->answer_port = netaddr_port(&o->remote.addr[0]);
 		m->due_ns = now + c->mcast.wait_ns;
 	}
 	if (membership_choose(m->member, join, send, err) == 0)
@@ -145,14 +148,21 @@ static bool bound_by_group(const struct opening *o)
 		IN6_IS_ADDR_MC_NODELOCAL(&group->in6.sin6_addr));
 }
 
+/* Answers are sent to an address of this host, which a socket bound to the group does not hear. */
+static bool must_hear_all(const struct opening *o)
+{
+	return o->half->conf.sock.answers || bound_by_group(o);
+}
+
 static enum step_result step_local(struct opening *o, struct err *err)
 {
 	enum step_result r = step_resolve_bind(o, err);
 
 	if (r == STEP_DONE && !o->local.len) {
 		o->local = o->remote.addr[0];
-		if (bound_by_group(o))
-			netaddr_any(&o->local, AF_INET6, netaddr_port(&o->remote.addr[0]));
+		if (must_hear_all(o))
+			netaddr_any(&o->local, o->local.any.sa_family,
+				    netaddr_port(&o->remote.addr[0]));
 	}
 	return r;
 }

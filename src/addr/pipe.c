@@ -29,6 +29,17 @@ static enum step_result step_unnamed(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
+/* Options user and group: now, because opening may wait long for the other end. */
+static int own(const char *path, const struct conf *c, struct err *err)
+{
+	if (c->open.user < 0 && c->open.group < 0)
+		return 0;
+	if (lchown(path, (uid_t)c->open.user, (gid_t)c->open.group) == 0)
+		return 0;
+	return err_set(err, errno, "chown(\"%s\", %d, %d)", path, (int)c->open.user,
+		       (int)c->open.group);
+}
+
 static enum step_result step_named(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
@@ -50,6 +61,8 @@ static enum step_result step_named(struct opening *o, struct err *err)
 		log_notice("created named pipe \"%s\" for %s", path, mode_word(o->mode));
 		if (c->open.unlink_close != 0) /* what we made goes with us */
 			leftovers_add_entry(&o->undo.left, path);
+		if (own(path, c, err) == -1)
+			return STEP_FAIL;
 	}
 	return open_path(o, 0, err);
 }

@@ -18,7 +18,6 @@
 #include "relay/forecast.h"
 #include "relay/session.h"
 #include "sys/fd.h"
-#include "sys/module.h"
 #include "sys/tty.h"
 
 #include <errno.h>
@@ -578,8 +577,6 @@ static enum step_result step_terminal(struct opening *o, struct err *err)
 		err_set(err, errno, "tcgetattr(0, %p)", (void *)&t);
 		return STEP_FAIL;
 	}
-	if (!module_symbol(MODULE, "socast_lineedit", err))
-		return STEP_FAIL;
 	o->target.fd = 0;
 	tty_save(&o->undo.tty[0], 0);
 	return STEP_DONE;
@@ -606,7 +603,7 @@ static void forecast(const struct half *half, enum open_mode mode, struct foreca
 
 static struct endpoint *make(struct opening *o, struct err *err)
 {
-	lineedit_fn *load = (lineedit_fn *)module_symbol(MODULE, "socast_lineedit", err);
+	lineedit_fn *load = (lineedit_fn *)o->half->module;
 	struct readline_ep *r = xcalloc(1, sizeof(*r));
 	const struct conf *c = &o->half->conf;
 	bool apart = !isatty(1);
@@ -619,7 +616,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	r->screen_fd = -1;
 	watch_init(&r->screen_watch, on_screen_ready);
 	take_terminal(r);
-	r->ops = load ? load() : NULL;
+	r->ops = load();
 	r->editor = r->ops ? r->ops->open(r->tty, put, r) : NULL;
 	if (!r->editor) {
 		err_set(err, 0, "the terminal on stdin cannot be used for editing lines");
@@ -654,6 +651,8 @@ static const struct addr_type types[] = {
 	  .steps = steps,
 	  .forecast = forecast,
 	  .make = make,
+	  .module = MODULE,
+	  .symbol = "socast_lineedit",
 	  .needs_process = "READLINE has the terminal to itself",
 	  .unavailable = HAVE_LIBEDIT
 				 ? NULL

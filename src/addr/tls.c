@@ -13,7 +13,6 @@
 #include "relay/forecast.h"
 #include "relay/listen.h"
 #include "relay/session.h"
-#include "sys/module.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -48,31 +47,17 @@ struct tls_address *tls_address_of(const struct opening *o)
 	return relay_share_of(o->relay, o->half)->data;
 }
 
-/* "[::1]" is "::1" in certificates. */
-static char *bare_host(const char *host)
-{
-	size_t len = strlen(host);
-
-	return *host == '[' && host[len - 1] == ']' ? xstrndup(host + 1, len - 2) : xstrdup(host);
-}
-
 int tls_address_load(struct opening *o, enum tls_role role, struct err *err)
 {
 	struct relay_share *share = relay_share_of(o->relay, o->half);
-	const struct tls_api *api;
+	bool client = role == TLS_CLIENT || role == DTLS_CLIENT;
+	const struct tls_api *api = o->half->module;
 	struct tls_context *context;
 	struct tls_address *a;
-	char *name = NULL;
 
 	if (share->data)
 		return 0;
-	api = module_symbol(TLS_MODULE, TLS_SYMBOL, err);
-	if (!api)
-		return -1;
-	if (role == TLS_CLIENT || role == DTLS_CLIENT)
-		name = bare_host(opening_param(o, 0));
-	context = api->context_new(&o->half->conf, role, name, err);
-	free(name);
+	context = api->context_new(&o->half->conf, role, client ? opening_param(o, 0) : NULL, err);
 	if (!context)
 		return -1;
 	a = xcalloc(1, sizeof(*a));
@@ -429,14 +414,14 @@ static const struct addr_type types[] = {
 	  .groups = G_TLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP }, .flags = TYPE_CONNECTS,
 	  .steps = client_steps, .forecast = forecast, .make = make_connected, .source = dial_source,
-	  .unavailable = TLS_MISSING },
+	  .module = TLS_MODULE, .symbol = TLS_SYMBOL, .unavailable = TLS_MISSING },
 	{ .names = "OPENSSL-LISTEN SSL-L TLS-LISTEN TLS-L", .syntax = ":<port>",
 	  .help = "TLS server: waits for a connection; fork serves many",
 	  .groups = G_TLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP },
 	  .flags = TYPE_PASSIVE, .steps = listen_steps, .conn_steps = accepted_tls_steps,
 	  .forecast = forecast, .local_port = 1, .make = make, .source = listen_source,
-	  .unavailable = TLS_MISSING },
+	  .module = TLS_MODULE, .symbol = TLS_SYMBOL, .unavailable = TLS_MISSING },
 };
 /* clang-format on */
 

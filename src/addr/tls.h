@@ -31,7 +31,7 @@ enum tls_role { TLS_CLIENT, TLS_SERVER, DTLS_CLIENT, DTLS_SERVER };
 
 struct tls_api {
 	/* Read certificates and settings of an address. @name: the host a client connects to, as
-	 * typed, without brackets; NULL for servers. NULL with @err. */
+	 * typed; NULL for servers. NULL with @err. */
 	struct tls_context *(*context_new)(const struct conf *conf, enum tls_role role,
 					   const char *name, struct err *err);
 	void (*context_free)(struct tls_context *c);

@@ -222,35 +222,94 @@ static void set_verification(struct tls_context *c)
 
 /* ---- ciphers, parameters, extensions ---- */
 
-/* Anonymous and null ciphers are below every security level; who names them wants them. */
-static bool asks_for_weak(const char *list)
+/* What only those names contain that stand for ciphers without certificates or encryption. */
+static bool names_weak(const char *word, size_t len)
 {
-	static const char *const weak[] = { "aNULL", "eNULL", "ADH", "AECDH", "NULL" };
+	static const char *const weak[] = { "aNULL", "eNULL", "NULL", "ADH", "AECDH", "anon" };
 
-	for (const char *p = list; *p; p += strcspn(p, ":, "), p += *p != '\0') {
-		if (*p == '-' || *p == '!')
-			continue;
-		for (size_t i = 0; i < ARRAY_SIZE(weak); i++) {
-			if (strncmp(p, weak[i], strlen(weak[i])) == 0)
-				return true;
-		}
+	for (size_t i = 0; i < ARRAY_SIZE(weak); i++) {
+		if (memmem(word, len, weak[i], strlen(weak[i])))
+			return true;
 	}
 	return false;
 }
 
+/* Anonymous and null ciphers are below every security level; who names them wants them. */
+static bool asks_for_weak(const char *list)
+{
+	for (const char *p = list; *p; p += *p != '\0') {
+		size_t len = strcspn(p, ":;, ");
+
+		if (*p != '-' && *p != '!' && names_weak(p, len))
+			return true;
+		p += len;
+	}
+	return false;
+}
+
+static bool has_dsa_key(const struct tls_context *c)
+{
+	X509 *cert = SSL_CTX_get0_certificate(c->ctx);
+	EVP_PKEY *key = cert ? X509_get0_pubkey(cert) : NULL;
+
+	return key && EVP_PKEY_get_base_id(key) == EVP_PKEY_DSA;
+}
+
+/* The list of the library and of the system's settings, and behind it what DSA keys need. */
+static char *list_with_dsa(const struct tls_context *c)
+{
+	STACK_OF(SSL_CIPHER) *have = SSL_CTX_get_ciphers(c->ctx);
+	struct str list = { 0 };
+
+	for (int i = 0; i < sk_SSL_CIPHER_num(have); i++) {
+		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(have, i);
+
+		if (SSL_CIPHER_get_auth_nid(cipher) != NID_auth_any) /* those of TLS 1.3 stay */
+			str_addf(&list, "%s:", SSL_CIPHER_get_name(cipher));
+	}
+	str_adds(&list, "HIGH+aDSS:!ARIA:!CAMELLIA");
+	return str_take(&list);
+}
+
+/* A client cannot know that the server has a DSA key. TLS 1.3 has nothing for them. */
+static void allow_dsa(struct tls_context *c)
+{
+	bool own = has_dsa_key(c);
+	char *list;
+
+	if (own && !is_dgram(c->role) && !c->conf->tls.max_version)
+		SSL_CTX_set_max_proto_version(c->ctx, TLS1_2_VERSION);
+	if (!own && is_server(c->role))
+		return;
+	list = list_with_dsa(c);
+	if (SSL_CTX_set_cipher_list(c->ctx, list) != 1)
+		ERR_clear_error(); /* a library without it: nothing has changed */
+	free(list);
+}
+
+/* Groups like HIGH and ALL hold anonymous ciphers, which nothing but the security level would keep
+ * away; so who does not name them does not get them. */
 static int set_ciphers(struct tls_context *c, struct err *err)
 {
 	const char *list = c->conf->tls.ciphers;
-	char what[128];
+	char what[128], *strong;
+	bool ok;
 
-	if (!list)
+	if (!list) {
+		allow_dsa(c);
 		return 0;
+	}
 	if (asks_for_weak(list)) {
 		SSL_CTX_set_security_level(c->ctx, 0);
 		if (!is_dgram(c->role)) /* TLS 1.3 knows no anonymous peers */
 			SSL_CTX_set_max_proto_version(c->ctx, TLS1_2_VERSION);
+		ok = SSL_CTX_set_cipher_list(c->ctx, list) == 1;
+	} else {
+		strong = xasprintf("%s:!aNULL:!eNULL", list);
+		ok = SSL_CTX_set_cipher_list(c->ctx, strong) == 1;
+		free(strong);
 	}
-	if (SSL_CTX_set_cipher_list(c->ctx, list) == 1)
+	if (ok)
 		return 0;
 	snprintf(what, sizeof(what), "SSL_set_cipher_list(, \"%.90s\")", list);
 	return tls_library_error(err, what);
@@ -477,6 +536,8 @@ static int fill(struct tls_context *c, struct err *err)
 		SSL_CTX_set_read_ahead(c->ctx, 1);
 		SSL_CTX_set_default_read_buffer_len(c->ctx, READ_BUFFER);
 	}
+	if (c->conf->tls.eof_without_notify == 1)
+		SSL_CTX_set_options(c->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(c->ctx, c);
 	say_obsolete(c->conf);
@@ -492,6 +553,14 @@ static int fill(struct tls_context *c, struct err *err)
 	return 0;
 }
 
+/* "[::1]" is "::1" in certificates. */
+static char *bare_host(const char *host)
+{
+	size_t len = strlen(host);
+
+	return *host == '[' && host[len - 1] == ']' ? xstrndup(host + 1, len - 2) : xstrdup(host);
+}
+
 struct tls_context *tls_context_new(const struct conf *conf, enum tls_role role, const char *name,
 				    struct err *err)
 {
@@ -499,9 +568,10 @@ struct tls_context *tls_context_new(const struct conf *conf, enum tls_role role,
 
 	c->conf = conf;
 	c->role = role;
+	c->typed = conf->tls.commonname ? NULL : name;
 	if (conf->tls.commonname)
 		name = conf->tls.commonname;
-	c->name = name && *name ? xstrdup(name) : NULL;
+	c->name = name && *name ? bare_host(name) : NULL;
 	ERR_clear_error();
 	c->ctx = SSL_CTX_new(is_dgram(role) ? DTLS_method() : TLS_method());
 	if (!c->ctx) {

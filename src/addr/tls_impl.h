@@ -14,6 +14,7 @@ struct tls_context {
 	const struct conf *conf;
 	enum tls_role role;
 	char *name; /* to verify and to ask for; NULL: none */
+	const char *typed; /* the host with its brackets, if that is what has to be verified */
 	struct tls *greeter; /* of a DTLS server: looks at greetings, and forgets them */
 	SSL_SESSION *session; /* the last one of this client, to be resumed */
 	uint8_t secret[32]; /* of cookies */

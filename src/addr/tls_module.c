@@ -12,6 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The library reads its settings now, from the root directory of the start: they can make it load
+ * code, and an address may change the root. */
+static void __attribute__((constructor)) settle(void)
+{
+	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+			 NULL);
+}
+
 /* ---- a wire of datagrams as a BIO ---- */
 
 static int wire_write(BIO *b, const char *data, int len)

@@ -4,6 +4,7 @@
  * RFC 6125 says, by the library as well, with the common name accepted too because classic's users
  * have such certificates. */
 #include "addr/tls_impl.h"
+#include "base/escape.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -12,6 +13,8 @@
 #include <ctype.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 bool tls_is_address(const char *name)
 {
@@ -45,16 +48,50 @@ void tls_explain_distrust(struct tls *t, struct err *err)
 		 X509_verify_cert_error_string(why), advice);
 }
 
-static const char *name_text(X509_NAME *name, char *buf, size_t cap)
+/* A whole name, "CN = x, O = y". */
+static char *name_text(X509_NAME *name)
 {
 	BIO *b = BIO_new(BIO_s_mem());
-	int n;
+	struct str text = { 0 };
+	char *data;
+	long len;
 
 	X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
-	n = BIO_read(b, buf, (int)cap - 1);
-	buf[n > 0 ? n : 0] = '\0';
+	len = BIO_get_mem_data(b, &data);
+	escape_add(&text, data, len > 0 ? (size_t)len : 0);
 	BIO_free(b);
-	return buf;
+	return str_take(&text);
+}
+
+static bool names_addresses(X509 *cert)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++)
+		found |= sk_GENERAL_NAME_value(names, i)->type == GEN_IPADD;
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+/* Classic's users have certificates whose common name is the address as it is typed, "[::1]". It
+ * counts where the certificate has no better word for addresses. */
+static bool is_common_name(X509 *cert, const char *text)
+{
+	X509_NAME *subject = X509_get_subject_name(cert);
+	bool same = false;
+
+	for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;) {
+		unsigned char *name;
+		int len = ASN1_STRING_to_UTF8(
+			&name, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)));
+
+		if (len < 0)
+			continue;
+		same |= (size_t)len == strlen(text) && memcmp(name, text, (size_t)len) == 0;
+		OPENSSL_free(name);
+	}
+	return same && !names_addresses(cert);
 }
 
 static bool name_fits(X509 *cert, const char *name)
@@ -66,37 +103,48 @@ static bool name_fits(X509 *cert, const char *name)
 	       (tls_is_address(name) && X509_check_ip_asc(cert, name, 0) == 1);
 }
 
-/* The name of a peer whose certificate is trusted. */
+/* The peer's certificate is trusted: does it bear the name that was wanted? */
+static int judge_name(const struct tls_context *c, X509 *cert, struct err *err)
+{
+	char *subject = name_text(X509_get_subject_name(cert));
+	char *issuer = name_text(X509_get_issuer_name(cert));
+	int rc = 0;
+
+	log_info("peer certificate is trusted");
+	log_info("SSL peer cert subject: \"%s\"", subject);
+	log_info("SSL peer cert issuer: \"%s\"", issuer);
+	if (!c->name) {
+		log_notice("trusting certificate, no check of commonName");
+	} else if (name_fits(cert, c->name) || (c->typed && is_common_name(cert, c->typed))) {
+		log_notice("trusting certificate, commonName matches");
+	} else {
+		err_set(err, 0,
+			"certificate is valid but its commonName does not match hostname \"%s\"",
+			c->name);
+		rc = err_hint(err,
+			      "it belongs to \"%s\"; if that is whom you mean, say commonname=NAME "
+			      "with one of its names",
+			      subject);
+	}
+	free(subject);
+	free(issuer);
+	return rc;
+}
+
 int tls_check_name(struct tls *t, struct err *err)
 {
 	const struct tls_context *c = t->c;
 	X509 *cert = SSL_get1_peer_certificate(t->ssl);
-	char text[512];
 	int rc = 0;
 
 	if (!c->conf->tls.verify) {
 		log_notice(cert ? "option openssl-verify disabled, no check of certificate"
 				: "no peer certificate and no check");
 	} else if (cert) {
-		log_info("peer certificate is trusted");
-		log_info("SSL peer cert subject: \"%s\"",
-			 name_text(X509_get_subject_name(cert), text, sizeof(text)));
-		log_info("SSL peer cert issuer: \"%s\"",
-			 name_text(X509_get_issuer_name(cert), text, sizeof(text)));
-		if (!c->name)
-			log_notice("trusting certificate, no check of commonName");
-		else if (name_fits(cert, c->name))
-			log_notice("trusting certificate, commonName matches");
-		else
-			rc = err_set(err, 0,
-				     "certificate is valid but its commonName does not match "
-				     "hostname \"%s\"",
-				     c->name);
-		if (rc)
-			err_hint(err,
-				 "it belongs to \"%s\"; if that is whom you mean, say "
-				 "commonname=NAME with one of its names",
-				 name_text(X509_get_subject_name(cert), text, sizeof(text)));
+		rc = judge_name(c, cert, err);
+	} else { /* the library lets anonymous ciphers pass, whoever asked for them */
+		err_set(err, 0, "the peer has shown no certificate");
+		rc = err_hint(err, "without one nobody knows who it is; verify=0 does without");
 	}
 	X509_free(cert);
 	return rc;
@@ -105,6 +153,30 @@ int tls_check_name(struct tls *t, struct err *err)
 /* ---- what programs are told ---- */
 
 typedef void tell_fn(void *arg, const char *name, const char *value);
+
+/* Two slashes that could be taken for what stands between values: at a blank, or at an end. */
+static bool looks_like_joint(const char *text, size_t len, size_t i)
+{
+	return i + 1 < len && text[i] == '/' && text[i + 1] == '/' &&
+	       (i == 0 || text[i - 1] == ' ') && (i + 2 == len || text[i + 2] == ' ');
+}
+
+/* One more value behind others of its kind, so that it can be told from them. */
+static void add_value(struct str *out, const void *data, int len)
+{
+	struct str text = { 0 };
+
+	escape_add(&text, data, len > 0 ? (size_t)len : 0);
+	if (out->len)
+		str_adds(out, " // ");
+	for (size_t i = 0; i < text.len; i++) {
+		if (looks_like_joint(text.data, text.len, i))
+			str_adds(out, "\\x2F");
+		else
+			str_addc(out, text.data[i]);
+	}
+	str_done(&text);
+}
 
 /* One variable per kind of subject field; values of the same kind are joined. */
 static void describe_fields(X509_NAME *name, tell_fn *tell, void *arg)
@@ -125,9 +197,7 @@ static void describe_fields(X509_NAME *name, tell_fn *tell, void *arg)
 
 			if (len < 0)
 				continue;
-			if (value.len)
-				str_adds(&value, " // ");
-			str_add(&value, (const char *)text, (size_t)len);
+			add_value(&value, text, len);
 			OPENSSL_free(text);
 		}
 		tell(arg, var.data, value.data ? value.data : "");
@@ -138,20 +208,21 @@ static void describe_fields(X509_NAME *name, tell_fn *tell, void *arg)
 
 static void add_alternative(const GENERAL_NAME *g, int type, struct str *out)
 {
-	char text[INET6_ADDRSTRLEN] = "";
+	char text[INET6_ADDRSTRLEN];
+	int len;
 
 	if (g->type != type)
 		return;
-	if (out->len)
-		str_adds(out, " // ");
 	if (type == GEN_DNS) {
-		str_add(out, (const char *)ASN1_STRING_get0_data(g->d.dNSName),
-			(size_t)ASN1_STRING_length(g->d.dNSName));
+		add_value(out, ASN1_STRING_get0_data(g->d.dNSName),
+			  ASN1_STRING_length(g->d.dNSName));
 		return;
 	}
-	inet_ntop(ASN1_STRING_length(g->d.iPAddress) == 16 ? AF_INET6 : AF_INET,
-		  ASN1_STRING_get0_data(g->d.iPAddress), text, sizeof(text));
-	str_adds(out, text);
+	len = ASN1_STRING_length(g->d.iPAddress);
+	if ((len == 4 || len == 16) &&
+	    inet_ntop(len == 16 ? AF_INET6 : AF_INET, ASN1_STRING_get0_data(g->d.iPAddress), text,
+		      sizeof(text)))
+		add_value(out, text, (int)strlen(text));
 }
 
 static void describe_alternatives(X509 *cert, tell_fn *tell, void *arg)
@@ -179,7 +250,7 @@ void tls_describe(struct tls *t, tell_fn *tell, void *arg)
 {
 	X509 *cert = SSL_get1_peer_certificate(t->ssl);
 	const unsigned char *alpn;
-	char text[1024];
+	char text[256], *subject, *issuer;
 	unsigned len;
 
 	tell(arg, "PROTO_VERSION", SSL_get_version(t->ssl));
@@ -191,8 +262,12 @@ void tls_describe(struct tls *t, tell_fn *tell, void *arg)
 	}
 	if (!cert)
 		return;
-	tell(arg, "X509_SUBJECT", name_text(X509_get_subject_name(cert), text, sizeof(text)));
-	tell(arg, "X509_ISSUER", name_text(X509_get_issuer_name(cert), text, sizeof(text)));
+	subject = name_text(X509_get_subject_name(cert));
+	issuer = name_text(X509_get_issuer_name(cert));
+	tell(arg, "X509_SUBJECT", subject);
+	tell(arg, "X509_ISSUER", issuer);
+	free(subject);
+	free(issuer);
 	describe_fields(X509_get_subject_name(cert), tell, arg);
 	describe_alternatives(cert, tell, arg);
 	X509_free(cert);

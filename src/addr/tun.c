@@ -1,10 +1,11 @@
 /* tun.c - TUN: a network interface whose packets we read and write
  *
  * The kernel makes the interface when the device is opened, and removes it when it is closed; what
- * it sends there is read, what is written arrives there. One read or write is one packet, so the
- * other side must keep borders: a datagram address, or a program behind a datagram socket. Type tun
- * has IP packets, tap Ethernet frames; both have four bytes of packet information in front (flags,
- * protocol) unless option iff-no-pi. Source: Documentation/networking/tuntap.rst of Linux.
+ * it sends there is read, what is written arrives there. One read or write is one packet. Out of a
+ * stream, which keeps no borders, IP packets are cut by the length in their header; frames cannot,
+ * so for them the other side must keep borders: a datagram address, or a program behind one. Type
+ * tun has IP packets, tap Ethernet frames; both have four bytes of packet information in front
+ * (flags, protocol) unless option iff-no-pi. Source: Documentation/networking/tuntap.rst of Linux.
  *
  * A tunnel outlives bad packets: what the interface refuses is counted and said, no more. */
 #include "addr/addr.h"
@@ -35,8 +36,14 @@
 struct tun_ep {
 	struct endpoint ep;
 	char name[IF_NAMESIZE];
-	bool tap;
+	bool tap, no_pi;
 	uint64_t refused; /* packets written that the interface did not take */
+	/* packets out of a stream */
+	uint8_t *rest; /* beginning of one whose end has not come, PACKET_MAX bytes; owned, or NULL
+			*/
+	size_t nrest;
+	size_t fed; /* bytes of the block in hand that are done with */
+	bool warned; /* it is known that they cannot be told apart */
 	struct log_limit limit;
 };
 
@@ -73,7 +80,7 @@ static const char *advice(const struct tun_ep *t, int code)
 }
 
 /* A packet that cannot be delivered is lost, as on any network. False: it is more than that. */
-static bool count_refused(struct tun_ep *t, const struct packet *p, int code)
+static bool count_refused(struct tun_ep *t, size_t len, int code)
 {
 	static const int harmless[] = { EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM };
 	bool known = false;
@@ -91,8 +98,171 @@ static bool count_refused(struct tun_ep *t, const struct packet *p, int code)
 	if (hidden)
 		snprintf(more, sizeof(more), " (%u more since)", hidden);
 	log_warn("interface \"%s\" refused a packet of %u bytes, which is dropped: %s; %s%s",
-		 t->name, (unsigned)p->len, strerror(code), advice(t, code), more);
+		 t->name, (unsigned)len, strerror(code), advice(t, code), more);
 	return true;
+}
+
+enum written { WRITTEN, REFUSED, FAILED };
+
+/* Give the interface one packet. FAILED: errno and, but for EAGAIN, @err. */
+static enum written write_packet(struct tun_ep *t, const void *data, size_t len, struct err *err)
+{
+	ssize_t rc;
+
+	do
+		rc = write(t->ep.wfd, data, len);
+	while (rc == -1 && errno == EINTR);
+	if (rc != -1)
+		return WRITTEN;
+	if (count_refused(t, len, errno))
+		return REFUSED;
+	if (errno == EAGAIN)
+		return FAILED;
+	if (errno == EBADFD)
+		err_set(err, 0, "interface \"%s\" has been removed", t->name);
+	else
+		err_set(err, errno, "write(%d, %p, %u): interface \"%s\"", t->ep.wfd, data,
+			(unsigned)len, t->name);
+	errno = EIO;
+	return FAILED;
+}
+
+/* ---- packets out of a stream ---- */
+
+#define INFO_LEN 4 /* packet information in front */
+#define PACKET_MAX (INFO_LEN + 40 + 65535) /* an IPv6 header and its payload */
+#define NO_PACKET SIZE_MAX
+
+static unsigned be16(const uint8_t *p)
+{
+	return (unsigned)(p[0] << 8 | p[1]);
+}
+
+/* Bytes of the packet that begins with the @n bytes at @d, 0 if they are too few to tell, or
+ * NO_PACKET. RFC 791 3.1, RFC 8200 3. */
+static size_t packet_len(const struct tun_ep *t, const uint8_t *d, size_t n)
+{
+	size_t info = t->no_pi ? 0 : INFO_LEN;
+	const uint8_t *ip = d + info;
+	unsigned version, len;
+
+	if (n < info + 6)
+		return 0;
+	version = ip[0] >> 4;
+	if (!t->no_pi && (be16(d) || be16(d + 2) != (version == 4 ? 0x0800 : 0x86dd)))
+		return NO_PACKET;
+	if (version == 6)
+		return info + 40 + be16(ip + 4);
+	len = be16(ip + 2);
+	return version == 4 && len >= 20 ? info + len : NO_PACKET;
+}
+
+/* Borders are lost: what the next block begins with may be a packet again. */
+static enum written give_up(struct tun_ep *t, const uint8_t *data, size_t len, struct err *err)
+{
+	if (!t->warned)
+		log_warn("interface \"%s\": the stream holds something else than IP packets, so "
+			 "each block of it is taken for one; both ends of a tunnel need the same "
+			 "tun-type and iff-no-pi",
+			 t->name);
+	t->warned = true;
+	return write_packet(t, data, len, err);
+}
+
+static void keep(struct tun_ep *t, const uint8_t *data, size_t len)
+{
+	if (!t->rest)
+		t->rest = xmalloc(PACKET_MAX);
+	memcpy(t->rest + t->nrest, data, len);
+	t->nrest += len;
+}
+
+/* Complete the packet at hand from the @n bytes at @data: how many of them it takes; *@done when it
+ * is whole or hopeless. */
+static size_t complete(struct tun_ep *t, const uint8_t *data, size_t n, bool *done)
+{
+	size_t used = 0, len;
+
+	/* the header first */
+	while ((len = packet_len(t, t->rest, t->nrest)) == 0 && used < n)
+		keep(t, data + used++, 1);
+	*done = len == NO_PACKET;
+	if (len && len != NO_PACKET) {
+		size_t more = len - t->nrest < n - used ? len - t->nrest : n - used;
+
+		keep(t, data + used, more);
+		used += more;
+		*done = t->nrest == len;
+	}
+	return used;
+}
+
+/* Cut the block @p; 0, or -1 as send_batch(). */
+static int send_block(struct tun_ep *t, struct packet *p, struct err *err)
+{
+	while (t->fed < p->len) {
+		const uint8_t *data = p->data + t->fed;
+		size_t n = p->len - t->fed, used, len;
+		enum written rc = WRITTEN;
+		bool whole = false;
+
+		if (t->nrest) {
+			used = complete(t, data, n, &whole);
+			t->fed += used;
+			if (whole)
+				rc = write_packet(t, t->rest, t->nrest, err);
+			if (rc == FAILED) {
+				t->fed -= used; /* they come again */
+				t->nrest -= used;
+				return -1;
+			}
+			if (whole)
+				t->nrest = 0;
+			continue;
+		}
+		len = packet_len(t, data, n);
+		if (len == NO_PACKET) {
+			len = n;
+			rc = give_up(t, data, n, err);
+		} else if (!len || len > n) {
+			keep(t, data, n);
+			len = n;
+		} else {
+			rc = write_packet(t, data, len, err);
+		}
+		if (rc == FAILED)
+			return -1;
+		t->fed += len;
+	}
+	t->fed = 0;
+	return 0;
+}
+
+static void warn_frames(struct tun_ep *t)
+{
+	if (!t->warned)
+		log_warn("interface \"%s\": frames out of a stream cannot be told apart, and those "
+			 "that stick together are lost; use UDP between the ends of the tunnel",
+			 t->name);
+	t->warned = true;
+}
+
+static void shut_write(struct endpoint *ep)
+{
+	struct tun_ep *t = (struct tun_ep *)ep;
+
+	if (t->nrest)
+		log_warn("interface \"%s\": the stream has ended within a packet, %zu bytes are "
+			 "dropped",
+			 t->name, t->nrest);
+	t->nrest = 0;
+	ep_fd_shut_write(ep);
+}
+
+static void close_tun(struct endpoint *ep)
+{
+	free(((struct tun_ep *)ep)->rest);
+	ep_fd_close(ep);
 }
 
 static int send_packets(struct endpoint *ep, struct batch *b, struct err *err)
@@ -101,28 +271,26 @@ static int send_packets(struct endpoint *ep, struct batch *b, struct err *err)
 
 	for (; b->next < b->n; b->next++) {
 		struct packet *p = &b->packet[b->next];
-		ssize_t rc;
 
 		p->drop |= !p->len; /* an empty datagram is no packet */
 		if (p->drop)
 			continue;
-		do
-			rc = write(ep->wfd, p->data, p->len);
-		while (rc == -1 && errno == EINTR);
-		if (rc != -1)
+		if (b->stream && t->tap)
+			warn_frames(t);
+		if (b->stream && !t->tap) {
+			if (send_block(t, p, err) == -1)
+				return -1;
 			continue;
-		p->drop = count_refused(t, p, errno);
-		if (p->drop) /* not counted as transferred */
-			continue;
-		if (errno == EAGAIN)
+		}
+		switch (write_packet(t, p->data, p->len, err)) {
+		case WRITTEN:
+			break;
+		case REFUSED: /* not counted as transferred */
+			p->drop = true;
+			break;
+		case FAILED:
 			return -1;
-		if (errno == EBADFD)
-			err_set(err, 0, "interface \"%s\" has been removed", t->name);
-		else
-			err_set(err, errno, "write(%d, %p, %u): interface \"%s\"", ep->wfd,
-				(void *)p->data, (unsigned)p->len, t->name);
-		errno = EIO;
-		return -1;
+		}
 	}
 	return 0;
 }
@@ -132,7 +300,7 @@ static void report(struct endpoint *ep)
 	const struct tun_ep *t = (const struct tun_ep *)ep;
 
 	if (t->refused)
-		log_put(LV_INFO, "STATISTICS: socket %u packets: %llu refused by interface \"%s\"",
+		log_put(LV_INFO, "COUNTERS: socket %u packets: %llu refused by interface \"%s\"",
 			ep->number, (unsigned long long)t->refused, t->name);
 }
 
@@ -141,8 +309,8 @@ static struct endpoint *share(struct endpoint *ep, struct err *err);
 static const struct endpoint_ops tun_ops = {
 	.recv_batch = recv_packets,
 	.send_batch = send_packets,
-	.shut_write = ep_fd_shut_write,
-	.close = ep_fd_close,
+	.shut_write = shut_write,
+	.close = close_tun,
 	.report = report,
 	.share = share,
 };
@@ -169,6 +337,7 @@ static struct endpoint *share(struct endpoint *ep, struct err *err)
 	twin = tun_ep_new(ep->relay, ep->conf, fd);
 	memcpy(twin->name, t->name, sizeof(t->name));
 	twin->tap = t->tap;
+	twin->no_pi = t->no_pi;
 	twin->ep.caps |= EP_SHARED;
 	twin->ep.number = ep->number;
 	return &twin->ep;
@@ -281,6 +450,7 @@ static struct endpoint *make_tun(struct opening *o, struct err *err)
 	t = tun_ep_new(o->relay, &o->half->conf, o->target.fd);
 	memcpy(t->name, state->req.ifr_name, sizeof(t->name));
 	t->tap = state->req.ifr_flags & IFF_TAP;
+	t->no_pi = state->req.ifr_flags & IFF_NO_PI;
 	free(state);
 	o->impl = NULL;
 	return &t->ep;

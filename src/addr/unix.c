@@ -132,6 +132,8 @@ static enum step_result step_bind_own(struct opening *o, struct err *err)
 	leftovers_drop_entry(&o->undo.left); /* of an earlier attempt */
 	if (own_path(o) && lstat(own_path(o), &st) == 0) {
 		err_set(err, 0, "\"%s\" exists", own_path(o));
+		err_hint(err, "if no other program uses it, remove it, or have option unlink-early "
+			      "do so");
 		return STEP_FAIL;
 	}
 	return step_bind_entry(o, err);

@@ -1,24 +1,9 @@
 /* json_escape.c - text as JSON, see json_escape.h */
 #include "base/json_escape.h"
 
+#include "base/escape.h"
+
 #include <string.h>
-
-/* Length of the UTF-8 character at @p, 0 if there is none (RFC 3629). */
-static size_t utf8_len(const unsigned char *p)
-{
-	size_t len = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-
-	if (len > 1 && (*p < 0xc2 || *p > 0xf4))
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
 
 /* The character at @p as JSON wants it, into @out; returns its length there. */
 static size_t one(char out[6], const unsigned char *p, size_t len)
@@ -34,7 +19,9 @@ static size_t one(char out[6], const unsigned char *p, size_t len)
 		out[1] = (char)*p;
 		return 2;
 	}
-	if (*p < ' ' || *p == 0x7f) {
+	if (len == 2 && p[0] == 0xc2 && p[1] < 0xa0) /* U+0080 to U+009F */
+		p++;
+	if (*p < ' ' || (*p >= 0x7f && *p < 0xa0)) {
 		memcpy(out, "\\u00", 4);
 		out[4] = hex[*p >> 4];
 		out[5] = hex[*p & 15];
@@ -47,10 +34,10 @@ static size_t one(char out[6], const unsigned char *p, size_t len)
 size_t json_escape(char *buf, size_t cap, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	size_t n = 0;
+	size_t left = strlen(text), n = 0;
 
 	while (*p) {
-		size_t len = utf8_len(p);
+		size_t len = utf8_len(p, left);
 		char out[6];
 		size_t written = one(out, p, len);
 
@@ -59,6 +46,7 @@ size_t json_escape(char *buf, size_t cap, const char *text)
 		memcpy(buf + n, out, written);
 		n += written;
 		p += len ? len : 1;
+		left -= len ? len : 1;
 	}
 	return n;
 }

@@ -1,9 +1,11 @@
 /* log.c - records in the classic format or as JSON, see log.h */
 #include "base/log.h"
 
-#include "base/io.h"
+#include "base/escape.h"
 #include "base/json_escape.h"
 #include "base/list.h"
+#include "base/log_syslog.h"
+#include "base/out.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -20,6 +22,10 @@
 
 #define RECORD_MAX 511 /* bytes, without the newline */
 #define JSON_MAX 4095 /* the same; with it what a pipe takes in one piece (PIPE_BUF) */
+#define RECORD_WAIT_MS 10 /* for room where records go, at most */
+#define DUMP_WAIT_MS 1000 /* dumps are data that somebody has asked for */
+#define DUMP_PIECE ((size_t)4096) /* bytes of a dump that are written or left out together */
+#define END_WAIT_MS 500 /* for what waits at the end of the program */
 #define HIDE "\r\033[K" /* empties the terminal's line */
 
 enum log_level log_threshold = LV_WARN;
@@ -27,7 +33,7 @@ enum log_level log_threshold = LV_WARN;
 static struct {
 	const char *name;
 	unsigned sinks; /* enum log_sink bits */
-	int fd; /* SINK_FILE */
+	struct out error, file, system; /* descriptor 2, SINK_FILE, SINK_SYSLOG */
 	int facility;
 	bool micros;
 	bool json;
@@ -35,7 +41,12 @@ static struct {
 	char host[65]; /* "" when not wanted */
 	int shutup;
 	volatile bool busy; /* a record is being written: a crash signal must not format a date */
-} state = { .name = "socast", .sinks = SINK_STDERR, .fd = -1, .facility = LOG_DAEMON };
+} state = { .name = "socast",
+	    .sinks = SINK_STDERR,
+	    .error = OUT_INIT(2),
+	    .file = OUT_INIT(-1),
+	    .system = OUT_INIT(-1),
+	    .facility = LOG_DAEMON };
 
 static const struct {
 	const char *name;
@@ -102,9 +113,9 @@ static int find_facility(const char *name, int *out, struct err *err)
 
 static void close_file(void)
 {
-	if (state.fd >= 0)
-		close(state.fd);
-	state.fd = -1;
+	if (state.file.fd >= 0)
+		close(state.file.fd);
+	out_done(&state.file);
 	state.sinks &= ~(unsigned)SINK_FILE;
 }
 
@@ -122,7 +133,7 @@ int log_set_sink(enum log_sink sink, const char *arg, struct err *err)
 		if (fd == -1)
 			return err_set(err, errno, "cannot open log file \"%s\"", arg);
 		close_file();
-		state.fd = fd;
+		state.file.fd = fd;
 		state.sinks = SINK_FILE;
 		return 0;
 	case SINK_SYSLOG:
@@ -132,7 +143,7 @@ int log_set_sink(enum log_sink sink, const char *arg, struct err *err)
 		close_file();
 		state.sinks = sink == SINK_SYSLOG ? SINK_SYSLOG : SINK_MIXED | SINK_STDERR;
 		if (sink == SINK_SYSLOG)
-			openlog(state.name, LOG_PID | LOG_NDELAY, state.facility);
+			log_syslog_open(&state.system);
 		return 0;
 	}
 	return 0;
@@ -146,7 +157,7 @@ void log_switch(const char *why, bool always)
 		return;
 	}
 	log_info("%s%sswitching to syslog", why, *why ? ", " : "");
-	openlog(state.name, LOG_PID | LOG_NDELAY, state.facility);
+	log_syslog_open(&state.system);
 	state.sinks = SINK_SYSLOG;
 }
 
@@ -179,10 +190,11 @@ static size_t classic_record(char *buf, enum log_level level, const char *text, 
 {
 	int n = bare ? 0 : prefix(buf, RECORD_MAX + 1);
 
-	if (n < 0 || n > RECORD_MAX)
+	if (n < 0 || n > RECORD_MAX - 2)
 		n = 0;
-	n += snprintf(buf + n, (size_t)(RECORD_MAX + 1 - n), "%c %s", "DINWEF"[level], text);
-	return n > RECORD_MAX ? RECORD_MAX : (size_t)n;
+	buf[n++] = "DINWEF"[level];
+	buf[n++] = ' ';
+	return (size_t)n + escape_text(buf + n, (size_t)(RECORD_MAX - n), text, strlen(text));
 }
 
 /* UTC, because it needs no look at the time zone: a crash signal may interrupt us anywhere. Days to
@@ -229,10 +241,21 @@ static size_t json_record(char *buf, enum log_level level, const char *text)
 
 static void put_syslog(enum log_level level, const char *text, const char *json)
 {
-	if (json)
-		syslog(priorities[level], "%s", json);
+	char line[RECORD_MAX + 1] = { "DINWEF"[level], ' ' };
+
+	if (!json)
+		line[2 + escape_text(line + 2, RECORD_MAX - 2, text, strlen(text))] = '\0';
+	log_syslog_put(&state.system, state.facility | priorities[level], state.name,
+		       json ? json : line);
+}
+
+/* @nested: a crash has interrupted us, perhaps right in there. */
+static void put_line(struct out *out, const char *line, size_t len, bool nested)
+{
+	if (nested)
+		out_try(out, line, len);
 	else
-		syslog(priorities[level], "%c %s", "DINWEF"[level], text);
+		(void)out_put(out, line, len, RECORD_WAIT_MS);
 }
 
 static void put_text(enum log_level level, const char *text)
@@ -248,14 +271,65 @@ static void put_text(enum log_level level, const char *text)
 		put_syslog(level, text, state.json ? line : NULL);
 	line[n++] = '\n';
 	if (state.sinks & SINK_FILE)
-		io_write_all(state.fd, line, n);
+		put_line(&state.file, line, n, nested);
 	if (state.sinks & SINK_STDERR && state.status) {
 		memcpy(buf, HIDE, strlen(HIDE));
-		io_write_all(2, buf, n + strlen(HIDE));
+		put_line(&state.error, buf, n + strlen(HIDE), nested);
 	} else if (state.sinks & SINK_STDERR) {
-		io_write_all(2, line, n);
+		put_line(&state.error, line, n, nested);
 	}
 	state.busy = nested;
+}
+
+/* Say how many pieces have found no room, now that there is some again. */
+static void tell_lost(struct out *out)
+{
+	unsigned long lost = out->lost;
+	char text[128];
+
+	if (!lost || out->len)
+		return;
+	out->lost = 0;
+	snprintf(text, sizeof(text), "%lu records were left out: nobody has read the log", lost);
+	put_text(LV_WARN, text);
+}
+
+bool log_flush(void)
+{
+	struct out *const outs[] = { &state.error, &state.file, &state.system };
+	bool all = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(outs); i++) {
+		if (out_flush(outs[i], 0))
+			tell_lost(outs[i]);
+		else
+			all = false;
+	}
+	return all;
+}
+
+void log_end(void)
+{
+	struct out *const outs[] = { &state.error, &state.file, &state.system };
+
+	for (size_t i = 0; i < ARRAY_SIZE(outs); i++) {
+		if (out_flush(outs[i], END_WAIT_MS))
+			tell_lost(outs[i]);
+	}
+}
+
+void log_dump(const char *data, size_t len)
+{
+	if (state.status)
+		(void)out_put(&state.error, HIDE, strlen(HIDE), 0);
+	while (len) {
+		size_t n = len < DUMP_PIECE ? len : DUMP_PIECE;
+
+		if (!out_put(&state.error, data, n, DUMP_WAIT_MS))
+			return;
+		data += n;
+		len -= n;
+	}
 }
 
 void log_status(const char *line)
@@ -264,16 +338,10 @@ void log_status(const char *line)
 	int n = snprintf(buf, sizeof(buf), HIDE "%.200s", line ? line : "");
 
 	if (!line && state.status)
-		io_write_all(2, "\n", 1);
+		(void)out_put(&state.error, "\n", 1, 0);
 	state.status = line != NULL;
 	if (line && n > 0)
-		io_write_all(2, buf, (size_t)n);
-}
-
-void log_status_hide(void)
-{
-	if (state.status)
-		io_write_all(2, HIDE, strlen(HIDE));
+		(void)out_put(&state.error, buf, (size_t)n, 0);
 }
 
 void log_put(enum log_level level, const char *fmt, ...)
@@ -291,6 +359,8 @@ void log_put(enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	put_text(level, text);
+	if (state.error.lost || state.file.lost || state.system.lost)
+		(void)log_flush();
 	errno = saved;
 }
 

@@ -16,6 +16,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LV_DEBUG, LV_INFO, LV_NOTICE, LV_WARN, LV_ERROR, LV_FATAL };
@@ -59,8 +60,17 @@ void log_set_json(bool on); /* --log=json; times are UTC with microseconds then 
  * on, still empty. NULL: no more; what it shows stays. At most 200 bytes, without newline. */
 void log_status(const char *line);
 
-/* Something else will be written to stderr: take the line away for the moment. */
-void log_status_hide(void);
+/* Write a dump of data to stderr, whatever the sinks are; above the line of log_status(). Nobody is
+ * held up for longer than a second by one who does not read; what finds no room is left out. */
+void log_dump(const char *data, size_t len);
+
+/* Records never wait for a reader: what cannot be written at once is kept, up to 256 KiB for each
+ * sink, and what finds no room is counted, and told when there is some. Write what is kept as far
+ * as it goes; false: some is left, so call it again soon. */
+bool log_flush(void);
+
+/* The program ends: the same, waiting up to half a second. */
+void log_end(void);
 
 /* Use @sink. Selecting SINK_STDERR after SINK_SYSLOG adds to it, after SINK_FILE replaces it
  * (core specification: -ls). @arg: file name for SINK_FILE, facility name or "" for the syslog

@@ -43,25 +43,30 @@ void str_adds(struct str *s, const char *text)
 	str_add(s, text, strlen(text));
 }
 
+void str_addv(struct str *s, const char *fmt, va_list ap)
+{
+	char small[256];
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
+	if (n >= 0 && (size_t)n < sizeof(small)) {
+		str_add(s, small, (size_t)n);
+	} else if (n >= 0) {
+		vsnprintf(str_room(s, (size_t)n), (size_t)n + 1, fmt, again);
+		s->len += (size_t)n;
+	}
+	va_end(again);
+}
+
 void str_addf(struct str *s, const char *fmt, ...)
 {
 	va_list ap;
-	char small[256];
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(small, sizeof(small), fmt, ap);
+	str_addv(s, fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
-	if ((size_t)n < sizeof(small)) {
-		str_add(s, small, (size_t)n);
-		return;
-	}
-	va_start(ap, fmt);
-	vsnprintf(str_room(s, (size_t)n), (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	s->len += (size_t)n;
 }
 
 void str_done(struct str *s)
@@ -100,6 +105,8 @@ enum num_result num_parse(const char *text, int64_t *out, const char **end)
 	return num_parse_base(text, 0, out, end);
 }
 
+#define SECONDS_MAX 4e9 /* 126 years: two such times can be added in nanoseconds */
+
 enum num_result seconds_parse(const char *text, int64_t *out_ns)
 {
 	char *stop;
@@ -110,10 +117,11 @@ enum num_result seconds_parse(const char *text, int64_t *out_ns)
 	*out_ns = 0;
 	if (stop == text)
 		return NUM_MISSING;
-	if (errno == ERANGE || isnan(d) || d > 9.2e9 || d < -9.2e9) {
+	if (errno == ERANGE || !isfinite(d)) {
 		*out_ns = d < 0 ? INT64_MIN : INT64_MAX;
 		return NUM_RANGE;
 	}
+	d = d > SECONDS_MAX ? SECONDS_MAX : d < -SECONDS_MAX ? -SECONDS_MAX : d;
 	*out_ns = (int64_t)(d * 1e9 + (d < 0 ? -0.5 : 0.5));
 	return *stop ? NUM_TRAILING : NUM_OK;
 }

@@ -18,6 +18,7 @@ void str_add(struct str *s, const void *data, size_t len);
 void str_addc(struct str *s, char c);
 void str_adds(struct str *s, const char *text);
 void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void str_addv(struct str *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /* Make room for @len more bytes and return where they go; the caller adds to s->len itself. */
 char *str_room(struct str *s, size_t len);
@@ -43,7 +44,8 @@ enum num_result num_parse(const char *text, int64_t *out, const char **end);
 /* As num_parse() in a fixed @base (8 for modes, 10 for ports). */
 enum num_result num_parse_base(const char *text, int base, int64_t *out, const char **end);
 
-/* Decimal seconds with fraction in strtod(3) syntax, as nanoseconds (rounded). */
+/* Decimal seconds with fraction in strtod(3) syntax, as nanoseconds (rounded); what is
+ * longer than 126 years becomes that. */
 enum num_result seconds_parse(const char *text, int64_t *out_ns);
 
 #define NSEC_PER_SEC 1000000000LL

@@ -143,7 +143,8 @@ static const struct exam_link *peers_link(const struct exam *x, const char **why
 			return link_by_index(x, x->group[i].ifindex);
 	}
 	*why = "the network of option range is on";
-	if (!range || x->family != AF_INET || range_parse(&r, range, AF_INET, NULL, &err) == -1)
+	if (!range || x->family != AF_INET ||
+	    range_parse(&r, range, AF_INET, NULL, NULL, &err) == -1)
 		return NULL;
 	net.in.sin_family = AF_INET;
 	memcpy(&net.in.sin_addr, r.net, 4);

@@ -28,7 +28,8 @@ static bool peers_are_far(const struct exam *x)
 	struct range r;
 	struct err err;
 
-	if (!range || range_parse(&r, range, x->family, NULL, &err) == -1 || x->family != AF_INET)
+	if (!range || range_parse(&r, range, x->family, NULL, NULL, &err) == -1 ||
+	    x->family != AF_INET)
 		return false;
 	netaddr_any(&net, AF_INET, 0);
 	memcpy(&net.in.sin_addr, r.net, 4);

@@ -24,7 +24,7 @@ static bool sender_of(const struct exam *x, struct netaddr *sender)
 	struct range r;
 	struct err err;
 
-	if (!range || range_parse(&r, range, AF_INET, NULL, &err) == -1)
+	if (!range || range_parse(&r, range, AF_INET, NULL, NULL, &err) == -1)
 		return false;
 	netaddr_any(sender, AF_INET, 0);
 	memcpy(&sender->in.sin_addr, r.net, 4);

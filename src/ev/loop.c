@@ -1,6 +1,7 @@
 /* loop.c - epoll, always-ready descriptors, deferred calls, see loop.h */
 #include "ev/loop.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "ev/internal.h"
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOG_AGAIN_MS 200
 #define EVENTS_PER_TURN 64
 
 int64_t loop_clock(struct loop *loop)
@@ -193,7 +195,11 @@ static int wait_for_events(struct loop *loop, struct epoll_event *ev)
 	int64_t due = loop->nheap ? loop->heap[0]->due_ns - loop->now_ns : 0;
 	int wait = list_empty(&loop->ready) ? timers_wait_ms(loop) : 0;
 
-	if (wait > 0 && due < NSEC_PER_MSEC) {
+	/* a log that nobody reads is looked at now and then */
+	if (!log_flush() && (wait < 0 || wait > LOG_AGAIN_MS))
+		wait = LOG_AGAIN_MS;
+
+	if (wait > 0 && loop->nheap && due < NSEC_PER_MSEC) {
 		struct timespec ts = { .tv_nsec = due };
 		int n = (int)syscall(SYS_epoll_pwait2, loop->epfd, ev, EVENTS_PER_TURN, &ts, NULL,
 				     (size_t)0);

@@ -256,6 +256,17 @@ int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct 
 	return 0;
 }
 
+void opts_collect(const struct opts *o, struct hosts *hosts)
+{
+	struct target nothing = { .fd = -1, .hosts = hosts };
+	struct err err;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (o->opt[i].row->flags & OPT_HOSTS)
+			(void)o->opt[i].row->set(&nothing, &o->opt[i], &err);
+	}
+}
+
 void conf_init(struct conf *c)
 {
 	*c = (struct conf){
@@ -265,6 +276,7 @@ void conf_init(struct conf *c)
 			  .protocol = -1,
 			  .sourceport = -1,
 			  .close_timeout_ns = 5 * NSEC_PER_SEC,
+			  .any_port = -1,
 			  .tightsocklen = true },
 		.listen = { .backlog = -1,
 			    .session_timeout_ns = 600 * NSEC_PER_SEC,
@@ -272,6 +284,7 @@ void conf_init(struct conf *c)
 		.tls = { .verify = true,
 			 .maxfraglen = -1,
 			 .maxsendfrag = -1,
+			 .eof_without_notify = -1,
 			 .handshake_timeout_ns = 30 * NSEC_PER_SEC },
 		.retry = { .interval_ns = NSEC_PER_SEC },
 		.flow = { .escape = -1 },
@@ -288,6 +301,9 @@ void conf_init(struct conf *c)
 
 void conf_done(struct conf *c)
 {
+	free(c->wrap.table[0]);
+	free(c->wrap.table[1]);
+	c->wrap.table[0] = c->wrap.table[1] = NULL;
 	free(c->proxy.auth_read);
 	c->proxy.auth_read = NULL;
 	ident_done(&c->ident);

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 struct groups;
+struct hosts;
 struct spec_opt;
 
 /* Kinds of address (option groups), in the order in which help prints them. G_ALL: legal on every
@@ -119,7 +120,7 @@ enum value_type {
 	V_TIMESPEC,
 	V_LINGER, /* integer seconds */
 	V_BIN, /* dalan */
-	V_IP4NAME, /* host -> val.addr (AF_INET) */
+	V_IP4NAME, /* host or interface; text kept in str, looked up by the setter */
 	V_IP4SOCK, /* host[:port] -> val.addr */
 	V_INT_INT, /* n[0]:n[1] */
 	V_INT_INTP,
@@ -163,6 +164,14 @@ enum eol { EOL_RAW, EOL_CR, EOL_CRNL };
 /* Channel between a program and us. */
 enum channel { CH_SOCKETPAIR, CH_PIPES, CH_PTY };
 
+/* What access tables say: NAMELESS: they cannot tell without a name that nobody here knows. */
+enum wrap_answer { WRAP_REFUSE, WRAP_PERMIT, WRAP_NAMELESS };
+
+/* What the module of tcpwrap exports as "socast_wrap_permits": ask the tables @allow and @deny,
+ * which it keeps, about @peer; @local may be NULL. Waits for nobody. */
+typedef enum wrap_answer wrap_fn(const char *daemon, const char *allow, const char *deny,
+				 const struct sockaddr *peer, const struct sockaddr *local);
+
 /* Typed results of the options of one address half, grouped by subject. Filled while planning,
  * constant afterwards and shared by all sessions. Strings are borrowed from the spec. */
 struct conf {
@@ -191,7 +200,8 @@ struct conf {
 		const char *bind_tempname; /* template, "" without value, NULL when absent */
 		int64_t connect_timeout_ns; /* 0: none */
 		int64_t close_timeout_ns; /* how long closing waits for a peer that stands still */
-		bool ignore_peerport; /* udp-ignore-peerport */
+		int any_port; /* answers=any, udp-ignore-peerport: 1, or 0; -1 when not given */
+		bool answers; /* option answers is given: MCAST hears unicast, too */
 		bool joins; /* some option joins a group */
 		const char *dst; /* what datagrams must have been sent to, or NULL */
 		bool no_echo;
@@ -208,6 +218,8 @@ struct conf {
 		bool on;
 		const char *daemon; /* NULL: program name */
 		const char *etc, *allow, *deny; /* or NULL */
+		wrap_fn *ask; /* the module's, when it is loaded; else NULL */
+		char *table[2]; /* paths of the tables that permit and deny; owned */
 	} wrap; /* tcpwrap */
 	struct {
 		bool fork;
@@ -256,6 +268,7 @@ struct conf {
 		bool no_sni;
 		const char *ciphers, *min_version, *max_version, *dhparam, *compress, *alpn;
 		int64_t maxfraglen, maxsendfrag; /* or -1 */
+		int64_t eof_without_notify; /* 0, 1, or -1: by the program's name */
 		const char *egd;
 		bool pseudo;
 		int64_t handshake_timeout_ns; /* 0: none */
@@ -306,6 +319,7 @@ struct target {
 	int family; /* of the socket */
 	bool device_chosen; /* the address has its own use for option so-bindtodevice */
 	struct tty_edit *tty; /* terminal settings being collected (PH_FD), or NULL */
+	struct hosts *hosts; /* what names in values mean, or NULL: ask and wait (sys/hosts.h) */
 	struct groups **more; /* where sockets go that join what fd has no room for, or NULL */
 };
 
@@ -337,6 +351,7 @@ enum opt_flag {
 	OPT_EXPERIMENTAL = 1, /* warns unless --experimental */
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
 	OPT_SECRET = 4, /* the value is kept out of the log */
+	OPT_HOSTS = 16, /* the value names hosts: see opts_collect() */
 	OPT_IFNAME = 8, /* the value is a network interface: completion offers those there are */
 };
 
@@ -405,6 +420,10 @@ void opts_done(struct opts *o);
 /* Apply the options of @phase to @t, in textual order; at PH_FD pending terminal settings are
  * written. This is the single home of sloppy mode: there a failed option is logged and skipped. */
 int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct err *err);
+
+/* Note in @hosts, which is collecting, the names of hosts that values hold. What is wrong with a
+ * value is told when it is applied. */
+void opts_collect(const struct opts *o, struct hosts *hosts);
 
 void conf_init(struct conf *c);
 void conf_done(struct conf *c);

@@ -152,6 +152,25 @@ int conf_open_access(struct target *t, const struct opt *o, struct err *err)
 	return 0;
 }
 
+int conf_any_port(struct target *t, const struct opt *o, struct err *err)
+{
+	(void)err;
+	t->conf->sock.any_port = o->val.n[0] != 0;
+	return 0;
+}
+
+int conf_answers(struct target *t, const struct opt *o, struct err *err)
+{
+	bool any = strcasecmp(o->val.str, "any") == 0;
+
+	if (!any && strcasecmp(o->val.str, "port") != 0)
+		return err_set(err, 0, "option answers: unknown word \"%s\"; use any or port",
+			       o->val.str);
+	t->conf->sock.any_port = any;
+	t->conf->sock.answers = true;
+	return 0;
+}
+
 int conf_pf(struct target *t, const struct opt *o, struct err *err)
 {
 	static const struct {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "opt/setters.h"
 #include "sys/groups.h"
+#include "sys/hosts.h"
 #include "sys/route.h"
 
 #include <arpa/inet.h>
@@ -22,6 +23,7 @@ struct parts {
 	char *copy; /* owned */
 	const char *part[PARTS_MAX];
 	size_t n;
+	struct hosts *hosts; /* what names mean; borrowed */
 };
 
 /* Split @text into at least @least and at most @most parts. */
@@ -85,18 +87,25 @@ static int interface_required(const char *text, unsigned *index, struct err *err
 	return hint_interfaces(text, err);
 }
 
-static int host4(const char *text, struct in_addr *ip, struct err *err)
+/* A descriptor to act on, or names to collect. */
+static bool has_use(const struct target *t)
+{
+	return t->fd != -1 || (t->hosts && t->hosts->collecting);
+}
+
+static int host4(struct hosts *hosts, const char *text, struct in_addr *ip, struct err *err)
 {
 	struct netaddr a;
 
-	if (resolve_host(text, AF_INET, &a, err) == -1)
+	if (hosts_find(hosts, text, AF_INET, &a, err) == -1)
 		return -1;
 	*ip = a.in.sin_addr;
 	return 0;
 }
 
 /* IPv6 host in brackets; @whole is the value, for the sentence. */
-static int host6(const char *text, const char *whole, struct in6_addr *ip, struct err *err)
+static int host6(struct hosts *hosts, const char *text, const char *whole, struct in6_addr *ip,
+		 struct err *err)
 {
 	const size_t len = strlen(text);
 	struct netaddr a;
@@ -108,7 +117,7 @@ static int host6(const char *text, const char *whole, struct in6_addr *ip, struc
 			       whole);
 	host = xstrndup(text + 1, len - 2);
 	if (inet_pton(AF_INET6, host, ip) != 1) {
-		rc = resolve_host(host, AF_INET6, &a, err);
+		rc = hosts_find(hosts, host, AF_INET6, &a, err);
 		if (rc == 0)
 			*ip = a.in6.sin6_addr;
 	}
@@ -129,6 +138,23 @@ int set_sockopt_ifindex(struct target *t, const struct opt *o, struct err *err)
 		return 0;
 	return err_set(err, errno, "setsockopt(%d, %d, %d, {%u}, %zu)", t->fd, o->row->arg.so.level,
 		       o->row->arg.so.name, index, sizeof(index));
+}
+
+/* An interface by its name, or by a local address of it: the kernel wants the former as a number.
+ */
+int set_multicast_if(struct target *t, const struct opt *o, struct err *err)
+{
+	struct ip_mreqn req = { .imr_ifindex = (int)if_nametoindex(o->val.str) };
+
+	if (!has_use(t))
+		return 0;
+	if (!req.imr_ifindex && host4(t->hosts, o->val.str, &req.imr_address, err) == -1)
+		return hint_interfaces(o->val.str, err);
+	if (t->fd == -1 || setsockopt(t->fd, SOL_IP, IP_MULTICAST_IF, &req, sizeof(req)) == 0)
+		return 0;
+	err_set(err, errno, "setsockopt(%d, %d, %d, {0x%x}, %zu)", t->fd, SOL_IP, IP_MULTICAST_IF,
+		req.imr_address.s_addr, sizeof(req.imr_address));
+	return hint_interfaces(o->val.str, err);
 }
 
 /* ---- memberships ---- */
@@ -162,14 +188,14 @@ static int fill_ip(struct request *r, const struct parts *p, const char *whole, 
 	unsigned index = 0;
 
 	(void)whole;
-	if (host4(p->part[0], &req->imr_multiaddr, err) == -1)
+	if (host4(p->hosts, p->part[0], &req->imr_multiaddr, err) == -1)
 		return -1;
 	if (p->n == 3) {
-		if (host4(p->part[1], &req->imr_address, err) == -1 ||
+		if (host4(p->hosts, p->part[1], &req->imr_address, err) == -1 ||
 		    interface_required(p->part[2], &index, err) == -1)
 			return -1;
 	} else if (!interface_index(p->part[1], &index) &&
-		   host4(p->part[1], &req->imr_address, err) == -1) {
+		   host4(p->hosts, p->part[1], &req->imr_address, err) == -1) {
 		return hint_interfaces(p->part[1], err);
 	}
 	req->imr_ifindex = (int)index;
@@ -185,9 +211,9 @@ static int fill_ip_source(struct request *r, const struct parts *p, const char *
 	struct ip_mreq_source *req = &r->data.ip_source;
 
 	(void)whole;
-	if (host4(p->part[0], &req->imr_multiaddr, err) == -1 ||
-	    host4(p->part[1], &req->imr_interface, err) == -1 ||
-	    host4(p->part[2], &req->imr_sourceaddr, err) == -1)
+	if (host4(p->hosts, p->part[0], &req->imr_multiaddr, err) == -1 ||
+	    host4(p->hosts, p->part[1], &req->imr_interface, err) == -1 ||
+	    host4(p->hosts, p->part[2], &req->imr_sourceaddr, err) == -1)
 		return -1;
 	r->shown = xasprintf("{0x%08x,0x%08x,0x%08x}", req->imr_multiaddr.s_addr,
 			     req->imr_interface.s_addr, req->imr_sourceaddr.s_addr);
@@ -199,7 +225,7 @@ static int fill_ip6(struct request *r, const struct parts *p, const char *whole,
 {
 	struct ipv6_mreq *req = &r->data.ip6;
 
-	if (host6(p->part[0], whole, &req->ipv6mr_multiaddr, err) == -1 ||
+	if (host6(p->hosts, p->part[0], whole, &req->ipv6mr_multiaddr, err) == -1 ||
 	    interface_required(p->part[1], &req->ipv6mr_interface, err) == -1)
 		return -1;
 	r->shown = xasprintf("{%s,%u}", p->part[0], req->ipv6mr_interface);
@@ -214,9 +240,9 @@ static int fill_ip6_source(struct request *r, const struct parts *p, const char 
 	struct sockaddr_in6 group = { .sin6_family = AF_INET6 }, source = group;
 	unsigned index;
 
-	if (host6(p->part[0], whole, &group.sin6_addr, err) == -1 ||
+	if (host6(p->hosts, p->part[0], whole, &group.sin6_addr, err) == -1 ||
 	    interface_required(p->part[1], &index, err) == -1 ||
-	    host6(p->part[2], whole, &source.sin6_addr, err) == -1)
+	    host6(p->hosts, p->part[2], whole, &source.sin6_addr, err) == -1)
 		return -1;
 	req->gsr_interface = index;
 	memcpy(&req->gsr_group, &group, sizeof(group));
@@ -232,7 +258,7 @@ static int join(struct target *t, const struct opt *o, const struct form *f, str
 	struct parts p;
 	int rc;
 
-	if (t->fd == -1)
+	if (!has_use(t))
 		return 0;
 	/* an address without brackets falls apart here: tell that first */
 	if (f->v6 && o->val.str[0] != '[')
@@ -240,8 +266,9 @@ static int join(struct target *t, const struct opt *o, const struct form *f, str
 			       o->val.str);
 	if (parts_split(&p, o->val.str, f->least, f->most, err) == -1)
 		return -1;
+	p.hosts = t->hosts;
 	rc = f->fill(&r, &p, o->val.str, err);
-	if (rc == 0) {
+	if (rc == 0 && t->fd != -1) {
 		rc = groups_join(t->fd, f->level, f->name, &r.data, f->len, t->more);
 		if (rc == -1)
 			err_set(err, errno, "setsockopt(%d, %d, %d, %s, %u)", t->fd, f->level,

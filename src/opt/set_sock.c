@@ -143,17 +143,6 @@ int set_sockopt_append(struct target *t, const struct opt *o, struct err *err)
 	return rc;
 }
 
-int set_sockopt_ip4(struct target *t, const struct opt *o, struct err *err)
-{
-	const struct in_addr *ip = &o->val.addr.in.sin_addr;
-	char shown[32];
-
-	if (t->fd == -1)
-		return 0;
-	snprintf(shown, sizeof(shown), "{0x%x}", ip->s_addr);
-	return call(t->fd, o->row->arg.so.level, o->row->arg.so.name, ip, sizeof(*ip), shown, err);
-}
-
 int set_sockopt_any(struct target *t, const struct opt *o, struct err *err)
 {
 	const int level = (int)o->val.n[0], name = (int)o->val.n[1];

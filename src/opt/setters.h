@@ -24,6 +24,8 @@ opt_setter conf_wrap; /* [const char *] and switches tcpwrap on */
 opt_setter conf_open_flag; /* arg.n.a: O_* flag */
 opt_setter conf_open_access; /* arg.n.a: O_RDONLY, O_WRONLY, O_RDWR */
 opt_setter conf_pf;
+opt_setter conf_any_port;
+opt_setter conf_answers;
 opt_setter conf_ai_flag; /* arg.n.a: AI_* flag */
 opt_setter conf_res_flag; /* arg.n.a: RES_* bit */
 opt_setter conf_res_nsaddr;
@@ -50,7 +52,6 @@ opt_setter set_sockopt_linger; /* arg.so */
 opt_setter set_sockopt_timeval; /* arg.so */
 opt_setter set_sockopt_text; /* arg.so; passed with its NUL */
 opt_setter set_sockopt_append; /* arg.so; behind the data that are set already */
-opt_setter set_sockopt_ip4; /* arg.so; IP4NAME as struct in_addr */
 opt_setter set_sockopt_any; /* level:name:int, :data, :text */
 opt_setter conf_device;
 opt_setter set_device;
@@ -58,6 +59,7 @@ opt_setter set_sock_ioctl; /* arg.n.a: request that takes a pointer to int */
 
 /* set_group.c */
 opt_setter set_sockopt_ifindex; /* arg.so; interface by name or number as int */
+opt_setter set_multicast_if;
 opt_setter set_ip_membership;
 opt_setter set_ip_source_membership;
 opt_setter set_ip6_group;

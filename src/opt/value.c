@@ -197,11 +197,6 @@ static int look_up_ip4(struct opt *o, const char *host, struct err *err)
 	return resolve_host(host, AF_INET, &o->val.addr, err);
 }
 
-static int parse_ip4name(struct opt *o, const char *text, struct err *err)
-{
-	return look_up_ip4(o, text, err);
-}
-
 /* host[:port]; a bracketed host keeps its colons, so that the resolver can say what is wrong. */
 static int parse_ip4sock(struct opt *o, const char *text, struct err *err)
 {
@@ -334,17 +329,11 @@ static void format_bin(const struct opt *o, struct str *out)
 	dalan_format(o->val.bin, o->val.bin_len, out);
 }
 
-static void format_ip4name(const struct opt *o, struct str *out)
+static void format_ip4sock(const struct opt *o, struct str *out)
 {
 	char buf[NETADDR_TEXT_LEN];
 
-	str_adds(out, netaddr_host_text(&o->val.addr, buf));
-}
-
-static void format_ip4sock(const struct opt *o, struct str *out)
-{
-	format_ip4name(o, out);
-	str_addf(out, ":%u", netaddr_port(&o->val.addr));
+	str_addf(out, "%s:%u", netaddr_host_text(&o->val.addr, buf), netaddr_port(&o->val.addr));
 }
 
 static void format_int_int(const struct opt *o, struct str *out)
@@ -415,7 +404,7 @@ static const struct type_row types[V_COUNT] = {
 	[V_TIMESPEC] = { "STRUCT-TIMESPEC", AB_VALUE, parse_seconds, format_seconds, 0, false },
 	[V_LINGER] = { "STRUCT-LINGER", AB_VALUE, parse_int, format_signed, 32, false },
 	[V_BIN] = { "BIN", AB_VALUE, parse_bin, format_bin, 0, false },
-	[V_IP4NAME] = { "IP4NAME", AB_VALUE, parse_ip4name, format_ip4name, 0, false },
+	[V_IP4NAME] = { "IP4NAME", AB_VALUE, parse_string, format_string, 0, false },
 	[V_IP4SOCK] = { "IP4SOCK", AB_VALUE, parse_ip4sock, format_ip4sock, 0, false },
 	[V_INT_INT] = { "INT:INT", AB_VALUES, parse_int_int, format_int_int, 32, false },
 	[V_INT_INTP] = { "INT:INTP", AB_VALUES, parse_int_int, format_int_int, 32, false },

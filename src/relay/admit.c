@@ -7,7 +7,6 @@
 #include "relay/tally.h"
 #include "relay/wrap.h"
 #include "spec/dalan.h"
-#include "sys/resolve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,8 @@ static const struct {
 	[REFUSE_SOURCEPORT] = { "sourceport", "sourceport option", "wrong sourceport" },
 	[REFUSE_LOWPORT] = { "lowport", "lowport option", "lowport option" },
 	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
+	[REFUSE_NAMELESS] = { "tcpwrap name", NULL,
+			      "tcpwrapper option: a rule needs its name, and /etc/hosts has none" },
 	[REFUSE_DST] = { "dst", "dst option", "dst option" },
 	[REFUSE_ECHO] = { "no-echo", NULL, NULL },
 	[REFUSE_PEER] = { "peer", NULL, NULL },
@@ -32,7 +33,8 @@ static const struct {
 	SEAL(SEAL_FORGED, "forged", "forged, damaged, or sent to another address or port"),
 	SEAL(SEAL_REPLAY, "replayed", "a replay"),
 	SEAL(SEAL_LATE, "late", "too far behind others of its sender"),
-	SEAL(SEAL_OLD, "old", "older than seal-age, or the clocks of the hosts differ"),
+	SEAL(SEAL_OLD, "old",
+	     "older than seal-age or than this program's start, or the clocks of the hosts differ"),
 	SEAL(SEAL_CROWD, "crowd", "more than seal-senders senders"),
 	SEAL(SEAL_REPLY, "answers", "an answer instead of a question"),
 	SEAL(SEAL_UNSIGNED, "unsigned", "it is not signed"),
@@ -68,31 +70,43 @@ int admit_data_range(struct range *r, const char *text, struct err *err)
 	return 0;
 }
 
-static int parse_range(struct admission *a, const struct conf *conf, int family, struct err *err)
+static int parse_range(struct admission *a, const struct conf *conf, int family,
+		       struct hosts *hosts, struct err *err)
 {
 	if (conf->sock.range_is_data)
 		return admit_data_range(&a->range, conf->sock.range, err);
-	return range_parse(&a->range, conf->sock.range, family, resolve_host, err);
+	return range_parse(&a->range, conf->sock.range, family, hosts_lookup, hosts, err);
+}
+
+void admission_collect(const struct conf *conf, struct hosts *hosts)
+{
+	struct range range;
+	struct err err;
+
+	if (conf->sock.range && !conf->sock.range_is_data)
+		(void)range_parse(&range, conf->sock.range,
+				  *conf->sock.range == '[' ? AF_INET6 : AF_INET, hosts_lookup,
+				  hosts, &err);
 }
 
 int admission_init(struct admission *a, const struct conf *conf, int family, unsigned target_port,
-		   struct err *err)
+		   struct hosts *hosts, struct err *err)
 {
 	*a = (struct admission){ .conf = conf };
 	hash_key_random(&a->key);
 	if (conf->sock.range) {
-		if (parse_range(a, conf, family, err) == -1)
+		if (parse_range(a, conf, family, hosts, err) == -1)
 			return -1;
 		a->has_range = true;
 	}
 	if (conf->sock.sourceport >= 0) {
 		a->has_port = true;
 		a->port = (unsigned)conf->sock.sourceport;
-	} else if (target_port && !conf->sock.ignore_peerport) {
+	} else if (target_port && conf->sock.any_port != 1) {
 		a->has_port = a->implied_port = true;
 		a->port = target_port;
 	}
-	return conf->wrap.on ? wrap_load(err) : 0;
+	return 0;
 }
 
 static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
@@ -111,8 +125,8 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 		return false;
 	if (why == REFUSE_SOURCEPORT && a->implied_port)
 		snprintf(advice, sizeof(advice),
-			 "; packets must come from port %u unless option udp-ignore-peerport or "
-			 "sourceport is given",
+			 "; packets must come from port %u unless option answers=any, "
+			 "udp-ignore-peerport or sourceport is given",
 			 a->port);
 	log_warn("refusing connection from %s due to %s%s%s", netaddr_text(peer, text),
 		 reasons[why].refuse, advice,
@@ -155,8 +169,12 @@ bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr
 		permit(peer, REFUSE_LOWPORT);
 	}
 	if (c->wrap.on) {
-		if (!wrap_permits(c, peer, local))
-			return refuse(a, peer, REFUSE_TCPWRAP, now_ns);
+		enum wrap_answer answer = wrap_ask(c, peer, local);
+
+		if (answer != WRAP_PERMIT)
+			return refuse(a, peer,
+				      answer == WRAP_REFUSE ? REFUSE_TCPWRAP : REFUSE_NAMELESS,
+				      now_ns);
 		permit(peer, REFUSE_TCPWRAP);
 	}
 	return true;

@@ -9,6 +9,7 @@
 #include "base/siphash.h"
 #include "opt/opt.h"
 #include "relay/seal.h"
+#include "sys/hosts.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ enum refusal {
 	REFUSE_SOURCEPORT,
 	REFUSE_LOWPORT,
 	REFUSE_TCPWRAP,
+	REFUSE_NAMELESS, /* tcpwrap, too */
 	REFUSE_DST, /* datagrams only: see admit_refuse() */
 	REFUSE_ECHO,
 	REFUSE_PEER, /* not from the one peer of a connection */
@@ -43,10 +45,13 @@ struct admission {
 int admit_data_range(struct range *r, const char *text, struct err *err);
 
 /* Prepare the checks for sockets of @family. @target_port: port that datagrams must come from
- * unless an option says otherwise, 0: any. Fails when the range cannot be parsed, or when tcpwrap
- * is wanted but its library is missing. */
+ * unless an option says otherwise, 0: any. @hosts: what names mean, or NULL: ask and wait. Fails
+ * when the range cannot be parsed, or when tcpwrap is wanted but its library is missing. */
 int admission_init(struct admission *a, const struct conf *conf, int family, unsigned target_port,
-		   struct err *err);
+		   struct hosts *hosts, struct err *err);
+
+/* Note in @hosts, which is collecting, the names that option range holds. */
+void admission_collect(const struct conf *conf, struct hosts *hosts);
 
 /* Judge @peer; @local may be NULL. Permissions are logged at info level, refusals at warning level
  * (limited). */

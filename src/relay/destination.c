@@ -58,7 +58,7 @@ static int add_item(struct dst_rule *r, const char *item, int family, struct err
 		return err_set(err, 0, "option \"dst\": more than %d networks", NETWORKS_MAX);
 	text = strchr(item, '/') ? xstrdup(item)
 				 : xasprintf("%s/%d", item, family == AF_INET6 ? 128 : 32);
-	rc = range_parse(&r->network[r->n], text, family, NULL, err);
+	rc = range_parse(&r->network[r->n], text, family, NULL, NULL, err);
 	free(text);
 	if (rc == -1)
 		return err_set(err, 0,

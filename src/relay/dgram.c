@@ -67,6 +67,14 @@ static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 	return 0;
 }
 
+/* What names in option range mean. */
+static struct hosts *names_of(struct relay *relay, const struct conf *conf)
+{
+	if (!conf->sock.range)
+		return NULL;
+	return &relay_share_of(relay, container_of(conf, const struct half, conf))->hosts;
+}
+
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err)
 {
@@ -82,7 +90,8 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	sock->frames = kind.family == AF_PACKET;
 	sock->no_gso =
 		relay->plan->set.plain || kind.type != SOCK_DGRAM || kind.protocol != IPPROTO_UDP;
-	if (admission_init(&sock->admission, conf, kind.family, target_port, err) == -1) {
+	if (admission_init(&sock->admission, conf, kind.family, target_port, names_of(relay, conf),
+			   err) == -1) {
 		free(sock);
 		return NULL;
 	}
@@ -132,8 +141,23 @@ void dgram_member(struct endpoint *ep, struct membership *m)
 	struct dgram_sock *sock = ((struct dgram_ep *)ep)->sock;
 
 	sock->member = m;
+	if (m->answers)
+		ask_destination(sock->fd);
 	if (sock->kind.family == AF_INET6) /* for IPv4 the kernel compares all of it */
 		set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
+}
+
+/* MCAST: it was sent to this host alone, and such answers are heard. */
+static bool is_answer(const struct dgram_sock *sock, const struct message *m)
+{
+	const struct membership *member = sock->member;
+	struct netaddr dst = { 0 };
+	enum dst_type type;
+
+	return member->answers && ancillary_destination_type(m, &dst, &type) &&
+	       type == DST_UNICAST &&
+	       (!member->answer_port || netaddr_port(&m->peer) == member->answer_port) &&
+	       (!member->source.len || netaddr_same_host(&m->peer, &member->source));
 }
 
 /* Was it sent to what this socket is for? */
@@ -146,7 +170,7 @@ static bool is_for_us(const struct dgram_sock *sock, const struct message *m)
 		return false;
 	return !sock->member || !membership_is_ours_to_check(sock->member) ||
 	       !ancillary_destination(m, &dst, &ifindex) ||
-	       membership_hears(sock->member, &dst, ifindex, &m->peer);
+	       membership_hears(sock->member, &dst, ifindex, &m->peer) || is_answer(sock, m);
 }
 
 struct dgram_kind dgram_kind_of(const struct opening *o)

@@ -304,7 +304,7 @@ static void ep_report(struct endpoint *ep)
 		str_addf(&text, "%s%llu dropped because this session is too slow",
 			 text.len ? ", " : "", (unsigned long long)d->overflow);
 	if (text.len)
-		log_put(LV_INFO, "STATISTICS: socket %u datagrams: %s", ep->number, text.data);
+		log_put(LV_INFO, "COUNTERS: socket %u datagrams: %s", ep->number, text.data);
 	str_done(&text);
 }
 

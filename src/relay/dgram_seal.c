@@ -8,7 +8,6 @@
 #include "relay/proc.h"
 #include "relay/seal_file.h"
 #include "relay/session.h"
-#include "sys/module.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -73,9 +72,7 @@ int dgram_seal_load(struct relay *relay, const struct half *half, struct err *er
 
 	if (!files.group || (share = relay_share_of(relay, half))->data)
 		return 0;
-	load = (seal_crypto_fn *)module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
-	if (!load)
-		return -1;
+	load = (seal_crypto_fn *)half->seal;
 	a = xcalloc(1, sizeof(*a));
 	a->crypto = load();
 	if (!a->crypto)
@@ -103,7 +100,8 @@ struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf)
 
 	seal->refs = 1;
 	seal->address = a;
-	seal->senders = seal_senders_new(a->crypto, max, age_s > 0 ? (uint64_t)age_s : 0);
+	seal->senders = seal_senders_new(a->crypto, max, age_s > 0 ? (uint64_t)age_s : 0,
+					 (uint64_t)relay->start_seconds);
 	return seal;
 }
 

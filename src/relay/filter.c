@@ -1,7 +1,6 @@
 /* filter.c - what looks at or changes the bytes of a flow, see filter.h */
 #include "relay/filter.h"
 
-#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -238,8 +237,7 @@ void filters_apply(struct filters *fs, const uint8_t **data, size_t *len)
 	if (fs->dump_text || fs->dump_hex) {
 		dump_format(&dump, fs->mark, fs->dump_text, fs->dump_hex, *data, *len, fs->offset,
 			    wall_us());
-		log_status_hide();
-		io_write_all(2, dump.data, dump.len);
+		log_dump(dump.data, dump.len);
 		str_done(&dump);
 	}
 	fs->offset += *len;

@@ -50,7 +50,7 @@ int http_status(const char *line, const char **reason)
 
 	if (strncmp(line, "HTTP/1.", 7) != 0 || !isdigit((unsigned char)line[7]) || line[8] != ' ')
 		return -1;
-	line += 9;
+	line += 8 + strspn(line + 8, " "); /* one blank, says RFC 9112; some send more */
 	for (int i = 0; i < 3; i++, line++) {
 		if (!isdigit((unsigned char)*line))
 			return -1;

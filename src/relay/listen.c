@@ -79,7 +79,8 @@ static enum step_result begin(struct opening *o, struct err *err)
 		err_set(err, 0, "option dst is for datagrams; connections have bind");
 		return STEP_FAIL;
 	}
-	if (admission_init(&l->admission, c, o->target.family, 0, err) == -1)
+	if (admission_init(&l->admission, c, o->target.family, 0,
+			   &relay_share_of(o->relay, o->half)->hosts, err) == -1)
 		return STEP_FAIL;
 	l->admission.total = relay_tally(o->relay, c)->refused;
 	if (c->listen.accept_timeout_ns > 0)
@@ -346,7 +347,7 @@ static void report(struct source *src)
 
 	admission_report(&ls->l->admission, &text);
 	if (text.len)
-		log_put(LV_INFO, "STATISTICS: socket %u connections: %s", src->number, text.data);
+		log_put(LV_INFO, "COUNTERS: socket %u connections: %s", src->number, text.data);
 	str_done(&text);
 }
 

@@ -163,7 +163,7 @@ int membership_join(struct membership *m, int fd, struct err *err)
 
 bool membership_is_ours_to_check(const struct membership *m)
 {
-	return level(m) == SOL_IPV6 || m->more;
+	return level(m) == SOL_IPV6 || m->more || m->answers;
 }
 
 bool membership_hears(const struct membership *m, const struct netaddr *dst, unsigned ifindex,

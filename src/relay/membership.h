@@ -21,6 +21,8 @@ struct membership {
 	char *join_text, *send_text; /* interfaces as ifset_parse() takes them; owned */
 	struct ifset joined;
 	struct groups *more; /* sockets that have joined where fd had no room; owned, or NULL */
+	bool answers; /* unicast is heard, too */
+	unsigned answer_port; /* that it must come from; 0: any */
 	struct ifset_member send;
 	/* following */
 	struct loop *loop; /* NULL: not followed */

@@ -158,7 +158,7 @@ void metrics_log(struct relay *relay)
 		struct str text = { 0 };
 
 		metrics_text(&m, i, &text);
-		log_put(LV_INFO, "STATISTICS: %s", text.data);
+		log_put(LV_INFO, "COUNTERS: %s", text.data);
 		str_done(&text);
 	}
 }

@@ -3,11 +3,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/admit.h"
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
 #include "relay/session.h"
 #include "sys/groups.h"
+#include "sys/route.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -152,6 +154,41 @@ static enum step_result step_locks(struct opening *o, struct err *err)
 	}
 }
 
+/* A name may have been meant for an interface. */
+static void hint_interfaces(const char *name, struct err *err)
+{
+	char have[ERR_TEXT_LEN / 2];
+
+	route_interfaces(have, sizeof(have));
+	err_hint(err, "no interface is named \"%s\" either; there are: %s", name, have);
+}
+
+/* Names in values: looked up before anything is opened, because nobody can wait for them later. */
+static enum step_result step_names(struct opening *o, struct err *err)
+{
+	struct hosts *hosts = &relay_share_of(o->relay, o->half)->hosts;
+	struct host *unknown;
+
+	if (!hosts->collected) {
+		hosts->collecting = true;
+		opts_collect(&o->half->opts, hosts);
+		hosts->nlinks = hosts->n;
+		admission_collect(&o->half->conf, hosts);
+		hosts->collecting = false;
+		hosts->collected = true;
+	}
+	while ((unknown = hosts_unknown(hosts))) {
+		enum step_result r =
+			opening_look_up(o, unknown->name, unknown->family, &unknown->addr, err);
+
+		if (r == STEP_FAIL && unknown < hosts->host + hosts->nlinks)
+			hint_interfaces(unknown->name, err);
+		if (r != STEP_DONE)
+			return r;
+	}
+	return STEP_DONE;
+}
+
 static enum step_result step_keys(struct opening *o, struct err *err)
 {
 	return dgram_seal_load(o->relay, o->half, err) == -1 ? STEP_FAIL : STEP_DONE;
@@ -194,6 +231,7 @@ static enum step_result step_privileges(struct opening *o, struct err *err)
 
 static const struct step prologue[] = {
 	{ step_locks, PH_INIT },
+	{ step_names, PH_NONE },
 	{ step_keys, PH_NONE },
 	{ step_early, PH_EARLY },
 	STEP_END,
@@ -205,6 +243,11 @@ static const struct step epilogue[] = {
 	{ step_privileges, PH_LATE2 },
 	STEP_END,
 };
+
+static bool in_prologue(const struct step *s)
+{
+	return s >= prologue && s < prologue + ARRAY_SIZE(prologue);
+}
 
 static bool at_end(const struct step *s)
 {
@@ -286,7 +329,8 @@ static void final_connect_error(const struct opening *o, struct err *err)
 /* Begin anew with the steps after @delay_ns. */
 static void try_again(struct opening *o, int64_t delay_ns)
 {
-	o->step = o->half->type->steps;
+	if (!in_prologue(o->step))
+		o->step = o->half->type->steps;
 	o->stage = AT_STEPS;
 	o->remote_i = o->remote_step = 0;
 	o->waiting = STEP_AGAIN;
@@ -359,6 +403,7 @@ static int apply_options(struct opening *o, int fd, enum phase phase, struct err
 	target.fd = fd;
 	target.tty = &edit;
 	target.more = &o->more;
+	target.hosts = &relay_share_of(o->relay, o->half)->hosts;
 	if (opts_apply(&o->half->opts, phase, &target, err) == 0)
 		return 0;
 	err->code = 0;
@@ -394,7 +439,7 @@ static bool next_list(struct opening *o)
 {
 	const struct addr_type *type = o->half->type;
 
-	if (o->step >= prologue && o->step < prologue + ARRAY_SIZE(prologue)) {
+	if (in_prologue(o->step)) {
 		o->step = type->steps;
 	} else if (o->stage == AT_STEPS && type->conn_steps) {
 		if (forks(o))

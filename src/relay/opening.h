@@ -83,6 +83,7 @@ struct addr_type {
 	unsigned local_port; /* this parameter, counted from 1, is a port to bind to; 0: none is */
 	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
+	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 
@@ -218,6 +219,10 @@ enum step_result step_max_children(struct opening *o, struct err *err);
  * 'xioresolve(node="x", pf=2, ...): Name or service not known' behind a warning with the question,
  * temporary failures with code EAGAIN. */
 enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err);
+
+/* The same for any name: the address goes into @out, without port. */
+enum step_result opening_look_up(struct opening *o, const char *host, int family,
+				 struct netaddr *out, struct err *err);
 
 /* AF_* fixed for this opening, or AF_UNSPEC, by type, option pf and settings. */
 int opening_family(const struct opening *o, bool passive);

@@ -45,6 +45,7 @@ struct batch {
 	size_t n; /* packets in hand */
 	size_t next; /* first one not yet delivered */
 	bool all; /* the queue was empty behind them */
+	bool stream; /* its packets are blocks of a stream, whose borders mean nothing */
 	struct message msg[BATCH_MAX];
 	uint8_t *head, *tail;
 	struct mmsghdr hdr[BATCH_MAX];

@@ -182,6 +182,7 @@ static long cut_stream(struct flow *f)
 		return n;
 	flow_received(f, (uint64_t)n);
 	b->n = b->next = 0;
+	b->stream = true;
 	b->all = (size_t)n < want && n < FLOW_SHORT;
 	for (size_t at = 0; at < (size_t)n; at += block) {
 		size_t len = (size_t)n - at < block ? (size_t)n - at : block;
@@ -235,6 +236,7 @@ static enum move_result move(struct flow *f)
 	if (f->end_seen)
 		return MOVE_END;
 	f->dgram.batch->n = f->dgram.batch->next = 0;
+	f->dgram.batch->stream = false;
 	if (f->src->caps & EP_DGRAM_IN)
 		n = f->src->ops->recv_batch(f->src, f->dgram.batch, max, f->err);
 	else

@@ -35,6 +35,8 @@ struct settings {
 	int listen_ip, resolve_ip; /* 4, 6, or 0: no preference */
 	int64_t drain_ns; /* --drain; 0: end sessions at once */
 	unsigned transfer_wait_s, fork_wait_s; /* SOCAT_TRANSFER_WAIT, SOCAT_FORK_WAIT */
+	bool notify; /* --notify: tell the service manager, whoever has started us */
+	bool classic; /* called "socat": see doc/compatibility.md for what that changes */
 	bool plain; /* SOCAST_FASTPATH=0: no splice, no segmentation offload */
 	uint64_t nofile; /* soft descriptor limit that programs get back, or 0 */
 };
@@ -45,6 +47,8 @@ struct half {
 	char *const *param;
 	size_t nparams;
 	const struct addr_type *type;
+	const void *module; /* what the type's module exports, or NULL */
+	const void *seal; /* what the module of sealed datagrams exports, or NULL */
 	struct opts opts;
 	struct conf conf;
 };

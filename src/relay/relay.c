@@ -153,10 +153,10 @@ static void on_drain(struct timer *t)
 }
 
 /* A manager that was named and does not hear us ends us soon: say why. */
-static int reach_manager(void)
+static int reach_manager(bool asked)
 {
 	struct err err;
-	int fd = notify_open(&err);
+	int fd = notify_open(asked, &err);
 
 	if (err.text[0])
 		log_warn("%s", err.text);
@@ -179,7 +179,9 @@ static void say_stopping(struct relay *relay)
 
 int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, struct err *err)
 {
-	*relay = (struct relay){ .loop = loop, .plan = plan, .notify_fd = reach_manager() };
+	*relay = (struct relay){ .loop = loop,
+				 .plan = plan,
+				 .notify_fd = reach_manager(plan->set.notify) };
 	list_init(&relay->sessions);
 	list_init(&relay->sources);
 	list_init(&relay->openings);
@@ -282,6 +284,7 @@ void relay_done(struct relay *relay)
 		relay->shares = s->next;
 		if (s->data)
 			s->free(s->data);
+		hosts_done(&s->hosts);
 		free(s);
 	}
 	procs_forget(relay);

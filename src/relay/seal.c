@@ -180,7 +180,7 @@ static enum seal_result judge(const struct seal_crypto *crypto, const struct sea
 
 	if (r != SEAL_OK)
 		return r;
-	if (!seal_senders_fresh(t, seconds, now_s))
+	if (!seal_senders_fresh(t, seconds, now_s) || !seal_senders_since_start(t, seconds, now_s))
 		return SEAL_OLD;
 	if (k->trusts && !(ad[0] & FLAG_SIGNED))
 		return SEAL_UNSIGNED;

@@ -102,7 +102,7 @@ enum seal_result {
 	SEAL_FORGED, /* changed on its way, made without the key, or moved from elsewhere */
 	SEAL_REPLAY, /* it was here already */
 	SEAL_LATE, /* more than SEAL_WINDOW behind the newest of its sender */
-	SEAL_OLD, /* sealed longer ago than seal-age, or as far ahead */
+	SEAL_OLD, /* sealed longer ago than seal-age, or as far ahead, or before the start */
 	SEAL_CROWD, /* too many senders */
 	SEAL_REPLY, /* an answer, where only questions are taken */
 	SEAL_UNSIGNED, /* without signature, and trust is given */
@@ -116,8 +116,10 @@ struct seal_senders;
 /* Room for @max senders, each allocated when it is heard first. The longest silent one makes room
  * for a newcomer, but not while his datagrams are still young enough to be replayed: then the
  * newcomer is refused. @age_s: seconds that a datagram may be old; 0: any age, and replays of
- * forgotten senders pass. */
-struct seal_senders *seal_senders_new(const struct seal_crypto *crypto, size_t max, uint64_t age_s);
+ * forgotten senders pass. @start_s: seconds since 1970 when the program began; what was sealed
+ * before is too old, because a receiver before this one may have opened it. */
+struct seal_senders *seal_senders_new(const struct seal_crypto *crypto, size_t max, uint64_t age_s,
+				      uint64_t start_s);
 void seal_senders_free(struct seal_senders *t);
 size_t seal_senders_count(const struct seal_senders *t);
 

@@ -15,17 +15,21 @@
 struct seal_senders {
 	size_t n, max;
 	uint32_t age_s;
+	uint32_t start_s; /* of the program: what was sealed before may have been opened by the last
+			     one */
 	uint64_t salt; /* nobody can aim at a bucket */
 	struct list oldest_first;
 	struct seal_peer *bucket[BUCKETS];
 };
 
-struct seal_senders *seal_senders_new(const struct seal_crypto *crypto, size_t max, uint64_t age_s)
+struct seal_senders *seal_senders_new(const struct seal_crypto *crypto, size_t max, uint64_t age_s,
+				      uint64_t start_s)
 {
 	struct seal_senders *t = xcalloc(1, sizeof(*t));
 
 	t->max = max ? max : 1;
 	t->age_s = age_s > INT32_MAX ? INT32_MAX : (uint32_t)age_s;
+	t->start_s = (uint32_t)start_s;
 	list_init(&t->oldest_first);
 	crypto->random(&t->salt, sizeof(t->salt));
 	return t;
@@ -87,6 +91,13 @@ bool seal_senders_fresh(const struct seal_senders *t, uint32_t seconds, uint32_t
 	int32_t age = (int32_t)(now_s - seconds);
 
 	return !t->age_s || (age <= (int32_t)t->age_s && age >= -(int32_t)t->age_s);
+}
+
+bool seal_senders_since_start(struct seal_senders *t, uint32_t seconds, uint32_t now_s)
+{
+	if ((int32_t)(now_s - t->start_s) < 0) /* the clock has been set back: so is the start */
+		t->start_s = now_s;
+	return !t->age_s || (int32_t)(seconds - t->start_s) >= 0;
 }
 
 struct seal_peer *seal_senders_add(struct seal_senders *t, const uint8_t *id,

@@ -37,4 +37,8 @@ void seal_peer_mark(struct seal_senders *t, struct seal_peer *p, uint32_t sequen
  * 2^32. */
 bool seal_senders_fresh(const struct seal_senders *t, uint32_t seconds, uint32_t now_s);
 
+/* It was sealed in the second when the program started, or later; always true where any age is
+ * allowed. */
+bool seal_senders_since_start(struct seal_senders *t, uint32_t seconds, uint32_t now_s);
+
 #endif

@@ -116,6 +116,7 @@ struct relay_share {
 	const struct half *half;
 	void *data; /* NULL until somebody sets it */
 	void (*free)(void *data); /* called by relay_done() */
+	struct hosts hosts; /* names in values of options */
 };
 
 /* The share of @half; made when it is asked for first. */

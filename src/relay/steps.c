@@ -183,11 +183,11 @@ enum step_result step_resolve_local(struct opening *o, struct err *err)
 	return start_resolve(o, err);
 }
 
-enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err)
+enum step_result opening_look_up(struct opening *o, const char *host, int family,
+				 struct netaddr *out, struct err *err)
 {
 	bool asked = o->waiting == STEP_AGAIN && o->job.fd >= 0;
 	char why[ERR_TEXT_LEN], text[ERR_TEXT_LEN];
-	unsigned port = netaddr_port(&o->behind);
 	enum resolve_result r;
 	struct addr_list list;
 
@@ -202,8 +202,7 @@ enum step_result opening_resolve(struct opening *o, const char *host, int family
 		return STEP_AGAIN;
 	}
 	if (r == RESOLVE_OK) {
-		o->behind = list.addr[0];
-		netaddr_set_port(&o->behind, port);
+		*out = list.addr[0];
 		return STEP_DONE;
 	}
 	if (!err->code) /* the whole sentence is there */
@@ -216,6 +215,16 @@ enum step_result opening_resolve(struct opening *o, const char *host, int family
 		err->code = EAGAIN;
 	}
 	return STEP_FAIL;
+}
+
+enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err)
+{
+	unsigned port = netaddr_port(&o->behind);
+	enum step_result r = opening_look_up(o, host, family, &o->behind, err);
+
+	if (r == STEP_DONE)
+		netaddr_set_port(&o->behind, port);
+	return r;
 }
 
 static enum step_result collect(struct opening *o, struct err *err)
@@ -387,6 +396,7 @@ static int bind_to(struct opening *o, const struct netaddr *a, struct err *err)
 {
 	char text[NETADDR_TEXT_LEN];
 
+	log_debug("bind(%d, {%s}, %u)", o->target.fd, netaddr_text(a, text), (unsigned)a->len);
 	if (bind(o->target.fd, &a->any, a->len) == 0)
 		return 0;
 	return err_set(err, errno, "bind(%d, {%s}, %u)", o->target.fd, netaddr_text(a, text),

@@ -1,6 +1,7 @@
 /* vars.c - variables of one session, see vars.h */
 #include "relay/vars.h"
 
+#include "base/escape.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -31,15 +32,24 @@ static void put(struct vars *v, char *text)
 	v->text[v->n++] = text;
 }
 
+/* NAME=@value, as it is: our user's own text. */
+static void put_own(struct vars *v, const char *name, const char *value)
+{
+	put(v, xasprintf("%s=%s", name, value));
+}
+
 void vars_set(struct vars *v, const char *name, const char *fmt, ...)
 {
+	struct str text = { 0 }, value = { 0 };
 	va_list ap;
-	char value[1024];
 
 	va_start(ap, fmt);
-	vsnprintf(value, sizeof(value), fmt, ap);
+	str_addv(&value, fmt, ap);
 	va_end(ap);
-	put(v, xasprintf("%s=%s", name, value));
+	str_addf(&text, "%s=", name);
+	escape_add(&text, value.data ? value.data : "", value.len);
+	str_done(&value);
+	put(v, str_take(&text));
 }
 
 void vars_set_peer(struct vars *v, const struct ucred *peer)
@@ -96,15 +106,15 @@ char **vars_environ(const struct vars *v, const struct conf *conf)
 	}
 	vars_done(&own);
 	if (user) {
-		vars_set(&env, "USER", "%s", user->name);
-		vars_set(&env, "LOGNAME", "%s", user->name);
-		vars_set(&env, "HOME", "%s", user->home);
-		vars_set(&env, "SHELL", "%s", user->shell);
+		put_own(&env, "USER", user->name);
+		put_own(&env, "LOGNAME", user->name);
+		put_own(&env, "HOME", user->home);
+		put_own(&env, "SHELL", user->shell);
 	}
 	if (conf->prog.path)
-		vars_set(&env, "PATH", "%s", conf->prog.path);
+		put_own(&env, "PATH", conf->prog.path);
 	if (conf->prog.shell)
-		vars_set(&env, "SHELL", "%s", conf->prog.shell);
+		put_own(&env, "SHELL", conf->prog.shell);
 	env.text = xrealloc(env.text, (env.n + 1) * sizeof(char *));
 	env.text[env.n] = NULL;
 	return env.text;

@@ -16,7 +16,8 @@ struct vars {
 	size_t n;
 };
 
-/* Set a variable ("PEERADDR"); a second value replaces the first. */
+/* Set a variable ("PEERADDR"); a second value replaces the first. Values come from strangers: they
+ * are escaped (base/escape.h). */
 void vars_set(struct vars *v, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* PEERPID, PEERUID, PEERGID of a process behind a UNIX socket. */

@@ -3,35 +3,69 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/opening.h"
 #include "sys/module.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MODULE "socast_wrap"
 
-int wrap_load(struct err *err)
-{
-	return module_symbol(MODULE, "socast_wrap_permits", err) ? 0 : -1;
-}
-
-/* The table in use: named itself, or in the directory, or the library's default. */
+/* The table in use: named itself, or in the directory, or the library's default. It is always told
+ * to the library, which keeps the pointer of the last address that did. */
 static char *table(const char *file, const char *dir, const char *base)
 {
 	if (file)
 		return xstrdup(file);
-	return dir ? xasprintf("%s/%s", dir, base) : NULL;
+	return xasprintf("%s/%s", dir ? dir : "/etc", base);
 }
 
-bool wrap_permits(const struct conf *conf, const struct netaddr *peer, const struct netaddr *local)
+/* The root directory in which the tables are read: connections are judged before a late chroot. */
+static const char *root_of(const struct half *h)
+{
+	const struct ident *id = &h->conf.ident;
+	const char *root = "";
+
+	for (size_t i = 0; i < id->n; i++) {
+		if (id->act[i].kind == ID_CHROOT &&
+		    (id->act[i].stage == ID_EARLY || !h->type->conn_steps))
+			root = id->act[i].text;
+	}
+	return root;
+}
+
+static bool can_read(const char *root, const char *file)
+{
+	char *path = xasprintf("%s%s", root, file);
+	bool ok = access(path, R_OK) == 0;
+
+	free(path);
+	return ok;
+}
+
+int wrap_prepare(struct half *h, struct err *err)
+{
+	struct conf *c = &h->conf;
+	const char *root = root_of(h);
+
+	c->wrap.ask = (wrap_fn *)module_symbol(MODULE, "socast_wrap_permits", err);
+	if (!c->wrap.ask)
+		return -1;
+	c->wrap.table[0] = table(c->wrap.allow, c->wrap.etc, "hosts.allow");
+	c->wrap.table[1] = table(c->wrap.deny, c->wrap.etc, "hosts.deny");
+	if (!can_read(root, c->wrap.table[0]) && !can_read(root, c->wrap.table[1]))
+		log_warn("tcpwrap permits everybody: neither \"%s%s\" nor \"%s%s\" can be read",
+			 root, c->wrap.table[0], root, c->wrap.table[1]);
+	return 0;
+}
+
+enum wrap_answer wrap_ask(const struct conf *conf, const struct netaddr *peer,
+			  const struct netaddr *local)
 {
 	const char *daemon = conf->wrap.daemon ? conf->wrap.daemon : log_name();
-	char *allow = table(conf->wrap.allow, conf->wrap.etc, "hosts.allow");
-	char *deny = table(conf->wrap.deny, conf->wrap.etc, "hosts.deny");
-	struct err err;
-	wrap_fn *ask = (wrap_fn *)module_symbol(MODULE, "socast_wrap_permits", &err);
-	bool ok = ask && ask(daemon, allow, deny, &peer->any, local ? &local->any : NULL);
 
-	free(allow);
-	free(deny);
-	return ok;
+	if (!conf->wrap.ask)
+		return WRAP_REFUSE;
+	return conf->wrap.ask(daemon, conf->wrap.table[0], conf->wrap.table[1], &peer->any,
+			      local ? &local->any : NULL);
 }

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,30 +13,32 @@
 #define MODULE_DIR "/usr/local/lib/socast"
 #endif
 
-/* Directory of the running program; "." when /proc does not tell. */
-static void own_dir(char *buf, size_t cap)
+/* Path of module @name beside the running program; false when /proc does not tell where that is. A
+ * relative path is never tried: what lies there is somebody else's. */
+static bool beside_program(char *buf, size_t cap, const char *name)
 {
-	ssize_t n = readlink("/proc/self/exe", buf, cap - 1);
+	char dir[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
 	char *slash;
 
-	if (n <= 0) {
-		snprintf(buf, cap, ".");
-		return;
-	}
-	buf[n] = '\0';
-	slash = strrchr(buf, '/');
-	if (slash)
-		*slash = '\0';
+	if (n <= 0 || *dir != '/')
+		return false;
+	dir[n] = '\0';
+	slash = strrchr(dir, '/');
+	*slash = '\0';
+	snprintf(buf, cap, "%s/%s.so", dir, name);
+	return true;
 }
 
 void *module_symbol(const char *name, const char *symbol, struct err *err)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 64];
-	void *lib, *sym;
+	char path[PATH_MAX + 64];
+	void *lib = NULL, *sym;
 
-	own_dir(dir, sizeof(dir));
-	snprintf(path, sizeof(path), "%s/%s.so", dir, name);
-	lib = dlopen(path, RTLD_NOW);
+	if (beside_program(path, sizeof(path), name))
+		lib = dlopen(path, RTLD_NOW);
+	else
+		*path = '\0';
 	if (!lib && access(path, F_OK) == -1) {
 		snprintf(path, sizeof(path), "%s/%s.so", MODULE_DIR, name);
 		lib = dlopen(path, RTLD_NOW);

@@ -1,7 +1,8 @@
 /* module.h - parts of the program that are loaded when needed
  *
  * A module is a shared object of ours that links a library which most command lines never use. It
- * is looked for beside the program and in the module directory given at build time. */
+ * is looked for beside the program and in the module directory given at build time, while planning:
+ * later there may be another root directory, and what is found there must not be run. */
 #ifndef SYS_MODULE_H
 #define SYS_MODULE_H
 

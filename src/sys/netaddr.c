@@ -4,6 +4,7 @@
  * their bytes escaped. IPv4 and IPv4-mapped IPv6 count as the same family for ranges only. */
 #include "sys/netaddr.h"
 
+#include "base/escape.h"
 #include "base/str.h"
 
 #include <arpa/inet.h>
@@ -29,7 +30,6 @@ static size_t unix_name_len(const struct netaddr *a)
 /* The name with unprintable bytes escaped, or "<anon>". */
 static void unix_text(const struct netaddr *a, char *buf, size_t cap)
 {
-	static const char bytes[] = "\0\a\b\t\n\v\f\r", letters[] = "0abtnvfr";
 	const uint8_t *name = a->raw + UNIX_NAME_OFFSET;
 	size_t n = unix_name_len(a), at = 0;
 
@@ -37,17 +37,13 @@ static void unix_text(const struct netaddr *a, char *buf, size_t cap)
 		snprintf(buf, cap, "<anon>");
 		return;
 	}
-	buf[0] = '\0';
 	for (size_t i = 0; i < n && cap - at > 4; i++) {
-		const char *known = memchr(bytes, name[i], sizeof(bytes) - 1);
-
-		if (known)
-			at += (size_t)snprintf(buf + at, cap - at, "\\%c", letters[known - bytes]);
-		else if (name[i] < 0x20 || name[i] > 0x7e)
-			at += (size_t)snprintf(buf + at, cap - at, "\\x%02X", name[i]);
+		if (name[i] < 0x20 || name[i] > 0x7e)
+			at += escape_byte(buf + at, name[i]);
 		else
-			at += (size_t)snprintf(buf + at, cap - at, "%c", name[i]);
+			buf[at++] = (char)name[i];
 	}
+	buf[at] = '\0';
 }
 
 /* raw has no alignment of its own to offer for sockaddr_vm. */
@@ -203,7 +199,7 @@ bool netaddr_is_broadcast(const struct netaddr *a)
 
 /* Address bytes of the @len bytes long @host, a number or else a name, of r->family. */
 static int range_host(const struct range *r, const char *host, size_t len, const char *text,
-		      netaddr_lookup *lookup, uint8_t *out, struct err *err)
+		      netaddr_lookup *lookup, void *arg, uint8_t *out, struct err *err)
 {
 	char name[HOST_MAX + 1];
 	struct netaddr found = { 0 };
@@ -220,7 +216,7 @@ static int range_host(const struct range *r, const char *host, size_t len, const
 			known = !strpbrk(name, " \t\r\n\v\f") &&
 				inet_aton(name, &found.in.sin_addr);
 		if (!known && lookup)
-			known = lookup(name, r->family, &found, &why) == 0;
+			known = lookup(arg, name, r->family, &found, &why) == 0;
 	}
 	if (!known)
 		return err_set(err, 0, "failed to parse or resolve range \"%s\" (pf=%d)%s%s", text,
@@ -250,7 +246,8 @@ static enum num_result range_bits(struct range *r, const char *text)
 	return NUM_OK;
 }
 
-static int range_ip4(struct range *r, const char *text, netaddr_lookup *lookup, struct err *err)
+static int range_ip4(struct range *r, const char *text, netaddr_lookup *lookup, void *arg,
+		     struct err *err)
 {
 	const char *sep = strpbrk(text, "/:");
 
@@ -259,7 +256,7 @@ static int range_ip4(struct range *r, const char *text, netaddr_lookup *lookup, 
 		return err_set(err, 0, "xioparsenetwork_ip4(\"%s\",,): missing netmask delimiter",
 			       text);
 	if (*sep == ':') {
-		if (range_host(r, sep + 1, strlen(sep + 1), text, lookup, r->mask, err) == -1)
+		if (range_host(r, sep + 1, strlen(sep + 1), text, lookup, arg, r->mask, err) == -1)
 			return -1;
 	} else {
 		switch (range_bits(r, sep + 1)) {
@@ -271,10 +268,11 @@ static int range_ip4(struct range *r, const char *text, netaddr_lookup *lookup, 
 			return err_set(err, 0, "not a valid IPv4 netmask in \"%s\"", text);
 		}
 	}
-	return range_host(r, text, (size_t)(sep - text), text, lookup, r->net, err);
+	return range_host(r, text, (size_t)(sep - text), text, lookup, arg, r->net, err);
 }
 
-static int range_ip6(struct range *r, const char *text, netaddr_lookup *lookup, struct err *err)
+static int range_ip6(struct range *r, const char *text, netaddr_lookup *lookup, void *arg,
+		     struct err *err)
 {
 	const char *sep = strchr(text, '/');
 
@@ -293,10 +291,10 @@ static int range_ip6(struct range *r, const char *text, netaddr_lookup *lookup, 
 	default:
 		return err_set(err, 0, "not a valid IPv6 netmask in \"%s\"", text);
 	}
-	return range_host(r, text + 1, (size_t)(sep - text) - 2, text, lookup, r->net, err);
+	return range_host(r, text + 1, (size_t)(sep - text) - 2, text, lookup, arg, r->net, err);
 }
 
-int range_parse(struct range *r, const char *text, int family, netaddr_lookup *lookup,
+int range_parse(struct range *r, const char *text, int family, netaddr_lookup *lookup, void *arg,
 		struct err *err)
 {
 	int rc;
@@ -304,10 +302,10 @@ int range_parse(struct range *r, const char *text, int family, netaddr_lookup *l
 	*r = (struct range){ .family = family };
 	switch (family) {
 	case AF_INET:
-		rc = range_ip4(r, text, lookup, err);
+		rc = range_ip4(r, text, lookup, arg, err);
 		break;
 	case AF_INET6:
-		rc = range_ip6(r, text, lookup, err);
+		rc = range_ip6(r, text, lookup, arg, err);
 		break;
 	default:
 		return err_set(err, 0,

@@ -75,11 +75,12 @@ struct range {
 
 /* Parse the value of option range for sockets of @family. IPv4: "addr/bits" or "addr:mask"; IPv6:
  * "[addr]/bits". Host bits are cleared. @lookup resolves a host name into an address of @family
- * without port and returns 0 or -1 (may be NULL: numbers only). Other families, and AF_UNSPEC, are
- * refused: 'syntax error in range "x" of unspecified address family: use <addr>:<mask>'. Messages
- * are those of the core specification 2.8. Returns 0, or -1 with @err. */
-typedef int netaddr_lookup(const char *host, int family, struct netaddr *out, struct err *err);
-int range_parse(struct range *r, const char *text, int family, netaddr_lookup *lookup,
+ * without port and returns 0 or -1 (may be NULL: numbers only); it gets @arg. Other families, and
+ * AF_UNSPEC, are refused: 'syntax error in range "x" of unspecified address family: use
+ * <addr>:<mask>'. Messages are those of the core specification 2.8. Returns 0, or -1 with @err. */
+typedef int netaddr_lookup(void *arg, const char *host, int family, struct netaddr *out,
+			   struct err *err);
+int range_parse(struct range *r, const char *text, int family, netaddr_lookup *lookup, void *arg,
 		struct err *err);
 
 /* True if the peer @a lies inside. An IPv4 range also matches IPv4-mapped IPv6 peers and the other

@@ -357,6 +357,19 @@ int resolve_host(const char *host, int family, struct netaddr *out, struct err *
 	return -1;
 }
 
+bool resolve_number(const char *host, int family, struct netaddr *out)
+{
+	const struct resolve_req req = { .host = host, .family = family, .flags = AI_NUMERICHOST };
+	struct resolve_job job;
+	struct addr_list list;
+	struct err err;
+
+	if (resolve_start(&req, &job, &list, &err) != RESOLVE_OK)
+		return false;
+	*out = list.addr[0];
+	return true;
+}
+
 const char *resolve_req_text(const struct resolve_req *req, const char *text, char *buf, size_t cap)
 {
 	snprintf(buf, cap, "getaddrinfo(\"%s\", \"%s\", {0x%02x,%d,%d,%d}, {}): %s",

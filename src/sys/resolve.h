@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "sys/netaddr.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -59,7 +60,7 @@ enum resolve_result resolve_finish(struct resolve_job *job, struct addr_list *ou
 /* Give up a question. Harmless on an idle job. */
 void resolve_cancel(struct resolve_job *job);
 
-/* Ask and wait; for the planning phase and for option values. Never RESOLVE_WAIT. */
+/* Ask and wait; for what is done before the loop runs. Never RESOLVE_WAIT. */
 enum resolve_result resolve_now(const struct resolve_req *req, struct addr_list *out,
 				struct err *err);
 
@@ -70,9 +71,12 @@ enum resolve_result resolve_now(const struct resolve_req *req, struct addr_list 
 int resolve_port(const char *text, int protocol, const char *transport, unsigned *port,
 		 struct err *err);
 
-/* Shape of range.lookup: host name of @family, no service. Fails with the classic sentence
- * 'xioresolve(node="x", pf=2, ...): Name or service not known'. */
+/* Ask and wait for an address of @host in @family, without service; as resolve_now(). Fails with
+ * the classic sentence 'xioresolve(node="x", pf=2, ...): Name or service not known'. */
 int resolve_host(const char *host, int family, struct netaddr *out, struct err *err);
+
+/* True if @host is an address in numbers, of @family; @out gets it. */
+bool resolve_number(const char *host, int family, struct netaddr *out);
 
 /* The classic rendering of a failed question for the warning record:
  * getaddrinfo("h", "80", {0x20,0,1,6}, {}): text. Returns @buf. */

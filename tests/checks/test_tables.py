@@ -139,3 +139,15 @@ def test_manual_fits_80_columns():
     lines = [re.sub(".\b", "", line) for line in text.splitlines()]
     assert len(lines) > 1000
     assert not [line for line in lines if len(line) > 78]
+
+
+def test_promises_have_tests():
+    """SECURITY.md names a test behind every promise, and each of them is there."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > 20
+    missing = [f"{f}::{t}" for f, t in named if not re.search(rf"^def {t}\(", (ROOT / "tests/e2e" / f).read_text(encoding="utf-8"), re.M)]
+    assert not missing
+    promises = text[text.index("## What is promised"):text.index("## How we guard")]
+    bare = [p.split("\n")[0] for p in re.split(r"\n- ", promises)[1:] if "::test_" not in p]
+    assert not bare

@@ -1,5 +1,6 @@
 """A certificate zoo, made with openssl(1): what a TLS user meets, good and bad."""
 import os
+import ssl
 import subprocess
 
 
@@ -19,7 +20,11 @@ class Zoo:
         self.leaf("future", "localhost", "DNS:localhost", start="20450101000000Z", end="20460101000000Z")
         self.leaf("wrong-name", "elsewhere.test", "DNS:elsewhere.test")
         self.leaf("wildcard", "wild", "DNS:*.example.test")
+        self.leaf("partial", "partly", "DNS:f*.example.test")
         self.leaf("cn-only", "localhost", None)
+        self.leaf("typed", "[::1]", None)
+        self.leaf("typed-dns", "[::1]", "DNS:elsewhere.test")
+        self.leaf("typed-ip", "[::1]", "IP:127.0.0.1")
         self.leaf("ip-only", "nobody", "IP:127.0.0.1")
         self.leaf("wrong-ca", "localhost", "DNS:localhost", ca="other-ca")
         self.leaf("client", "alice", "email:alice@example.test", subject="/C=XY/O=clientorg/CN=alice")
@@ -27,6 +32,10 @@ class Zoo:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self / "self.key", "-out",
                 self / "self.crt", "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
         self.join("self")
+        openssl("dsaparam", "-out", self / "dsa.params", "2048")
+        openssl("gendsa", "-out", self / "dsa.key", self / "dsa.params")
+        self.sign("dsa", "/CN=localhost", "subjectAltName=DNS:localhost\n", "ca")
+        self.join("dsa")
         self.authority("middle", "Middle CA", ca="ca")
         self.leaf("chained", "localhost", "DNS:localhost", ca="middle")
         self.write("chained.pem", self.read("chained.crt") + self.read("middle.crt") + self.read("chained.key"))
@@ -81,6 +90,15 @@ class Zoo:
             self.sign(name, f"/CN={cn}", "basicConstraints=critical,CA:TRUE\n", ca)
         else:
             openssl("req", "-x509", "-new", "-key", self / f"{name}.key", "-subj", f"/CN={cn}", "-days", "30", "-out", self / f"{name}.crt")
+
+    def forged(self, name, text):
+        """A server certificate whose commonName and DNS name are the bytes @text, whatever they are. Nobody trusts it."""
+        stand_in = "x" * len(text)
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self / f"{name}.key", "-out",
+                self / f"{name}.crt", "-days", "30", "-utf8", "-subj", f"/CN={stand_in}", "-addext", f"subjectAltName=DNS:{stand_in}")
+        der = ssl.PEM_cert_to_DER_cert(self.read(f"{name}.crt"))
+        self.write(f"{name}.crt", ssl.DER_cert_to_PEM_cert(der.replace(stand_in.encode(), text)))
+        self.join(name)
 
     def leaf(self, name, cn, alternative, ca="ca", subject=None, start=None, end=None):
         self.key(name)

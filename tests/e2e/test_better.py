@@ -363,7 +363,6 @@ def test_C3_two_digits_are_a_descriptor(local):
     (["-u", "TEXT:'x", "-"], 1, "unexpected end of address"),
     (["-", "SOCKETPAIR:x"], 1, "(1 instead of 0)"),
     (["-", "STALL:x"], 1, "(1 instead of 0)"),
-    (["-u", "GOPEN:{d}/missing", "-"], 1, "No such file or directory"),
     (["-u", "-", "UDP4-SENDTO:127.0.0.1:99999"], 1, "99999"),
 ])
 def test_C4_quirks_are_mended(local, tmp_path, args, status, text):

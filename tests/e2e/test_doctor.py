@@ -358,6 +358,11 @@ def test_port_could_be_shared(host):
     assert not p.out, "the probe must not reach others"
 
 
+def test_size_of_the_queue(hosts):
+    """What option rcvbuf asks for is told as asked for; the kernel keeps twice as much for its own use."""
+    names(doctor(hosts[0], HEAR + ",rcvbuf=20000"), "the receive queue has 20000 bytes", "note")
+
+
 def test_dropped_datagrams(hosts):
     """A small queue that has overflowed; with a larger one all is well."""
     host = hosts[0]

@@ -89,6 +89,15 @@ def test_s_server(local, zoo, listen):
     p.expect_output(b"to the client")
 
 
+@pytest.mark.parametrize("options", ["", "cipher=HIGH:@SECLEVEL=0", "cipher=ALL:@SECLEVEL=0", "cipher=ADH", "min-version=DTLS1.0", "min-version=DTLS1.0,cipher=HIGH"])
+def test_nobody_without_certificate(local, zoo, options):
+    """A client that verifies never talks to a server without a certificate."""
+    port = lab.port()
+    s = local.command(["openssl", "s_server", "-dtls", "-accept", str(port), "-nocert", "-cipher", "ALL:eNULL:@SECLEVEL=0", "-quiet"])
+    r = local.run("-", client(zoo, port, f"handshake-timeout=5,retry=20,interval=0.1{',' + options if options else ''}"), input=b"secret", timeout=15)
+    assert r.status == 1 and not s.out, r
+
+
 def test_the_reference(local, zoo):
     if not os.access(lab.SOCAT_REF, os.X_OK):
         pytest.skip("no reference program")

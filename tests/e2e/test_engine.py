@@ -130,6 +130,41 @@ def test_escape(local):
     assert r.out == b"keep" and "I escape char found in input" in r.log, r
 
 
+@pytest.mark.parametrize("blocks,out", [([b"keep\x1d"], b"keep"), ([b"\x1d"], b""), ([b"\x1dkeep"], b""), ([b"keep", b"\x1d"], b"keep"), ([b"keep", b"\x1ddrop"], b"keep"),
+                                        ([b"ke", b"ep\x1d", b"drop"], b"keep")])
+def test_escape_at_a_border(local, blocks, out):
+    """The escape byte as first, last and only byte of what is read at once."""
+    p = local.start("-u", "-,escape=0x1d", "-")
+    sent = b""
+    for block in blocks:
+        p.send(block)
+        sent += block
+        if b"\x1d" in sent:
+            break
+        p.expect_output(len(sent))
+    r = p.wait()
+    assert r.out == out and r.status == 0, r
+
+
+def test_readbytes_over_several_reads(local, fast):
+    """The limit holds for all reads together, also where the kernel moves the bytes."""
+    for left, right in (("-,readbytes=6", "-"), ("STDIN,readbytes=6", "EXEC:cat"), (f"TCP4-LISTEN:{lab.port()},readbytes=6", "EXEC:cat,pipes")):
+        port = left.split(":")[1].split(",")[0] if "TCP" in left else None
+        p = local.start("-d", "-d", "-u", left, right if port is None else "STDOUT")
+        if port:
+            p.wait_log("listening on")
+            s = local.socket(socket.AF_INET, socket.SOCK_STREAM)
+            s.connect(("127.0.0.1", int(port)))
+        send = s.sendall if port else p.send
+        send(b"0123")
+        p.expect_output(b"0123")
+        send(b"4567")
+        r = p.wait()
+        assert r.out == b"012345" and r.status == 0, r
+        if port:
+            s.close()
+
+
 @pytest.mark.parametrize("left,right,out", [
     ("", "crnl", b"a\r\nb\r\r\nc\rd\r\n"), ("crnl", "", b"a\nb\ncd\n"), ("", "cr", b"a\rb\r\rc\rd\r"), ("cr", "", b"a\nb\n\nc\nd\n"),
     ("cr", "crnl", b"a\r\nb\r\n\nc\r\nd\r\n"), ("", "crlf", b"a\r\nb\r\r\nc\rd\r\n"), ("crnl", "crnl", b"a\nb\r\nc\rd\n")])
@@ -341,6 +376,32 @@ def test_levels(local, opts, levels):
     r = local.run(*opts, "-t", "0", "-", "STDIN")
     got = set(re.findall(r"^\S+ \S+ \S+\[\d+\] ([A-Z]) ", r.log, re.M))
     assert got == set(levels), r        # STDIN in write context warns
+
+
+def test_two_lines_of_statistics(local):
+    """Scripts count the records that contain STATISTICS: classic has two, for every kind of address, at the end and at SIGUSR1."""
+    for right in ("PIPE", "UDP4-SENDTO:127.0.0.1:9", "UDP4-DATAGRAM:127.0.0.1:9"):
+        r = local.run("-d", "-d", "-d", "--statistics", "-t", "0", "-", right, input=b"x")
+        assert len(re.findall("STATISTICS", r.log)) == 2 and "COUNTERS" in r.log, r
+        p = local.start("-d", "-d", "-d", "-", right)
+        p.wait_log("starting data transfer loop")
+        p.kill(signal.SIGUSR1)
+        p.wait_log("finishing signal")
+        assert len(re.findall("STATISTICS", p.log)) == 2, p
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{lab.port()},fork", "PIPE")
+    p.wait_log("listening on")
+    p.kill(signal.SIGUSR1)
+    p.wait_log("finishing signal")
+    assert len(re.findall("STATISTICS", p.log)) <= 2, p
+
+
+def test_log_letters(local):
+    """-luh and -lhu: as in classic the first letter counts."""
+    r = local.run("-d", "-d", "-luh", "-u", "TEXT:x", "-", env={"HOSTNAME": "myhost"})
+    assert re.search(r"^\S+ \d\d:\d\d:\d\d\.\d{6} socast\[", r.log) and r.out == b"x"
+    r = local.run("-d", "-d", "-lhu", "-u", "TEXT:x", "-", env={"HOSTNAME": "myhost"})
+    assert re.search(r"^\S+ \d\d:\d\d:\d\d myhost socast\[", r.log)
+    assert local.run("-lux", "-", "-").status == 1
 
 
 def test_syslog(local):

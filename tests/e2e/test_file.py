@@ -196,6 +196,56 @@ def test_closed_stdout(local):
     assert r.status == 1 and re.search(r" E write\(1, 0x[0-9a-f]+, 2\): Broken pipe", r.log), r
 
 
+def test_gopen_finds_something_else(local, tmp_path):
+    """A dead socket that has made room for a file: the file is appended to."""
+    f = tmp_path / "x"
+    with local.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.bind(str(f))
+    p = local.start("-d", "-d", "-d", "-g", "-u", "-", f"GOPEN:{f},retry=99,interval=0.05")
+    p.wait_log("Connection refused", count=2)
+    (tmp_path / "y").write_bytes(b"old ")
+    (tmp_path / "y").rename(f)
+    p.wait_log("starting data transfer loop")
+    p.send(b"new")
+    p.close_stdin()
+    assert p.wait().status == 0 and f.read_bytes() == b"old new"
+
+
+@pytest.mark.parametrize("args", [["-u", "GOPEN:{}", "-"], ["-U", "-", "{}"], ["{},ignoreeof!!{}", "-"], ["-u", "{},rdonly", "-"]])
+def test_gopen_makes_what_it_reads(local, tmp_path, args):
+    """Classic's GOPEN creates a file that is not there, also for reading."""
+    f = tmp_path / "new"
+    p = local.start(*[a.format(f, f) for a in args])
+    lab.wait_until(f.exists, 3, lambda: repr(p))
+    p.close_stdin()
+    if "ignoreeof" not in args[0]:
+        assert p.wait().status == 0
+    assert f.read_bytes() == b""
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
+@pytest.mark.parametrize("direction", [[], ["-u"], ["-U"]])
+@pytest.mark.parametrize("options,want", [("user=65534", (65534, 0, 0o644)), ("group=65534,perm=0640", (0, 65534, 0o640)), ("user=1,group=2,mode=0600", (1, 2, 0o600))])
+def test_owner_of_a_named_pipe(local, tmp_path, direction, options, want):
+    """From the moment it is made, also while nobody is at its other end."""
+    f = tmp_path / "pipe"
+    p = local.start(*direction, f"PIPE:{f},{options}", "EXEC:sleep 9")
+    lab.wait_until(f.exists, 3, lambda: repr(p))
+    lab.wait_until(lambda: (f.stat().st_uid, f.stat().st_gid, f.stat().st_mode & 0o777) == want, 1, lambda: f"{f.stat()}")
+
+
+@pytest.mark.parametrize("flags,address", [(["-t", "9999999999"], "PIPE"), (["-T", "9999999999"], "PIPE"), (["-t", "1e12", "-T", "1e15"], "PIPE"),
+                                           ([], "TCP4-LISTEN:0,accept-timeout=9999999999"), ([], "EXEC:cat,pty,pty-interval=9999999999"),
+                                           ([], "TCP4-LISTEN:0,fork,interval=9999999999,so-sndtimeo=9999999999"), (["--drain=9999999999"], "PIPE"),
+                                           (["--stats=9999999999"], "UDP4-LISTEN:0,fork,session-timeout=9999999999")])
+def test_long_times(local, flags, address):
+    """Whatever is longer than a life is just long; classic takes them."""
+    p = local.start("-d", "-d", *flags, "-" if "fork" not in address else address, address if "fork" not in address else "PIPE")
+    p.wait_log("starting data transfer loop|listening on|receiving on|waiting")
+    lab.pump(0.1)
+    assert not p.ended()
+
+
 def test_gopen_of_a_fifo(local, tmp_path):
     """GOPEN opens what is there."""
     f = tmp_path / "fifo"

@@ -2,14 +2,17 @@
 
 classic_options.txt and classic_addresses.txt hold the names of classic socat 1.8.1.3; what this
 program has beyond them is listed here, so that neither a loss nor an addition goes unseen."""
+import os
 import pathlib
 import re
 
 import pytest
 
+import lab
+
 HERE = pathlib.Path(__file__).parent
 NEW_ADDRESSES = set("BCAST MCAST MCAST4 MCAST6 TLS TLS-CONNECT TLS-L TLS-LISTEN".split())
-NEW_OPTIONS = set("""alpn dst handshake-timeout hops if-wait ip-multicast-all ipv6-multicast-all ipv6-multicast-hops ipv6-multicast-if
+NEW_OPTIONS = set("""alpn answers dst eof-without-notify handshake-timeout hops if-wait ip-multicast-all ipv6-multicast-all ipv6-multicast-hops ipv6-multicast-if
     isolate join-if loop max-sessions mcast-if no-echo openssl-alpn openssl-handshake-timeout proxy-timeout seal seal-age seal-senders
     session-timeout sign-key trust udp-ignore-peerport""".split())
 FEATURES = """HELP STATS STDIO FDNUM FILE CREAT GOPEN TERMIOS PIPE STALL TEXT SOCKETPAIR UNIX ABSTRACT_UNIXSOCKET IP4 IP6 RAWIP
@@ -122,3 +125,23 @@ def test_features(local):
     assert [m[2] for m in have if m[2] in FEATURES] == FEATURES
     assert [m[0] for m in have][-2] == "  #define WITH_MSGLEVEL 0 /*debug*/" and re.fullmatch(r"  #define WITH_DEFAULT_IPV [046]", have[-1][0])
     assert all((m[3] == " 1") == (m[1] == "define") for m in have[:-2])
+
+
+def test_version_when_called_socat(local, tmp_path):
+    """Cluster scripts take the first number of -V for the version: called socat it is classic's, and nothing with a digit stands before it."""
+    os.symlink(lab.SOCAST, tmp_path / "socat")
+    text = local.run("-V", prog=tmp_path / "socat").out.decode()
+    before, line, _ = text.partition("socat version 1.8.1.3 on ")
+    assert line and not re.search(r"\d", before) and before.count("\n") == 1
+    assert re.search(r"[0-9]\.[0-9][.0-9]*", text)[0] == "1.8.1.3"
+    own = local.run("-V").out.decode()
+    assert own.startswith("socast ") and "socat version 1.8.1.3 on " in own
+    assert re.search(r"^socast (\S+) ", own)[1] in text
+
+
+def test_what_the_name_changes(local, tmp_path):
+    """The prefix of variables, the name in the log, and (see test_udp.py) the port of answers; options and help stay."""
+    os.symlink(lab.SOCAST, tmp_path / "socat")
+    r = local.run("-d", "-d", "-u", "SYSTEM:env", "-", prog=tmp_path / "socat")
+    assert b"\nSOCAT_VERSION=1.8.1.3\n" in b"\n" + r.out and b"SOCAST_" not in r.out and re.search(r" socat\[\d+\] N ", r.log), r
+    assert local.run("-hhh").out == local.run("-hhh", prog=tmp_path / "socat").out

@@ -31,6 +31,51 @@ def joined(host, group, index_name):
     return bool(block) and want in block.group(1)
 
 
+@pytest.mark.parametrize("kw,group", [("MCAST4", G4), ("MCAST6", G6), ("MCAST6", "[ff02::7:7]")])
+@pytest.mark.parametrize("option,heard", [("", b""), ("answers=any", b"other same "), ("answers=port", b"same ")])
+def test_unicast_answers(lan, kw, group, option, heard):
+    """A question to the group, answered to the asker alone: heard if option answers is given, from any port or from that of the group."""
+    p = member(lan[0], f"{kw}:{group}:{PORT}" + ("," + option if option else ""), "-T", "20")
+    q = member(lan[1], f"{kw}:{group}:{PORT}")
+    p.send("question\n")
+    q.expect_output(b"question")
+    family, me = (socket.AF_INET, "192.168.10.1") if kw == "MCAST4" else (socket.AF_INET6, "fd00::1")
+    q.stop()
+    for port, text in ((0, b"other "), (PORT, b"same ")):
+        with lan[1].socket(family, socket.SOCK_DGRAM, bind=("192.168.10.2" if kw == "MCAST4" else "fd00::2", port)) as s:
+            try:
+                s.sendto(text, (me, PORT))
+                s.sendto(text, (me, PORT))
+            except OSError:
+                pass                    # nobody there: refused
+    third = member(lan[2], f"{kw}:{group}:{PORT}")
+    third.send("end\n")
+    p.expect_output(b"end\n")
+    assert p.out == b"question\n" + 2 * heard[:heard.index(b" ") + 1] + 2 * heard[heard.index(b" ") + 1:] + b"end\n" if heard else b"question\nend\n"
+    if not heard:
+        return
+    with lan[2].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:  # broadcasts are no answers
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        s.sendto(b"BROADCAST", ("192.168.10.255", PORT))
+    third.send("end2\n")
+    p.expect_output(b"end2\n")
+    assert b"BROADCAST" not in p.out
+
+
+@pytest.mark.parametrize("value", ["lo", "127.0.0.1", "localhost"])
+def test_multicast_interface(local, value):
+    """ip-multicast-if takes an interface's name, a local address, or a host name; without it there is no route here. Classic takes no interface."""
+    port = lab.port()
+    local.ip("link set lo multicast on")
+    p = local.start("-d", "-d", "-u", f"UDP4-RECV:{port},reuseaddr,ip-add-membership={G4}:lo", "-")
+    p.wait_log("starting data transfer loop")
+    r = local.run("-u", "-", f"UDP4-DATAGRAM:{G4}:{port},ip-multicast-if={value}", input=b"x")
+    assert r.status == 0, r
+    p.expect_output(b"x")
+    r = local.run("-u", "-", f"UDP4-DATAGRAM:{G4}:{port},ip-multicast-if=nowhere0", input=b"x")
+    assert r.status and "there are: lo" in r.log, r
+
+
 @pytest.mark.parametrize("kw,group", GROUPS)
 def test_everybody_hears_everybody(lan, fast, kw, group):
     members = [member(h, f"{kw}:{group}:{PORT}") for h in lan]

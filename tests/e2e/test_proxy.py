@@ -24,6 +24,7 @@ DIALOGUES = [
     ("PROXY:127.0.0.1:nohost.invalid:443,proxyport={p},proxy-resolve", b"CONNECT nohost.invalid:443 HTTP/1.0\r\n\r\n", OK),
     ("PROXY:127.0.0.1:www.example.test:443,proxyport={p}", GO, b"HTTP/1.1 204 \r\nVia: x\r\nDate: y\r\n\r\n"),
     ("PROXY:127.0.0.1:www.example.test:443,proxyport={p}", GO, b"HTTP/1.1 200\r\n" + b"x" * 2046 + b"\r\n\r\n"),
+    ("PROXY:127.0.0.1:www.example.test:443,proxyport={p}", GO, b"HTTP/1.0   200 OK\r\n\r\n"),
     ("PROXY:127.0.0.1:www.example.test:443,proxyport={p},ignorecr", GO, b"HTTP/1.0 200 OK\nA: b\n\n"),
     ("PROXY:127.0.0.1:www.example.test:443,proxyport={p},ignorecr", GO, b"HTTP/1.0 200 OK\r\nA: b\n\r\n"),
 ]
@@ -117,6 +118,7 @@ FAILURES = [
     (b"HTTP/1.1 407 Proxy Authentication Required\r\nA: b\r\n\r\nbody", "CONNECT www.example.test:443: Proxy Authentication Required"),
     (b"HTTP/1.1 500\r\n", "CONNECT www.example.test:443: status 500"),
     (b"HTTP/1.1 100 Continue\r\n\r\n", "CONNECT www.example.test:443: Continue"),
+    (b"HTTP/1.0 403 \xc2\x9b31mred\x9b\r\n\r\n", r"CONNECT www.example.test:443: \xC2\x9B31mred\x9B"),
     (b"garbage\r\n", 'proxy: invalid answer "garbage"'),
     (b"\033]0;x\a\r\n", 'proxy: invalid answer "?]0;x?"'),
     (b"HTTP/2 200 OK\r\n", 'proxy: invalid answer "HTTP/2 200 OK"'),

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import lab
+from test_tcp import connect
 
 LOOP = "127.0.0.1"
 DNS = re.search(r"^hosts:.*\bdns\b", open("/etc/nsswitch.conf", encoding="ascii").read() if os.path.exists("/etc/nsswitch.conf") else "hosts: dns", re.M)
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.skipif(not DNS, reason="names are not looked up by DNS 
 
 class NameServer(threading.Thread):
     """Answers every A question with 127.0.0.1; says nothing to AAAA, truncates what begins with "long",
-    ignores what begins with "lost" the first times."""
+    ignores what begins with "lost" the first times, and "silent" always."""
 
     def __init__(self, host):
         super().__init__(daemon=True)
@@ -44,6 +45,8 @@ class NameServer(threading.Thread):
         (kind,) = struct.unpack("!H", q[at + 1:at + 3])
         name = ".".join(name)
         self.seen.append((how, name, kind, bool(flags & 0x100), time.monotonic()))
+        if name.startswith("silent"):
+            return None
         if name.startswith("lost") and sum(s[1] == name for s in self.seen) < 3:
             return None
         known = "known" in name or name.startswith(("long", "lost"))
@@ -122,6 +125,72 @@ def test_the_loop_goes_on_meanwhile(local, dns):
     p.wait_log("accepting connection", count=2)
     assert time.monotonic() - start < 0.9 * lab.SLOW
     p.wait_log(r"E TCP4:lost\.test:\d+: Connection refused", timeout=15)
+
+
+VALUES = ["range={}/32", "range=127.0.0.1:{}", "ip-add-membership={}:127.0.0.1", "ip-add-membership=239.1.1.1:{}", "ip-add-membership=239.1.1.1:{}:lo",
+          "ip-add-source-membership=239.1.1.1:{}:127.0.0.1", "ip-add-source-membership=239.1.1.1:127.0.0.1:{}", "ip-multicast-if={}"]
+VALUES6 = ["ipv6-join-group=[{}]:lo", "ipv6-join-source-group=[{}]:lo:[::1]", "ipv6-join-source-group=[ff02::7]:lo:[{}]"]
+
+
+@pytest.mark.parametrize("value", VALUES + VALUES6)
+def test_names_in_values_hold_nobody_up(local, dns, value):
+    """A name in an option of an address that is opened for each session, and a server that says nothing: who comes meanwhile is accepted.
+    In classic only the process that asks waits."""
+    port = lab.port()
+    target = f"UDP{6 if value in VALUES6 else 4}-RECV:{lab.port()}" if "range" in value or "membership" in value or "join" in value \
+        else f"UDP4-SENDTO:{LOOP}:{lab.port()}"
+    p = local.start("-d", "-d", "-d", f"TCP4-LISTEN:{port},fork", f"{target},{value.format('silent.test')},res-nsaddr={LOOP}:{dns.port},res-retrans=2,res-retry=2")
+    p.wait_log("listening on")
+    first = connect(local, port)
+    p.wait_log("accepting connection")
+    lab.wait_until(lambda: "silent.test" in dns.names(), 3, lambda: repr(p))
+    start = time.monotonic()
+    second = connect(local, port)
+    p.wait_log("accepting connection", count=2)
+    p.kill()
+    assert p.wait(2).status == 143
+    assert time.monotonic() - start < 1 * lab.SLOW
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("value", VALUES[:1] + VALUES[3:4])
+@pytest.mark.parametrize("address", ["UDP4-RECV:{}", "TCP4-LISTEN:{},fork"])
+def test_a_name_in_a_value_is_asked_for_once(local, dns, address, value):
+    """Once for an address, however many sessions open it."""
+    if "LISTEN" in address and "range" not in value:
+        pytest.skip("no group there")
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port},fork", f"{address.format(0)},{value.format('known.test')},reuseaddr,res-nsaddr={LOOP}:{dns.port}")
+    p.wait_log("listening on")
+    socks = []
+    for k in range(5):
+        socks.append(connect(local, port))
+        p.wait_log("starting data transfer loop", count=k + 1) if "RECV" in address else p.wait_log("listening on", count=k + 2)
+    assert dns.names().count("known.test") == 1, dns.seen
+    for s in socks:
+        s.close()
+
+
+def test_a_name_in_a_value_is_tried_again(local, dns):
+    """retry holds for it as for the name of the target."""
+    p = local.start("-d", "-d", "-u", f"TCP4-LISTEN:{lab.port()},range=lost.test/32,retry=4,interval=0.1,res-nsaddr={LOOP}:{dns.port},res-retrans=1,res-retry=1", "-")
+    p.wait_log("listening on", timeout=15)
+
+
+def test_a_range_by_name(local, dns):
+    """Who is inside gets in, who is not does not."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port},fork,range=known.test/32,res-nsaddr={LOOP}:{dns.port}", "PIPE")
+    p.wait_log("listening on")
+    c = connect(local, port)
+    c.sendall(b"x")
+    assert c.recv(9) == b"x"
+    with local.socket(socket.AF_INET, socket.SOCK_STREAM, bind=("127.0.0.9", 0)) as s:
+        s.connect((LOOP, port))
+        assert s.recv(9) == b""
+    p.wait_log("refusing connection from AF=2 127.0.0.9")
+    c.close()
 
 
 def helpers(pid):

@@ -53,7 +53,24 @@ def abstract(local):
 
 
 def start(host, manager, *args, **kw):
-    return host.start(*args, env={"NOTIFY_SOCKET": manager.name}, **kw)
+    return host.start("--notify", *args, env={"NOTIFY_SOCKET": manager.name}, **kw)
+
+
+def test_a_helper_is_silent(local, manager, tmp_path):
+    """A relay that a service starts inherits the variables of the service; it must not speak in its name, nor must its programs."""
+    for pid in ("", "1", str(os.getpid()), "x"):
+        env = {"NOTIFY_SOCKET": manager.name} | ({"SYSTEMD_EXEC_PID": pid} if pid else {})
+        r = local.run("-u", "SYSTEM:env", f"CREATE:{tmp_path}/env", env=env)
+        assert r.status == 0 and b"NOTIFY_SOCKET" not in (tmp_path / "env").read_bytes()
+    assert manager.look() == []
+
+
+def test_the_service_itself(local, manager):
+    """SYSTEMD_EXEC_PID names this process: it is the service, also behind a shell that has started it by exec."""
+    p = local.command(["sh", "-c", 'SYSTEMD_EXEC_PID=$$; export SYSTEMD_EXEC_PID; exec "$@"', "sh", lab.SOCAST, "-u", "TEXT:x", "-"],
+                      env={"NOTIFY_SOCKET": manager.name})
+    p.wait()
+    manager.hears("READY=1", "STOPPING=1")
 
 
 @pytest.mark.parametrize("which", ["manager", "abstract"])
@@ -181,7 +198,7 @@ def test_chroot(local, manager, tmp_path):
 @pytest.mark.parametrize("name", ["/nowhere/notify", "relative", "@", "/" + "x" * 200])
 def test_a_manager_that_is_not_there(local, name):
     """It is said, and the relay works."""
-    r = local.run("-u", "TEXT:x", "-", env={"NOTIFY_SOCKET": name})
+    r = local.run("--notify", "-u", "TEXT:x", "-", env={"NOTIFY_SOCKET": name})
     assert r.status == 0 and r.out == b"x"
     assert "W NOTIFY_SOCKET" in r.log and name in r.log
 

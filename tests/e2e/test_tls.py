@@ -191,6 +191,25 @@ def test_many_at_once(local, zoo):
         s.close()
 
 
+@pytest.mark.parametrize("which", ["both", "client", "server"])
+def test_dsa(local, zoo, which):
+    """A server whose key is a DSA one; the suites for it are offered, though the library's list lacks them. So does classic, both ways."""
+    if which != "both" and not os.access(lab.SOCAT_REF, os.X_OK):
+        pytest.skip("no reference program")
+    port = lab.port()
+    p = local.start("-d", "-d", f"OPENSSL-LISTEN:{port},cert={zoo / 'dsa.pem'},verify=0,fork", "PIPE", prog=lab.SOCAT_REF if which == "client" else None)
+    p.wait_log("listening on")
+    r = local.run("-", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}", input=b"hello", prog=lab.SOCAT_REF if which == "server" else None)
+    assert r.out == b"hello", (r, p)
+
+
+def test_dsa_changes_nothing_for_others(local, zoo):
+    """Other servers are talked to as before, by TLS 1.3."""
+    _, port = tls_server(local, zoo, "TEXT:x")
+    r = local.run("-d", "-d", "-u", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}", "-")
+    assert "TLSv1.3" in r.log and "TLS_AES_256_GCM_SHA384" in r.log
+
+
 # ---------------------------------------------------------------- verdicts
 
 @pytest.mark.parametrize("cert,options,ok,why", [
@@ -201,7 +220,8 @@ def test_many_at_once(local, zoo):
     ("wrong-name", "", False, 'does not match hostname "localhost"'), ("wrong-ca", "", False, "unable to get local issuer certificate"),
     ("self", "", False, "self-signed certificate"), ("unchained", "", False, "unable to get local issuer certificate"),
     ("wildcard", "cn=a.b.example.test", False, "does not match hostname"), ("wildcard", "cn=example.test", False, "does not match hostname"),
-    ("ip-only", "", False, "does not match hostname"),
+    ("ip-only", "", False, "does not match hostname"), ("partial", "cn=foo.example.test", False, "does not match hostname"),
+    ("partial", "cn=f.example.test", False, "does not match hostname"), ("partial", "cn=bar.example.test", False, "does not match hostname"),
 ], ids=lambda v: str(v))
 def test_what_a_client_thinks(local, zoo, cert, options, ok, why):
     """Each certificate gets the verdict a user expects, and a sentence that says why."""
@@ -213,8 +233,47 @@ def test_what_a_client_thinks(local, zoo, cert, options, ok, why):
         assert r.status == 1 and r.out == b"" and why in r.log, r
 
 
+ANONYMOUS = ["", "cipher=HIGH", "cipher=ALL", "cipher=HIGH:MEDIUM:LOW", "cipher=kDHE:kECDHE", "cipher=HIGH@SECLEVEL=0", "cipher=ALL:@SECLEVEL=0", "cipher=DEFAULT:@SECLEVEL=0",
+             "cipher=ADH", "cipher=AECDH", "cipher=aNULL:@SECLEVEL=0", "cipher=kDHE+aNULL:@SECLEVEL=0", "cipher=ADH-AES256-GCM-SHA384", "cipher=ALL:COMPLEMENTOFALL:@SECLEVEL=0"]
+
+
+@pytest.mark.parametrize("version", ["", "min-version=TLS1.0", "min-version=TLS1.1", "max-version=TLS1.2"])
+@pytest.mark.parametrize("cipher", ANONYMOUS)
+def test_nobody_without_certificate(local, zoo, version, cipher):
+    """A client that verifies never talks to a server without a certificate, whatever it allows otherwise. Classic refuses all of these."""
+    port = lab.port()
+    s = local.command(["openssl", "s_server", "-accept", str(port), "-nocert", "-cipher", "ALL:eNULL:@SECLEVEL=0", "-quiet"])
+    connect(local, port).close()
+    options = "".join("," + o for o in (version, cipher) if o)
+    r = local.run("-", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'},handshake-timeout=5{options}", input=b"secret")
+    assert r.status == 1 and " E " in r.log, r
+    assert b"secret" not in s.out
+
+
+def test_anonymous_is_possible(local):
+    """It is refused for want of a certificate, not because the handshake cannot be: without verification it works."""
+    port = lab.port()
+    s = local.command(["openssl", "s_server", "-accept", str(port), "-nocert", "-cipher", "ALL:eNULL:@SECLEVEL=0", "-quiet"])
+    connect(local, port).close()
+    p = local.start("-", f"OPENSSL:localhost:{port},verify=0,cipher=ADH")
+    p.send(b"not secret\n")
+    s.expect_output(b"not secret")
+    p.stop()
+    r = local.run("-", f"OPENSSL:localhost:{port},cipher=ADH")
+    assert r.status == 1 and "E the peer has shown no certificate" in r.log and "verify=0" in r.log, r
+
+
+@pytest.mark.parametrize("cipher", ["ADH", "HIGH", "ALL:@SECLEVEL=0"])
+def test_a_server_that_verifies_wants_a_certificate(local, zoo, cipher):
+    """Also where the cipher goes without."""
+    _, port = tls_server(local, zoo, "TEXT:secret", options=f"cafile={zoo / 'ca.crt'},fork,cipher={cipher}")
+    r = local.run("-u", f"OPENSSL:localhost:{port},verify=0,cipher=ALL:ADH:@SECLEVEL=0", "-")
+    assert r.out == b"", r
+
+
 @pytest.mark.parametrize("host,cert,ok", [("127.0.0.1", "server", True), ("127.0.0.1", "ip-only", True), ("127.0.0.1", "wrong-name", False),
-                                          ("[::1]", "server", True), ("[::1]", "ip-only", False)])
+                                          ("[::1]", "server", True), ("[::1]", "ip-only", False), ("[::1]", "typed", True), ("[::1]", "typed-dns", True),
+                                          ("[::1]", "typed-ip", False), ("127.0.0.1", "typed", False)])
 def test_addresses_in_certificates(local, zoo, host, cert, ok):
     _, port = tls_server(local, zoo, "TEXT:x", cert=cert, options="verify=0,fork,pf=ip6" if ":" in host else "verify=0,fork")
     r = local.run("-u", f"OPENSSL:{host}:{port},cafile={zoo / 'ca.crt'}", "-")
@@ -263,6 +322,41 @@ def test_variables(local, zoo):
     conn.unwrap().close()
     q.wait_log(r"localhost 127\.0\.0\.1 // ::1")
     assert not p.ended()
+
+
+HOSTILE = {b"admin\0.mallory": r"admin\0.mallory", b"a\nSOCAT_X=1": r"a\nSOCAT_X=1", b"red\x1b[31m": r"red\x1B[31m", "red\u009b31m".encode(): r"red\xC2\x9B31m",
+           b"alice // bob": r"alice \x2F/ bob", b"alice //": r"alice \x2F/", b"// bob": r"\x2F/ bob", b"http://ok": "http://ok",
+           "Zo\u00eb".encode(): "Zo\u00eb", b"tab\there": r"tab\there", b"del\x7f": r"del\x7F"}
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_hostile_names(local, zoo, name, tmp_path):
+    """What a certificate says cannot be cut short, look like two names, begin a line, or reach a terminal as a command: not in a variable, not in the log."""
+    zoo.forged("forged", name)
+    _, port = tls_server(local, zoo, "TEXT:x", cert="forged")
+    r = local.run("-d", "-d", "-d", "-u", f"OPENSSL:localhost:{port},verify=0", f"SYSTEM:env > {tmp_path}/env", timeout=10)
+    out, env = (tmp_path / "env").read_bytes(), {}
+    for line in out.decode("utf-8").split("\n"):
+        key, _, value = line.partition("=")
+        env[key] = value
+    assert env["SOCAT_OPENSSL_X509_COMMONNAME"] == HOSTILE[name]
+    assert env["SOCAT_TLS_X509V3_SUBJECTALTNAME_DNS"] == HOSTILE[name]
+    text = out + r.err
+    assert "SOCAT_X" not in env and b"\x1b" not in text and b"\0" not in text and b"\x7f" not in text
+    assert not re.search(rb"(?<![\x80-\xff])[\x80-\x9f]|\xc2[\x80-\x9f]", text)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_hostile_names_in_the_log(local, zoo, name):
+    """The same of a trusted certificate with the wrong name, whose hint shows whom it belongs to; and as JSON."""
+    zoo.forged("forged", name)
+    _, port = tls_server(local, zoo, "TEXT:x", cert="forged")
+    for form in ("text", "json"):
+        r = local.run("-d", "-d", "-d", f"--log={form}", "-u", f"OPENSSL:localhost:{port},cafile={zoo / 'forged.crt'}", "-")
+        assert r.status == 1
+        assert b"\x1b" not in r.err and b"\0" not in r.err and not re.search(rb"(?<![\x80-\xff])[\x80-\x9f]|\xc2[\x80-\x9f]", r.err), r
+        if form == "text":
+            assert all(re.match(rb"\d{4}/", line) for line in r.err.splitlines())
 
 
 # ---------------------------------------------------------------- versions, ciphers, settings
@@ -437,6 +531,30 @@ def test_truncation_is_an_error(local, zoo):
     raw.close()
     r = p.wait()
     assert r.status == 1 and r.out == b"half of it" and "without close-notify: data may be missing" in r.log, r
+
+
+@pytest.mark.parametrize("name,option,ok", [("socast", "", False), ("socast", "eof-without-notify", True), ("socast", "eof-without-notify=0", False),
+                                            ("socat", "", True), ("socat", "eof-without-notify=0", False)])
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_end_without_notify_is_an_end(local, zoo, tmp_path, name, option, ok, version):
+    """Python's http.server and others never send close-notify. Classic takes that for the end; so does what is called socat, else an option says so."""
+    os.symlink(lab.SOCAST, tmp_path / name)
+    s, port, c = python_server(local, zoo, maximum_version=getattr(ssl.TLSVersion, version))
+    p = local.start("-u", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}" + ("," + option if option else ""), "-", prog=tmp_path / name)
+    conn = c.wrap_socket(accept(s)[0], server_side=True, suppress_ragged_eofs=False)
+    conn.sendall(b"all of it")
+    socket.socket(fileno=conn.detach()).close()
+    r = p.wait()
+    assert r.out == b"all of it" and (r.status, "without close-notify" in r.log) == ((0, False) if ok else (1, True)), r
+
+
+def test_handshake_cut_off(local, zoo):
+    """Before the handshake is over it stays an error."""
+    s, port, _ = python_server(local, zoo)
+    p = local.start("-", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'},eof-without-notify")
+    accept(s)[0].close()
+    r = p.wait()
+    assert r.status == 1 and " E SSL_connect()" in r.log, r
 
 
 def test_plain_peers(local, zoo):

@@ -135,6 +135,90 @@ def test_tunnel(lan, fast, kind):
 
 
 @needs_tun
+@pytest.mark.parametrize("info", [True, False], ids=["", "no-pi"])
+@pytest.mark.parametrize("piece", [1, 7, 1000, 65536])
+def test_packets_out_of_a_stream(local, info, piece):
+    """A stream keeps no borders: packets are cut by the length in their header, wherever the stream is. Classic loses what sticks together."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port}", "TUN:10.90.0.1/24,up,tun-name=cutter" + ("" if info else ",no-pi"))
+    p.wait_log("listening on")
+    s = local.socket(socket.AF_INET, socket.SOCK_STREAM)
+    s.connect(("127.0.0.1", port))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    p.wait_log("starting data transfer loop")
+    with local.udp(("10.90.0.1", 7)) as rx:
+        packets_arrive(p, s, rx, info, piece)
+
+
+def packets_arrive(p, s, rx, info, piece):
+    texts = [b"%d " % k * (k % 300 + 1) for k in range(40 if piece == 1 else 200)]
+    stream = b"".join((b"\0\0\x08\0" if info else b"") + ip_packet("10.90.0.2", "10.90.0.1", 7, t) for t in texts)
+    rx.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)      # SO_RCVBUFFORCE
+    for at in range(0, len(stream), piece):
+        s.sendall(stream[at:at + piece])
+    assert [rx.recv(99999) for _ in texts] == texts
+    assert "refused" not in p.log and " W " not in p.log, p
+    s.sendall(stream[:25])
+    s.close()
+    p.wait_log("the stream has ended within a packet, 25 bytes are dropped")
+
+
+@needs_tun
+def test_no_packets_in_a_stream(local):
+    """Something else than IP: said once, taken block by block; a packet at the beginning of a block is found again."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port}", "TUN:10.90.0.1/24,up,tun-name=cutter,no-pi")
+    p.wait_log("listening on")
+    s = local.socket(socket.AF_INET, socket.SOCK_STREAM)
+    s.connect(("127.0.0.1", port))
+    p.wait_log("starting data transfer loop")
+    rx = local.udp(("10.90.0.1", 7))
+    for k in range(3):
+        s.sendall(b"***** trash *****")
+        p.wait_log("W interface \"cutter\": the stream holds something else than IP packets")
+        lab.rest(0.05) if hasattr(lab, "rest") else lab.pump(0.05)
+        s.sendall(ip_packet("10.90.0.2", "10.90.0.1", 7, b"%d" % k))
+        assert rx.recv(9) == b"%d" % k
+    assert p.log.count("something else than IP") == 1
+    s.close()
+    rx.close()
+
+
+@needs_tun
+def test_frames_out_of_a_stream(local):
+    """They have no length: said once, before somebody wonders where they are."""
+    p = local.start("-d", "-d", "-u", "-", "TUN,up,tun-type=tap,no-pi")
+    p.wait_log("starting data transfer loop")
+    for _ in range(2):
+        p.send(b"\xff" * 6 + MAC["west"] + struct.pack("!H", ETH_P_TEST) + bytes(50))
+        p.wait_log("W interface .*frames out of a stream cannot be told apart")
+    p.close_stdin()
+    assert p.wait().log.count("told apart") == 1
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs the right CAP_NET_RAW")
+def test_interface_of_another_family(local):
+    """pf, type and prototype ask for a CAN socket, as classic does; where the kernel has none, the error shows what was asked for."""
+    p = local.start("-d", "-d", "-d", "-u", "INTERFACE:lo,pf=29,type=3,prototype=1", "-")
+    p.wait_log(r"E socket\(29, 3, 1\): |socket\(29, 3, 1\) -> \d")
+
+
+@needs_tun
+@pytest.mark.parametrize("kind", ["tun-type=tun", "iff-no-pi"])
+def test_tunnel_by_tcp(lan, kind):
+    """A fast transfer through a tunnel through TCP loses nothing."""
+    port = lab.port()
+    a = lan[0].start("-d", "-d", f"TCP4-LISTEN:{port}", f"TUN:10.77.0.1/24,up,{kind}")
+    a.wait_log("listening on")
+    b = lan[1].start("-d", "-d", f"TCP4:192.168.10.1:{port}", f"TUN:10.77.0.2/24,up,{kind}")
+    b.wait_log("starting data transfer loop")
+    assert ping(lan[0], "10.77.0.2"), (a, b)
+    data = os.urandom(3 << 20)
+    assert tcp_transfer(lan[1], lan[0], "10.77.0.2", data) == data
+    assert " W " not in a.log + b.log, (a, b)
+
+
+@needs_tun
 def test_tunnel_ipv6(lan):
     """An IPv6 address in brackets."""
     ends = tunnel(lan, lab.port(), "tun-name=six", ("[fd77::1]/64", "[fd77::2]/64"))

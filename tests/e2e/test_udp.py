@@ -57,6 +57,38 @@ def test_client_types_send_and_hear_answers(local, fast, v, kind):
     s.close()
 
 
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("name,option,heard", [
+    ("socast", "", False), ("socast", "answers=any", True), ("socast", "answers=port", False), ("socast", "udp-ignore-peerport", True),
+    ("socat", "", True), ("socat", "answers=any", True), ("socat", "answers=port", False), ("socat", "udp-ignore-peerport=0", False), ("socat", "sourceport=1", False)])
+def test_answers_from_another_port(local, tmp_path, version, name, option, heard):
+    """SSDP and other discovery: who answers does so from a port of its own. Classic hears it, and so does what is called socat; else an option decides."""
+    os.symlink(lab.SOCAST, tmp_path / name)
+    host = {4: "127.0.0.1", 6: "::1"}[version]
+    group, other = local.udp((host, 0)), local.udp((host, 0))
+    address = f"UDP{version}-DATAGRAM:{host if version == 4 else '[::1]'}:{group.getsockname()[1]}" + ("," + option if option else "")
+    p = local.start("-d", "-d", "-", address, prog=tmp_path / name)
+    p.send("M-SEARCH")
+    data, asker = group.recvfrom(99)
+    other.sendto(b"other", asker)
+    if option == "sourceport=1":
+        p.wait_log("W refusing connection from .* due to wrong sourceport")
+        assert p.out == b""
+        return
+    group.sendto(b"same", asker)
+    p.expect_output(b"same")
+    assert p.out == (b"othersame" if heard else b"same")
+    if not heard:
+        p.wait_log("W refusing connection from .* due to wrong sourceport; packets must come from port .*answers=any")
+    group.close()
+    other.close()
+
+
+def test_answers_word(local):
+    r = local.run("-", "UDP4-DATAGRAM:127.0.0.1:9,answers=none")
+    assert r.status == 1 and 'option answers: unknown word "none"; use any or port' in r.log
+
+
 @pytest.mark.parametrize("kind,heard", [("SENDTO", False), ("CONNECT", False), ("DATAGRAM", False), ("DATAGRAM,udp-ignore-peerport", True)])
 def test_client_types_and_strangers(local, kind, heard):
     """A packet from another port than the target's is not heard, except where asked for."""
@@ -451,6 +483,17 @@ def test_lowport_binds_clients(local):
     assert r.status == 0, r
     assert 640 <= s.recvfrom(9)[1][1] <= 1023
     s.close()
+
+
+@pytest.mark.parametrize("address,record", [
+    ("UDP4-SENDTO:127.0.0.1:{p},lowport", r"D bind\(\d+, \{AF=2 0\.0\.0\.0:(6[4-9]\d|[789]\d\d|10[012]\d)\}, 16\)"),
+    ("UDP6-SENDTO:[::1]:{p},lowport", r"D bind\(\d+, \{AF=10 \[0000:.*\]:\d+\}, 28\)"), ("UDP4-SENDTO:127.0.0.1:{p},bind=127.0.0.1", r"D bind\(\d+, \{AF=2 127\.0\.0\.1:0\}, 16\)"),
+    ("UDP4-RECV:{p}", r"D bind\(\d+, \{AF=2 0\.0\.0\.0:\d+\}, 16\)"), ("UNIX-RECV:{d}/u", r'D bind\(\d+, \{AF=1 ".*/u"\}, \d+\)'),
+    ("TCP4-LISTEN:{p}", r"D bind\(\d+, \{AF=2 0\.0\.0\.0:\d+\}, 16\)")])
+def test_bind_is_told(local, tmp_path, address, record):
+    """-d -d -d -d: address and port stand in a record before every bind, as in classic, whose users read the low port there."""
+    p = local.start("-d", "-d", "-d", "-d", address.format(p=lab.port(), d=tmp_path), "PIPE")
+    p.wait_log(record)
 
 
 @pytest.mark.parametrize("kind", ["RECV", "LISTEN"])

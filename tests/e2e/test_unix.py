@@ -710,6 +710,17 @@ def test_umask(local, d):
 
 
 @pytest.mark.skipif(not lab.REAL_ROOT, reason="needs several users")
+@pytest.mark.parametrize("kw", ["UNIX-LISTEN", "UNIX-RECV", "UNIX-RECVFROM"])
+@pytest.mark.parametrize("option,want", [("user=65534", (65534, 0)), ("group=65534", (0, 65534)), ("user=1,group=2", (1, 2))])
+def test_owner_of_the_entry(local, d, kw, option, want):
+    """user or group alone, and both."""
+    p = local.start("-d", "-d", *(["-u"] if kw == "UNIX-RECV" else []), f"{kw}:{d}/x,{option}", "-")
+    p.wait_log("listening on|receiving on|starting data transfer loop")
+    st = os.stat(f"{d}/x")
+    assert (st.st_uid, st.st_gid) == want
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs several users")
 def test_the_entry_keeps_its_owner_when_clients_come(local, d):
     """Owner and mode are set once, when the entry is made."""
     p = up(local, f"UNIX-LISTEN:{d}/x,fork,perm=666,user=65534", "PIPE")

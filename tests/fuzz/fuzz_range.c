@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	a.any.sa_family = data[0] & 1 ? AF_INET : AF_INET6;
 	text = strndup((const char *)data + 24, size - 24);
 	for (int i = 0; i < 2; i++)
-		if (range_parse(&r, text, i ? AF_INET : AF_INET6, NULL, &err) == 0)
+		if (range_parse(&r, text, i ? AF_INET : AF_INET6, NULL, NULL, &err) == 0)
 			range_match(&r, &a);
 	if (admit_data_range(&r, text, &err) == 0)
 		range_match(&r, &a);

@@ -65,7 +65,7 @@ static void fuzz_changed(const struct seal_keys *k, struct seal_senders *t, cons
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t secret[1][SEAL_KEY] = { "a group key that everybody knows" };
-	struct seal_senders *t = seal_senders_new(socast_seal_crypto(), 4, 60);
+	struct seal_senders *t = seal_senders_new(socast_seal_crypto(), 4, 60, 0);
 	struct seal_keys k = { 0 };
 	struct err err;
 

@@ -58,14 +58,14 @@ static void test_rules(void **state)
 	(void)state;
 
 	conf_init(&conf);
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), 0);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), 0);
 	assert_true(ask(&a, "10.0.0.1", 5, 1));
 	admission_report(&a, &report);
 	assert_int_equal(report.len, 0);
 
 	conf.sock.range = "192.168.10.0/24";
 	conf.sock.lowport = true;
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), 0);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), 0);
 	assert_true(ask(&a, "192.168.10.7", 1023, 1));
 	assert_false(ask(&a, "192.168.10.7", 1024, 1));
 	assert_false(ask(&a, "192.168.11.7", 1023, 1));
@@ -76,12 +76,12 @@ static void test_rules(void **state)
 
 	conf.sock.range = NULL;
 	conf.sock.sourceport = 4711; /* with it lowport says nothing about the peer */
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 99, &err), 0);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 99, NULL, &err), 0);
 	assert_true(ask(&a, "1.2.3.4", 4711, 1));
 	assert_false(ask(&a, "1.2.3.4", 99, 1));
 
 	conf.sock.range = "192.168.10.0/33";
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), -1);
 	conf_done(&conf);
 }
 
@@ -94,12 +94,12 @@ static void test_target_port(void **state)
 	(void)state;
 
 	conf_init(&conf);
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 6666, &err), 0);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 6666, NULL, &err), 0);
 	assert_true(ask(&a, "1.2.3.4", 6666, 1));
 	assert_false(ask(&a, "1.2.3.4", 6667, 1));
 	assert_int_equal(logged("packets must come from port 6666"), 1);
-	conf.sock.ignore_peerport = true;
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 6666, &err), 0);
+	conf.sock.any_port = 1;
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 6666, NULL, &err), 0);
 	assert_true(ask(&a, "1.2.3.4", 6667, 1));
 	conf_done(&conf);
 }
@@ -115,7 +115,7 @@ static void test_limit(void **state)
 
 	conf_init(&conf);
 	conf.sock.range = "10.0.0.0/8";
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), 0);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), 0);
 	for (unsigned i = 0; i < 50; i++)
 		assert_false(ask(&a, "172.16.0.1", 1000 + i, now + i));
 	assert_int_equal(logged("172.16.0.1:"), 1);
@@ -151,17 +151,17 @@ static void test_data_range(void **state)
 	conf.sock.range_is_data = true;
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		conf.sock.range = row[i].text;
-		assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), 0);
+		assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), 0);
 		assert_int_equal(ask(&a, "192.168.10.7", 80, 1), row[i].in);
 		assert_int_equal(ask(&a, "10.0.0.1", 80, 1), row[i].other);
 	}
 	conf.sock.range = "127.0.0.1/8";
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), -1);
 	assert_string_equal(err.text, "syntax error in range \"127.0.0.1/8\": use <data>:<mask>");
 	conf.sock.range = "x00:zz";
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), -1);
 	conf.sock.range = "x0:x00";
-	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, &err), -1);
+	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), -1);
 	conf_done(&conf);
 }
 

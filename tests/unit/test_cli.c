@@ -115,7 +115,7 @@ static void test_levels(void **state)
 		{ "-dd", LV_NOTICE },    { "-ddd", LV_INFO },
 		{ "-d3", LV_INFO },      { "-d4", LV_DEBUG },
 		{ "-dddd", LV_DEBUG },   { "-d -d -d -d -d", LV_DEBUG },
-		{ "-d4 -d0", LV_ERROR },
+		{ "-d4 -d0", LV_ERROR }, { "-d5", LV_DEBUG },
 	};
 	char line[64];
 	(void)state;

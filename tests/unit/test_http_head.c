@@ -100,6 +100,8 @@ static void test_status(void **state)
 	assert_string_equal(reason, "Connection established");
 	assert_int_equal(http_status("HTTP/1.1 407  Proxy Auth", &reason), 407);
 	assert_string_equal(reason, "Proxy Auth");
+	assert_int_equal(http_status("HTTP/1.0   200 OK", &reason), 200);
+	assert_string_equal(reason, "OK");
 	assert_int_equal(http_status("HTTP/1.1 200", &reason), 200);
 	assert_string_equal(reason, "");
 	assert_int_equal(http_status("HTTP/1.1 2000", &reason), -1);

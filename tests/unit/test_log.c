@@ -122,6 +122,7 @@ static void escape(void **state)
 		{ "\t\r\n\x1f\x7f", "\\u0009\\u000d\\u000a\\u001f\\u007f", 99 },
 		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
 		  99 },
+		{ "\xc2\x9b", "\\u009b", 99 }, /* terminals obey these, too */
 		{ "\xff\x80", "\\ufffd\\ufffd", 99 },
 		{ "\xc0\xaf", "\\ufffd\\ufffd", 99 }, /* longer than needed */
 		{ "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", 99 }, /* half of a surrogate pair */

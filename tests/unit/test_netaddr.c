@@ -84,7 +84,7 @@ static void range_errors(void **state)
 		struct range r;
 		struct err err;
 
-		assert_int_equal(range_parse(&r, row[i].text, row[i].family, NULL, &err), -1);
+		assert_int_equal(range_parse(&r, row[i].text, row[i].family, NULL, NULL, &err), -1);
 		assert_string_equal(err.text, row[i].want);
 	}
 }
@@ -113,7 +113,7 @@ static void matches(void **state)
 		struct err err;
 		struct netaddr peer = ip(row[i].peer);
 
-		assert_int_equal(range_parse(&r, row[i].range, row[i].family, NULL, &err), 0);
+		assert_int_equal(range_parse(&r, row[i].range, row[i].family, NULL, NULL, &err), 0);
 		assert_int_equal(range_match(&r, &peer), row[i].want);
 	}
 }

@@ -14,6 +14,7 @@
 
 #define NOW 1700000000
 #define AGE 60
+#define START (NOW - 1000)
 
 const struct seal_crypto *socast_seal_crypto(void);
 
@@ -64,7 +65,7 @@ static int set_up(void **state)
 	really = e.crypto.random;
 	e.crypto.random = take_random;
 	keys_from(&e.k, (const uint8_t[]){ 0 }, 1);
-	e.t = seal_senders_new(&e.crypto, 16, AGE);
+	e.t = seal_senders_new(&e.crypto, 16, AGE, START);
 	dest(&e.to, GROUP, 6666);
 	return 0;
 }
@@ -364,12 +365,32 @@ static void test_age(void **state)
 	assert_int_equal(open_at(&d, "", true, NOW + AGE + 1), SEAL_OLD);
 	assert_int_equal(open_at(&d, "", true, NOW - AGE - 1), SEAL_OLD);
 	assert_int_equal(open_at(&d, "a", true, NOW + AGE), SEAL_OK);
+	seal_senders_free(e.t);
+	e.t = seal_senders_new(&e.crypto, 16, AGE, UINT32_MAX - 20ULL);
 	d = closed_at("b", false, UINT32_MAX - 5ULL);
 	assert_int_equal(open_at(&d, "b", true, UINT32_MAX + 5ULL), SEAL_OK);
 	seal_senders_free(e.t);
-	e.t = seal_senders_new(&e.crypto, 16, 0);
+	e.t = seal_senders_new(&e.crypto, 16, 0, START);
 	d = closed("c");
 	assert_int_equal(open_at(&d, "c", true, NOW + 1000000), SEAL_OK);
+}
+
+/* What was sealed before the program began may have been opened before: a recording. */
+static void test_restart(void **state)
+{
+	struct sealed d = closed("a");
+	(void)state;
+
+	seal_senders_free(e.t);
+	e.t = seal_senders_new(&e.crypto, 16, AGE, NOW + 1);
+	assert_int_equal(open_at(&d, "", true, NOW + 2), SEAL_OLD);
+	d = closed_at("b", false, NOW + 1);
+	assert_int_equal(open_at(&d, "b", true, NOW + 2), SEAL_OK);
+	/* a clock that is set back takes the start along */
+	d = closed_at("c", false, NOW - 5);
+	assert_int_equal(open_at(&d, "c", true, NOW - 5), SEAL_OK);
+	d = closed_at("d", false, NOW - 6);
+	assert_int_equal(open_at(&d, "", true, NOW), SEAL_OLD);
 }
 
 /* One who has the key and a new id each time: memory is bounded, the others are not forgotten. */
@@ -401,7 +422,7 @@ static void test_crowd_ageless(void **state)
 	(void)state;
 
 	seal_senders_free(e.t);
-	e.t = seal_senders_new(&e.crypto, 16, 0);
+	e.t = seal_senders_new(&e.crypto, 16, 0, START);
 	for (int i = 0; i < 10000; i++) {
 		e.s.ready = false;
 		d = closed("x");
@@ -473,7 +494,7 @@ int main(void)
 		TEST(test_signatures),   TEST(test_window),
 		TEST(test_window_model), TEST(test_age),
 		TEST(test_crowd),        TEST(test_crowd_ageless),
-		TEST(test_key_files),
+		TEST(test_restart),      TEST(test_key_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,10 @@ static void numbers(void **state)
 	assert_int_equal(n, -NSEC_PER_SEC);
 	assert_int_equal(seconds_parse("1s", &n), NUM_TRAILING);
 	assert_int_equal(seconds_parse("", &n), NUM_MISSING);
+	assert_int_equal(seconds_parse("9999999999", &n), NUM_OK);
+	assert_int_equal(n, 4000000000 * NSEC_PER_SEC);
+	assert_int_equal(seconds_parse("-1e99", &n), NUM_OK);
+	assert_int_equal(n, -4000000000 * NSEC_PER_SEC);
 	assert_int_equal(seconds_parse("1e400", &n), NUM_RANGE);
 }
 

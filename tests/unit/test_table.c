@@ -92,7 +92,7 @@ static const struct fit fits[] = {
 	{ set_sockopt_timeval, T(V_TIMEVAL), 0 },
 	{ set_sockopt_text, T(V_STRING), 0 },
 	{ set_sockopt_append, T(V_BIN), 0 },
-	{ set_sockopt_ip4, T(V_IP4NAME), 0 },
+	{ set_multicast_if, T(V_IP4NAME), 0 },
 	{ set_sockopt_ifindex, T(V_STRING), 0 },
 	{ set_sockopt_any, T(V_INT_INT_INT) | T(V_INT_INT_BIN) | T(V_INT_INT_STRING), 0 },
 	{ set_ip_membership, T(V_MREQN), 0 },
