@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LOOK_MIN_NS NSEC_PER_MSEC
 #define LOOK_MAX_NS (20 * NSEC_PER_MSEC)
@@ -289,6 +290,18 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 	log_info("socket %u lingers: waiting for its peer to take and end", l->number);
 	watch_on(l);
 	look_later(l);
+}
+
+void lingers_forget(struct relay *relay)
+{
+	list_for_each_safe (node, tmp, &relay->lingering) {
+		struct lingering *l = container_of(node, struct lingering, node);
+
+		list_del(&l->node);
+		drop_layer(l);
+		close(l->fd);
+		free(l);
+	}
 }
 
 void lingers_end(struct relay *relay)

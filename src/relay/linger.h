@@ -38,4 +38,7 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer);
 /* Close all that linger, at once. */
 void lingers_end(struct relay *relay);
 
+/* In a forked process: these sockets are the parent's. */
+void lingers_forget(struct relay *relay);
+
 #endif

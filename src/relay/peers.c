@@ -309,6 +309,8 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	set_local_vars(t, local, &peer->vars);
 	vars_set(&peer->vars, "PEERPORT", "%u", netaddr_port(&m->peer));
 	arm_expiry(t);
+	/* who has just made room may have done so before the source has noticed */
+	has_place |= list_empty(&t->waiting) && source_has_room(&t->src);
 	if (t->src.paused && !has_place)
 		list_add_tail(&t->waiting, &peer->waiting);
 	else

@@ -13,6 +13,7 @@
 #include "sys/fdinfo.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,8 +384,10 @@ static bool waits_first(const struct session *s, int i)
 {
 	const struct endpoint *ep = i ? s->right : s->left;
 
+	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
+
 	if (ep->rkind == FD_PIPE)
-		return true;
+		return poll(&p, 1, 0) <= 0;
 	return i && ep->rkind == FD_SOCKET && !ep->ops->holds && ep->rfd == ep->wfd && !ep->proc;
 }
 

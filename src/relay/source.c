@@ -103,6 +103,7 @@ static void forget_others(struct relay *relay)
 			src->other->proc = NULL;
 		leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
 	}
+	lingers_forget(relay);
 	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
 	list_for_each_safe (node, tmp, &relay->sessions) {
 		struct session *s = container_of(node, struct session, node);
