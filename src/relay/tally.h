@@ -22,7 +22,8 @@ enum loss {
 	LOSS_UNREAD, /* its session ended before it was read */
 	LOSS_INTERFACE, /* the interface it should leave by refused it */
 	LOSS_NAMELESS, /* an answer to a UNIX socket without a name */
-	LOSS_RECEIVER, /* its receiver, a UNIX socket, is not there, and option forever waits for it */
+	LOSS_RECEIVER, /* its receiver, a UNIX socket, is not there, and option forever waits for it
+			*/
 	LOSS_COUNT,
 };
 
