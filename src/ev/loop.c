@@ -229,6 +229,7 @@ static void turn(struct loop *loop)
 	timers_fire(loop);
 	loop_check_turn(loop);
 	run_deferred(loop);
+	loop->nstopped = 0; /* no event is in hand: what has been freed since was free to go */
 }
 
 void loop_run(struct loop *loop)
