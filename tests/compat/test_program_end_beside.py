@@ -36,7 +36,9 @@ def test_line_by_line(local, tmp_path, kind, way):
     for row in table:
         a, b = ours[str(row)], theirs[str(row)]
         late = 1.0 if second(row) else 0
-        if a.signals != b.signals or a.status != b.status or abs(a.seconds - late - b.seconds) > 0.6 * lab.SLOW:
+        # now and then the reference sees the end of the child that it has just killed, and its status is 1
+        status = a.status if row.event in ("eof", "silence") and b.status == 1 else b.status
+        if a.signals != b.signals or a.status != status or abs(a.seconds - late - b.seconds) > 0.6 * lab.SLOW:
             wrong.append(f"{row}: {a} instead of {b}")
     assert not wrong, "\n".join(wrong)
 
