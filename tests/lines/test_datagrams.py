@@ -137,8 +137,7 @@ def test_udp_forwarder_with_many_clients(desk, family, load):
 def test_nmea_feed_to_a_serial_line(desk):
     """A GPS talks UDP, the old chart plotter has a serial port: a pty with a link."""
     port = lab.port()
-    p = desk.server(f"socat -u UDP4-RECV:{port} PTY,link=gps,rawer,wait-slave", port) if False else \
-        desk.server(f"socat -u UDP4-RECV:{port} PTY,link=gps,rawer", "gps")
+    p = desk.server(f"socat -u UDP4-RECV:{port} PTY,link=gps,rawer", "gps")
     fd = os.open(desk / "gps", os.O_RDWR | os.O_NOCTTY)
     lab.wait_until(lambda: desk.listens(port), 3, "no port")
     s = udp(desk)
