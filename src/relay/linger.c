@@ -115,13 +115,18 @@ static bool is_dead(const struct lingering *l)
 
 static void failed(struct lingering *l, int code)
 {
+	struct relay *relay = l->relay;
+	unsigned n = 0;
+	char more[80];
 	struct err err;
 
 	if (l->parting.told)
 		return;
-	err_set(&err, code, "the peer of socket %u did not take all that was written to it",
-		l->number);
-	relay_failed(l->relay, &err);
+	if (relay->many && !log_limit_pass(&relay->lost_ends, l->number, loop_now(relay->loop), &n))
+		return;
+	err_set(&err, code, "the peer of socket %u did not take all that was written to it%s",
+		l->number, log_limit_text(&relay->lost_ends, n, "side", more, sizeof(more)));
+	relay_failed(relay, &err);
 }
 
 /* The peer has reset the connection. A peer that had everything, and was heard to the end of the
@@ -243,12 +248,15 @@ static void on_look(struct timer *t)
 	look_later(l);
 }
 
-/* Option linger: 0 asks for a reset; more is a limit, which close(2) would wait for. */
-static bool obey_option(struct lingering *l)
+/* Option linger: 0 asks for a reset; more is a limit, which close(2) would wait for. False: the
+ * options want it closed at once. */
+static bool obey_options(struct lingering *l)
 {
 	struct linger linger = { 0 };
 	socklen_t len = sizeof(linger);
 
+	if (!l->limit_ns)
+		return false;
 	if (getsockopt(l->fd, SOL_SOCKET, SO_LINGER, &linger, &len) == -1 || !linger.l_onoff)
 		return true;
 	if (!linger.l_linger)
@@ -283,7 +291,7 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 	timer_init(&l->look, on_look);
 	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
 	l->unacked = unacknowledged(l);
-	if (!obey_option(l) || advance(l) || relay->ending || !relay_has_descriptors(relay)) {
+	if (!obey_options(l) || advance(l) || relay->ending || !relay_has_descriptors(relay)) {
 		finish(l);
 		return;
 	}

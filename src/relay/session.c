@@ -119,6 +119,7 @@ static void tell_cut(struct session *s)
 		const struct endpoint *from = end_of(s, i), *to = end_of(s, 1 - i);
 		double seconds = (double)s->relay->plan->set.linger_ns / 1e9;
 		unsigned hidden;
+		char more[80];
 
 		if (!s->flow[i].active || !has_end(from) || to->caps & EP_NO_WRITE ||
 		    (to->proc && to->proc->done))
@@ -129,7 +130,7 @@ static void tell_cut(struct session *s)
 		log_warn("socket %d had not ended, but said nothing for %g seconds after the end "
 			 "of socket %d: it is cut off; -t SECONDS waits longer%s",
 			 i + 1, seconds, 2 - i,
-			 hidden ? " (more of this since the last time)" : "");
+			 log_limit_text(&s->relay->cuts, hidden, "side", more, sizeof(more)));
 	}
 }
 
@@ -383,7 +384,6 @@ static void analyse(const struct session *s)
 static bool waits_first(const struct session *s, int i)
 {
 	const struct endpoint *ep = i ? s->right : s->left;
-
 	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
 
 	if (ep->rkind == FD_PIPE)

@@ -34,6 +34,7 @@ struct relay {
 	int status; /* exit status so far */
 	struct err err; /* what a flow has met; see flow.h */
 	struct log_limit cuts; /* of warnings about sides that -t has cut off */
+	struct log_limit lost_ends; /* and about peers that did not take all; see linger.h */
 	bool many; /* an address forks: a failing session is not the program's */
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
 	int fds_sure; /* so many more are no question */
