@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -64,10 +65,21 @@ static int seconds(struct scan *s, const char *flag, int64_t *out_ns)
 	return how == NUM_OK ? 0 : bad_number(s, flag, how);
 }
 
+static int suggest(const char *name, struct err *err);
+
 static int unknown(struct scan *s)
 {
-	return err_set(s->err, 0, "unknown %soption \"%s\"; use option \"-h\" for help",
-		       s->word[1] == 'l' ? "log " : "", s->word);
+	char name[64], *equals;
+
+	err_set(s->err, 0, "unknown %soption \"%s\"; use option \"-h\" for help",
+		s->word[1] == 'l' ? "log " : "", s->word);
+	if (strncmp(s->word, "--", 2) != 0)
+		return -1;
+	snprintf(name, sizeof(name), "%s", s->word);
+	equals = strchr(name, '=');
+	if (equals)
+		*equals = '\0';
+	return suggest(name, s->err);
 }
 
 /* Flags that only switch something on: their row says what. */
@@ -305,6 +317,9 @@ static const struct {
 	  "log more: each d adds a level (errors and warnings are the default)" },
 	{ NULL, HELP_ONLY, NULL, 0, WIDE, "-d0|1|2|3|4",
 	  "log level: errors, warnings, notices, infos, debug" },
+	{ "--help", EXACT, do_action, CLI_OVERVIEW, WIDE, "--help [word]",
+	  "print a short help, or explain a type, option, flag or topic, and exit" },
+	{ "--version", EXACT, do_action, CLI_LINE, WIDE, "--version", "print one line, and exit" },
 	{ "-D", LETTER, SWITCH(analyse), WIDE, "-D",
 	  "print an analysis of the descriptors before the transfer" },
 	{ "--experimental", EXACT, SWITCH(experimental), WIDE, "--experimental",
@@ -381,6 +396,26 @@ int cli_each_flag(int (*fn)(const char *token, int width, const char *help, void
 	return rc;
 }
 
+/* A long flag near to @name goes behind the sentence of @err. */
+static int suggest(const char *name, struct err *err)
+{
+	char known[ARRAY_SIZE(flags)][32], found[32];
+	size_t len = strlen(err->text);
+	struct names_near near;
+
+	names_near_begin(&near, name);
+	for (size_t k = 0; k < ARRAY_SIZE(flags); k++) {
+		const char *word = flags[k].word ? flags[k].word : "";
+
+		snprintf(known[k], sizeof(known[k]), "%.*s", (int)strcspn(word, "="), word);
+		if (strncmp(word, "--", 2) == 0)
+			names_near_offer(&near, known[k]);
+	}
+	if (names_near_end(&near, found, sizeof(found)))
+		snprintf(err->text + len, sizeof(err->text) - len, "; did you mean \"%s\"?", found);
+	return -1;
+}
+
 static int bundled(const struct scan *s)
 {
 	fprintf(stderr,
@@ -396,6 +431,9 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 		size_t len = flags[k].word ? strlen(flags[k].word) : 0;
 		const char *rest = s->word + len;
 
+		/* long ones take their value behind "=" or as the next word */
+		if (len && flags[k].word[len - 1] == '=' && !s->word[len - 1])
+			len--, rest--;
 		if (!len || strncmp(s->word, flags[k].word, len) != 0)
 			continue;
 		if (*rest && flags[k].shape == EXACT)
@@ -448,10 +486,17 @@ static void defaults(struct cli *cli)
 	cli->set.plain = plain && *plain == '0';
 }
 
+/* Such a flag may have a word behind it, which need not look like an address. */
+static bool takes_word(enum cli_action action)
+{
+	return action == CLI_KEYGEN || action == CLI_OVERVIEW;
+}
+
 /* Nothing behind such a flag is looked at. */
 static bool stands_alone(enum cli_action action)
 {
-	return action == CLI_VERSION || action == CLI_HELP || action == CLI_KEYGEN;
+	return action == CLI_VERSION || action == CLI_HELP || action == CLI_LINE ||
+	       takes_word(action);
 }
 
 /* Why there may be so many words, or so few. */
@@ -485,11 +530,11 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)
 			return -1;
-		if (cli->action == CLI_KEYGEN && i + 1 < argc)
-			return err_set(err, 0, "--keygen: \"%s\" is one word too many",
+		if (takes_word(cli->action) && i + 1 < argc)
+			return err_set(err, 0, "%s: \"%s\" is one word too many", s.word,
 				       argv[i + 1]);
-		if (cli->action == CLI_KEYGEN)
-			cli->keygen = argv[i];
+		if (takes_word(cli->action))
+			cli->word = argv[i];
 		if (stands_alone(cli->action))
 			return 0;
 	}

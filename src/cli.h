@@ -15,6 +15,8 @@ enum cli_action {
 	CLI_RUN,
 	CLI_VERSION,
 	CLI_HELP,
+	CLI_LINE, /* --version */
+	CLI_OVERVIEW, /* --help, and a word behind it */
 	CLI_KEYGEN,
 	CLI_DOCTOR,
 	CLI_EXPLAIN,
@@ -31,7 +33,7 @@ struct cli {
 	bool json; /* --log=json: the doctor's findings as JSON, as the log */
 	bool block_given; /* -b */
 	const char *address[2]; /* NULL: not given, for the doctor */
-	const char *keygen; /* CLI_KEYGEN: the word behind it, or NULL */
+	const char *word; /* CLI_KEYGEN, CLI_OVERVIEW: the word behind it, or NULL */
 };
 
 /* Scan the arguments (core behaviour of classic: single letters, no bundling, no permutation). Log
@@ -48,6 +50,16 @@ void plan_done(struct plan *plan);
 void help_version(FILE *out, bool classic);
 void help_print(FILE *out, int level);
 void help_usage(FILE *out);
+
+/* --version: one line. */
+void help_line(FILE *out);
+
+/* --help: a screen for people. */
+void help_overview(FILE *out);
+
+/* --help WORD: whatever has this name, a topic, type, option or flag. Returns 0, or -1 with @err.
+ */
+int help_word(FILE *out, const char *word, struct err *err);
 
 /* The lines of -V that scripts look into: the version of classic's @program that this one is
  * compatible with, when it was built, and the system it runs on. */

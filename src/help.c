@@ -64,6 +64,11 @@ void help_version(FILE *out, bool classic)
 	fputs("  #define WITH_MSGLEVEL 0 /*debug*/\n  #define WITH_DEFAULT_IPV 4\n", out);
 }
 
+void help_line(FILE *out)
+{
+	fputs("socast " SOCAST_VERSION " (compatible with socat " COMPAT_VERSION ")\n", out);
+}
+
 /* ---- sorted lists ---- */
 
 struct line {

@@ -242,8 +242,16 @@ static int answer(struct program *p, struct err *err)
 	case CLI_HELP:
 		help_print(stdout, p->cli.help_level);
 		return 0;
+	case CLI_LINE:
+		help_line(stdout);
+		return 0;
+	case CLI_OVERVIEW:
+		if (p->cli.word)
+			return help_word(stdout, p->cli.word, err);
+		help_overview(stdout);
+		return 0;
 	case CLI_KEYGEN:
-		return keygen(p->cli.keygen, err);
+		return keygen(p->cli.word, err);
 	case CLI_DOCTOR:
 		return examine(p, err);
 	case CLI_CHECK:
@@ -253,6 +261,14 @@ static int answer(struct program *p, struct err *err)
 	default:
 		return 0;
 	}
+}
+
+/* An error of the command line reaches whoever typed it, whatever the flags say about the log. */
+static void tell_user(const struct err *err)
+{
+	log_err(LV_ERROR, err);
+	if (!log_to_stderr())
+		dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->text);
 }
 
 int main(int argc, char *argv[])
@@ -267,7 +283,7 @@ int main(int argc, char *argv[])
 		sleep(env_seconds("SOCAT_MAIN_WAIT"));
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
 		if (err.text[0])
-			log_err(LV_ERROR, &err);
+			tell_user(&err);
 		log_end();
 		return 1;
 	}

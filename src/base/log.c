@@ -119,6 +119,11 @@ static void close_file(void)
 	state.sinks &= ~(unsigned)SINK_FILE;
 }
 
+bool log_to_stderr(void)
+{
+	return state.sinks & SINK_STDERR;
+}
+
 int log_set_sink(enum log_sink sink, const char *arg, struct err *err)
 {
 	int fd;

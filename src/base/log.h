@@ -77,6 +77,9 @@ void log_end(void);
  * kinds. Fails with a sentence when the file cannot be opened or the facility is unknown. */
 int log_set_sink(enum log_sink sink, const char *arg, struct err *err);
 
+/* True if records reach stderr. */
+bool log_to_stderr(void);
+
 /* Mixed mode: from now on syslog. @why is written first, at info level; no effect in other modes
  * except that @why is written without the ", switching to syslog" part if @always. */
 void log_switch(const char *why, bool always);

@@ -10,33 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* When the options of a phase act. */
-static const char *const moment[PH_COUNT] = {
-	[PH_OFFSET] = "remembered from the start",
-	[PH_INIT] = "before anything else",
-	[PH_EARLY] = "before it is opened",
-	[PH_PREOPEN] = "just before the entry is opened or made",
-	[PH_OPEN] = "when the entry is opened or made",
-	[PH_PASTOPEN] = "just after the entry has been opened or made",
-	[PH_PRESOCKET] = "before the socket is made",
-	[PH_SOCKET] = "when the socket is made",
-	[PH_PASTSOCKET] = "just after the socket has been made",
-	[PH_BIGEN] = "when the channel is made",
-	[PH_PASTBIGEN] = "just after the channel has been made",
-	[PH_FD] = "when there is a descriptor",
-	[PH_PREBIND] = "before the socket is bound",
-	[PH_BIND] = "when the socket is bound",
-	[PH_LISTEN] = "when the socket begins to listen",
-	[PH_ACCEPT] = "when somebody is accepted",
-	[PH_PASTACCEPT] = "for everybody who has been accepted",
-	[PH_CONNECTED] = "when it is connected",
-	[PH_PASTFORK] = "in the new process",
-	[PH_LATE] = "at the end of opening",
-	[PH_LATE2] = "at the very end of opening",
-	[PH_PREEXEC] = "before the program is called",
-	[PH_SPECIFIC] = "where the address needs it",
-};
-
 const char *side_word(int i)
 {
 	return i ? "right" : "left";
@@ -155,8 +128,7 @@ static void add_options(struct str *out, const struct opts *opts)
 		enum phase ph = opts->opt[i].row->phase;
 
 		if (ph != last)
-			str_addf(out, "    %s (%s)\n", moment[ph] ? moment[ph] : "then",
-				 phase_name(ph));
+			str_addf(out, "    %s (%s)\n", phase_moment(ph), phase_name(ph));
 		last = ph;
 		add_option(out, &opts->opt[i]);
 	}

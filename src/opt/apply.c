@@ -24,13 +24,6 @@ static const char *const group_names[] = {
 	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)",
 };
 
-static const char *const phase_names[PH_COUNT] = {
-	"NONE",      "OFFSET",    "INIT",   "EARLY",      "PREOPEN", "OPEN",
-	"PASTOPEN",  "PRESOCKET", "SOCKET", "PASTSOCKET", "BIGEN",   "PASTBIGEN",
-	"FD",        "PREBIND",   "BIND",   "LISTEN",     "ACCEPT",  "PASTACCEPT",
-	"CONNECTED", "PASTFORK",  "LATE",   "LATE2",      "PREEXEC", "SPECIFIC",
-};
-
 void groups_format(uint64_t groups, struct str *out)
 {
 	const char *comma = "";
@@ -40,11 +33,6 @@ void groups_format(uint64_t groups, struct str *out)
 			str_addf(out, "%s%s", comma, group_names[i]);
 			comma = ",";
 		}
-}
-
-const char *phase_name(enum phase ph)
-{
-	return (unsigned)ph < PH_COUNT ? phase_names[ph] : "?";
 }
 
 const struct opt_row *opt_find(const char *name)

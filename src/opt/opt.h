@@ -391,6 +391,8 @@ const char *opt_suggest(const char *name, uint64_t groups, char *buf, size_t cap
 /* Text of a group set as help prints it: "FD,SOCKET", "(all)". Appended to @out. */
 void groups_format(uint64_t groups, struct str *out);
 const char *phase_name(enum phase ph);
+/* When its options act, as the end of a sentence: "when the socket is bound". */
+const char *phase_moment(enum phase ph);
 const char *value_type_name(enum value_type t);
 
 /* Flags of opts_parse(). */

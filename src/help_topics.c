@@ -1,0 +1,184 @@
+/* help_topics.c - topics and examples for --help, see help_topics.h */
+#include "help_topics.h"
+
+#include "base/list.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* clang-format off */
+static const struct help_topic topics[] = {
+	{ "addresses address types", "how an address is written",
+	  "An address is TYPE:PARAMETERS,OPTION,OPTION=VALUE. A path is a short form for GOPEN, \"-\" for\n"
+	  "STDIO, a number for FD. Two addresses joined by !! make one: the first is read, the second written.\n"
+	  "  socast - TCP:192.168.10.2:80,connect-timeout=3\n"
+	  "  socast -u OPEN:in,rdonly!!STDOUT CREATE:out\n"
+	  "Names of types and options ignore case. --help TYPE and --help OPTION explain each.\n" },
+	{ "forward forwarding port-forward relay", "hand connections or datagrams on",
+	  "fork serves many at once, reuseaddr lets the next start have the port at once.\n"
+	  "  socast TCP-LISTEN:8080,fork,reuseaddr TCP:192.168.10.2:80\n"
+	  "  socast TCP-LISTEN:8080,fork,reuseaddr,bind=127.0.0.1 UNIX-CONNECT:/run/app.sock\n"
+	  "  socast UDP-LISTEN:5353,fork UDP:192.168.10.2:53\n" },
+	{ "multicast group groups mcast", "groups: hear, send, find out why nothing arrives",
+	  "MCAST sends to a group and hears it; bind only by interface (if=).\n"
+	  "  socast -u MCAST:239.1.2.3:5000,if=lo -\n"
+	  "  socast - MCAST:239.1.2.3:5000,hops=4\n"
+	  "  socast -u - UDP4-DATAGRAM:239.1.2.3:5000\n"
+	  "Answers that come by unicast are heard with answers=any. When nothing arrives:\n"
+	  "  socast --doctor MCAST:239.1.2.3:5000\n" },
+	{ "broadcast bcast", "everybody on the local network",
+	  "  socast - BCAST:7777\n"
+	  "  socast -u - UDP4-DATAGRAM:192.168.10.255:9,broadcast\n" },
+	{ "udp datagrams datagram", "which UDP type for what",
+	  "UDP4-RECV hears everybody; UDP4-RECVFROM,fork answers each datagram; UDP4-LISTEN,fork keeps a\n"
+	  "session for each peer; UDP4-SENDTO sends to one and hears its answers; UDP4-DATAGRAM sends to one\n"
+	  "or many and hears its port.\n"
+	  "  socast -u UDP4-RECV:5000 -\n"
+	  "  socast UDP4-RECVFROM:5000,fork EXEC:hostname\n"
+	  "  socast UDP4-LISTEN:5000,fork,session-timeout=60 SYSTEM:'tr a-z A-Z'\n"
+	  "  socast - UDP4-SENDTO:192.168.10.2:5000\n" },
+	{ "tls ssl certificate certificates", "encrypted connections",
+	  "Clients verify the server and its name, unless verify=0. A server needs cert= (with its key).\n"
+	  "  socast - TLS:www.example.org:443\n"
+	  "  socast - TLS:192.168.10.2:4433,cafile=ca.crt,commonname=server\n"
+	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,verify=0 TCP:127.0.0.1:80\n"
+	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n" },
+	{ "serial tty device", "serial lines and terminals of devices",
+	  "  socast - OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
+	  "  socast TCP-LISTEN:7000,reuseaddr,fork,max-children=1 OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
+	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 PTY,link=/tmp/ttyV1,raw,echo=0\n"
+	  "A terminal that stays while its network side is connected again and again:\n"
+	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1\n" },
+	{ "shell bash terminal", "a shell with a terminal, from afar",
+	  "One side offers it, the other brings its own terminal:\n"
+	  "  socast TCP-LISTEN:7001,reuseaddr,bind=127.0.0.1 EXEC:bash,pty,stderr,setsid,sigint,ctty\n"
+	  "  socast -,raw,echo=0 TCP:127.0.0.1:7001\n"
+	  "Whoever connects gets the shell: see --help security.\n" },
+	{ "programs program exec system", "programs as addresses",
+	  "EXEC calls a program, SYSTEM a line of the shell; pty gives it a terminal, stderr takes its errors.\n"
+	  "  socast TCP-LISTEN:7000,fork,reuseaddr EXEC:./answer.sh\n"
+	  "  socast -u SYSTEM:'date; uptime' TCP:192.168.10.2:7000\n"
+	  "A comma or colon in a line of the shell wants a backslash before it.\n" },
+	{ "proxy socks", "through a proxy",
+	  "  socast - PROXY:proxy.example.org:192.168.10.2:22,proxyport=3128\n"
+	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80\n"
+	  "Many proxies end the connection when our input ends; shut-none keeps it:\n"
+	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,shut-none\n" },
+	{ "files file", "files, logs, FIFOs",
+	  "  socast -u OPEN:in,rdonly TCP:192.168.10.2:9000\n"
+	  "  socast -u TCP-LISTEN:9000,reuseaddr CREATE:out\n"
+	  "  socast -u UDP4-RECV:514 OPEN:messages,creat,append\n"
+	  "  socast -u OPEN:log,ignoreeof,seek-end=0 -\n"
+	  "--progress shows how far a transfer is.\n" },
+	{ "unix local", "UNIX sockets",
+	  "  socast - UNIX-CONNECT:/run/app.sock\n"
+	  "  socast UNIX-LISTEN:/tmp/s,fork,mode=600,unlink-early TCP:192.168.10.2:80\n"
+	  "  socast -u UNIX-RECV:/tmp/log -\n"
+	  "ABSTRACT types take names that are no files.\n" },
+	{ "timeouts timeout time", "how long is waited for what",
+	  "  -t SECONDS           for the other direction, after the first end of file (0.5)\n"
+	  "  -T SECONDS           until an inactive session ends (never)\n"
+	  "  connect-timeout      for one connection attempt (the kernel's)\n"
+	  "  accept-timeout       for the first who comes (for ever)\n"
+	  "  session-timeout      until a silent UDP peer is forgotten (600)\n"
+	  "  handshake-timeout    for TLS (30); proxy-timeout for proxies (30)\n"
+	  "  close-timeout        for a peer that takes nothing more at the end (5)\n"
+	  "  retry, forever, interval   attempts to open, and the pause between them (1)\n"
+	  "  --drain SECONDS      for sessions after SIGTERM (0)\n"
+	  "9999999999 is as good as for ever.\n" },
+	{ "reconnect retry", "connections that come back",
+	  "retry=N and forever try to connect again; with fork,max-children=1 a new connection follows the last\n"
+	  "one, while the other address stays:\n"
+	  "  socast PTY,link=/tmp/dev,raw TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
+	{ "limits limit many", "how many at once",
+	  "max-children=N sessions of a listener, others wait; max-sessions=N peers of UDP-LISTEN, the longest\n"
+	  "silent one goes.\n"
+	  "  socast TCP-LISTEN:7000,fork,reuseaddr,max-children=50 TCP:127.0.0.1:80\n" },
+	{ "security access who", "who gets in",
+	  "  socast TCP-LISTEN:7000,fork,reuseaddr,range=192.168.10.0/24 TCP:127.0.0.1:80\n"
+	  "  socast TCP-LISTEN:7000,fork,reuseaddr,su=nobody EXEC:./answer.sh\n"
+	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n"
+	  "bind=127.0.0.1 keeps a port to this host; tcpwrap asks hosts.allow; seal= is for datagrams.\n" },
+	{ "logging log debug debugging", "see what happens",
+	  "  socast -d -d TCP-LISTEN:7000,fork,reuseaddr PIPE\n"
+	  "  socast -v TCP-LISTEN:7000,reuseaddr TCP:127.0.0.1:80\n"
+	  "  socast -x -r sent -R received - TCP:127.0.0.1:80\n"
+	  "-lf FILE and -ly log elsewhere, --log json makes objects. --explain says what a line would do:\n"
+	  "  socast --explain TCP-LISTEN:7000,fork TCP:127.0.0.1:80\n" },
+	{ "metrics statistics counters", "numbers",
+	  "SIGUSR1 prints them at any time.\n"
+	  "  socast --statistics -u OPEN:in,rdonly TCP:192.168.10.2:9000\n"
+	  "  socast --metrics 9100 UDP4-LISTEN:5000,fork PIPE\n" },
+	{ "service systemd daemon", "run it as a service",
+	  "Put SOCAST=\"TCP-LISTEN:7000,fork,reuseaddr TCP:127.0.0.1:80\" into /etc/socast/NAME.conf, then\n"
+	  "systemctl enable --now socast@NAME. A listening socket of the manager is ACCEPT-FD:3.\n" },
+};
+
+/* An address of each type in use. */
+static const struct {
+	const char *type, *line;
+} examples[] = {
+	{ "STDIO", "socast - TCP:192.168.10.2:80" },
+	{ "STDIN", "socast STDIN TCP:192.168.10.2:9000" },
+	{ "STDOUT", "socast TCP-LISTEN:9000,reuseaddr STDOUT" },
+	{ "STDERR", "socast -u UDP4-RECV:5000 STDERR" },
+	{ "FD", "socast -u FD:0 TCP:192.168.10.2:9000" },
+	{ "OPEN", "socast -u OPEN:in,rdonly TCP:192.168.10.2:9000" },
+	{ "CREATE", "socast -u TCP-LISTEN:9000,reuseaddr CREATE:out" },
+	{ "GOPEN", "socast - GOPEN:/run/app.sock" },
+	{ "PIPE", "socast TCP-LISTEN:7,fork,reuseaddr PIPE" },
+	{ "SOCKETPAIR", "socast - SOCKETPAIR" },
+	{ "TEXT", "socast -u TEXT:hello UDP4-SENDTO:192.168.10.2:5000" },
+	{ "STALL", "socast TCP-LISTEN:7000,fork,reuseaddr STALL" },
+	{ "EXEC", "socast TCP-LISTEN:7000,fork,reuseaddr EXEC:./answer.sh" },
+	{ "SYSTEM", "socast -u SYSTEM:'date; uptime' -" },
+	{ "SHELL", "socast TCP-LISTEN:7000,reuseaddr,bind=127.0.0.1 SHELL,pty,stderr,setsid,ctty" },
+	{ "TCP-CONNECT", "socast - TCP:192.168.10.2:80,connect-timeout=3" },
+	{ "TCP4-CONNECT", "socast - TCP4:192.168.10.2:80" },
+	{ "TCP6-CONNECT", "socast - TCP6:[::1]:80" },
+	{ "TCP-LISTEN", "socast TCP-LISTEN:8080,fork,reuseaddr TCP:192.168.10.2:80" },
+	{ "TCP4-LISTEN", "socast TCP4-LISTEN:8080,fork,reuseaddr,range=192.168.10.0/24 TCP4:127.0.0.1:80" },
+	{ "TCP6-LISTEN", "socast TCP6-LISTEN:8080,fork,reuseaddr,ipv6only TCP4:127.0.0.1:80" },
+	{ "UDP-CONNECT", "socast - UDP:192.168.10.2:53" },
+	{ "UDP4-LISTEN", "socast UDP4-LISTEN:5353,fork UDP4:192.168.10.2:53" },
+	{ "UDP-LISTEN", "socast UDP-LISTEN:5353,fork UDP:192.168.10.2:53" },
+	{ "UDP4-RECV", "socast -u UDP4-RECV:5000 -" },
+	{ "UDP4-RECVFROM", "socast UDP4-RECVFROM:5000,fork EXEC:hostname" },
+	{ "UDP4-SENDTO", "socast - UDP4-SENDTO:192.168.10.2:5000" },
+	{ "UDP4-DATAGRAM", "socast - UDP4-DATAGRAM:224.1.0.1:6666,range=192.168.10.0/24" },
+	{ "MCAST", "socast -u MCAST:239.1.2.3:5000 -" },
+	{ "BCAST", "socast - BCAST:7777" },
+	{ "OPENSSL", "socast - TLS:www.example.org:443" },
+	{ "OPENSSL-LISTEN", "socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,verify=0 TCP:127.0.0.1:80" },
+	{ "UNIX-CONNECT", "socast - UNIX-CONNECT:/run/app.sock" },
+	{ "UNIX-LISTEN", "socast UNIX-LISTEN:/tmp/s,fork,mode=600 TCP:192.168.10.2:80" },
+	{ "UNIX-RECV", "socast -u UNIX-RECV:/tmp/log -" },
+	{ "UNIX-SENDTO", "socast -u - UNIX-SENDTO:/dev/log" },
+	{ "ABSTRACT-LISTEN", "socast ABSTRACT-LISTEN:name,fork PIPE" },
+	{ "PTY", "socast PTY,link=/tmp/ttyV0,raw,echo=0 TCP:192.168.10.2:7000" },
+	{ "READLINE", "socast READLINE,history=/tmp/history TCP:192.168.10.2:7000" },
+	{ "PROXY", "socast - PROXY:proxy.example.org:192.168.10.2:22,proxyport=3128" },
+	{ "SOCKS4", "socast - SOCKS4:127.0.0.1:192.168.10.2:80,socksport=1080" },
+	{ "SOCKS5-CONNECT", "socast - SOCKS5:127.0.0.1:1080:www.example.org:80" },
+	{ "TUN", "socast TCP-LISTEN:11443,reuseaddr TUN:10.99.0.1/24,up" },
+	{ "INTERFACE", "socast -u INTERFACE:eth0 PIPE" },
+	{ "POSIXMQ-READ", "socast -u POSIXMQ-READ:/queue -" },
+	{ "POSIXMQ-SEND", "socast -u - POSIXMQ-SEND:/queue" },
+	{ "VSOCK-CONNECT", "socast - VSOCK-CONNECT:2:7000" },
+	{ "ACCEPT-FD", "socast ACCEPT-FD:3,fork PIPE" },
+};
+/* clang-format on */
+
+const struct help_topic *help_topic(unsigned i)
+{
+	return i < ARRAY_SIZE(topics) ? &topics[i] : NULL;
+}
+
+const char *help_example(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+		if (strcasecmp(examples[i].type, type) == 0)
+			return examples[i].line;
+	}
+	return NULL;
+}

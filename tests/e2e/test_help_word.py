@@ -1,0 +1,119 @@
+"""--help, --help WORD, --version, and long flags as people type them."""
+import re
+import shlex
+
+import pytest
+
+import lab
+
+
+def out(local, *args):
+    r = local.run(*args, input=None)
+    assert r.status == 0 and r.log == "", r
+    return r.out.decode()
+
+
+def topics(local):
+    return out(local, "--help").split("or a topic:\n")[1].split()
+
+
+def test_a_screen(local):
+    """One screen of an ordinary terminal; how to go on stands at its end."""
+    text = out(local, "--help")
+    assert len(text.splitlines()) <= 34 and all(len(line) <= 100 for line in text.splitlines())
+    assert "socast --help WORD" in text and len(topics(local)) >= 18
+
+
+def test_every_topic_type_and_option(local):
+    """What the lists name can be asked for, under each of its names."""
+    full = out(local, "-hhh")
+    types = re.findall(r"^      ([A-Z][A-Z0-9-]+)[\[:<\t]", full, re.M)
+    options = re.findall(r"^      ([a-z0-9][a-z0-9-]*)\t", full[full.index("\n   opt:\n"):], re.M)
+    assert len(types) > 200 and len(options) > 800
+    for name in topics(local) + types[::9] + options[::23]:
+        assert len(out(local, "--help", name).splitlines()) >= 2, name
+        out(local, "--help", name.upper())
+
+
+@pytest.mark.parametrize("flag", ["-t", "-d", "-ly", "--stats", "--drain", "--help", "--metrics", "-u", "-h"])
+def test_flags(local, flag):
+    assert re.match(rf"flag {flag}\b.*\n  \S", out(local, "--help", flag))
+
+
+def lines_of(local):
+    """All examples there are, and what they stand under."""
+    words = topics(local) + re.findall(r"^      ([A-Z][A-Z0-9-]+)[\[:<\t].*groups=", out(local, "-h"), re.M)
+    for word in words:
+        for line in re.findall(r"^  (?:Example: )?(socast .*)$", out(local, "--help", word), re.M):
+            yield word, line
+    for line in re.findall(r"^  (socast .*?)(?:  .*)?$", out(local, "--help"), re.M):
+        if "ADDRESS" not in line and "WORD" not in line:
+            yield "--help", line
+
+
+def test_every_example_makes_sense(local):
+    """Each passes --check."""
+    seen = set()
+    for word, line in lines_of(local):
+        args = shlex.split(line)[1:]
+        if line in seen or "--doctor" in args:
+            continue
+        seen.add(line)
+        r = local.run("--check", *[a for a in args if a != "--explain"], input=None)
+        assert r.status == 0 and " W " not in r.log, (word, line, r)
+    assert len(seen) >= 70
+
+
+def test_options_of_a_type_come_by_closeness(local):
+    """What only TLS has stands before what every socket has."""
+    text = out(local, "--help", "TLS-LISTEN")
+    assert text.index("handshake-timeout") < text.index("keepalive")
+    assert "options" not in out(local, "--help", "fork").lower().split("it fits")[0][8:]
+
+
+@pytest.mark.parametrize("word,near", [("serail", "serial"), ("TPC-LISTEN", "TCP-LISTEN"), ("reusaddr", "reuseaddr"), ("xyzzyxyzzy", None)])
+def test_unknown_word(local, word, near):
+    r = local.run("--help", word, input=None)
+    assert r.status == 1 and r.out == b"" and f'there is no topic, type, option or flag "{word}"' in r.log, r
+    assert (f'did you mean "{near}"?' if near else "--help alone lists the topics") in r.log
+
+
+def test_version_in_one_line(local):
+    assert re.fullmatch(r"socast \d+\.\d+\.\d+ \(compatible with socat 1\.8\.1\.3\)\n", out(local, "--version"))
+
+
+def test_one_word_only(local):
+    r = local.run("--help", "tls", "tcp", input=None)
+    assert r.status == 1 and '--help: "tcp" is one word too many' in r.log, r
+
+
+@pytest.mark.parametrize("flag,meant", [("--explian", "--explain"), ("--statistic", "--statistics"), ("--metric=9100", "--metrics"), ("--drian=3", "--drain")])
+def test_misspelt_flags(local, flag, meant):
+    r = local.run(flag, "-", "-")
+    assert r.status == 1 and re.search(rf'E unknown option "{flag}"; use option "-h" for help; did you mean "{meant}"\?', r.log), r
+
+
+@pytest.mark.parametrize("flags", [["--drain", "1"], ["--drain=1"], ["--stats", "60"], ["--log", "text"]])
+def test_values_of_long_flags(local, flags):
+    """Behind "=" or as the next word."""
+    r = local.run(*flags, "-u", "TEXT:hi", "-")
+    assert r.status == 0 and r.out == b"hi", r
+
+
+def test_a_long_flag_without_its_value(local):
+    r = local.run("--drain")
+    assert r.status == 1 and "requires an argument" in r.log, r
+
+
+@pytest.mark.parametrize("flags", [["-ly", "local0"], ["-lf", "/dev/null", "-"], ["-lylocal9"]])
+def test_errors_of_the_command_line_are_seen(local, flags):
+    """Whatever they say about the log, who types them sees what is wrong. (Classic tells only the log.)"""
+    r = local.run(*flags, "-", "-")
+    assert r.status == 1 and r.log.strip(), r
+
+
+def test_under_the_other_name(local, tmp_path):
+    """Called socat the words are the same; classic has neither."""
+    (tmp_path / "socat").symlink_to(lab.SOCAST)
+    assert local.run("--version", input=None, prog=str(tmp_path / "socat")).out.startswith(b"socast ")
+    assert b"--help WORD" in local.run("--help", input=None, prog=str(tmp_path / "socat")).out
