@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* A keyword that is no type: a number is a descriptor, a path is GOPEN. The keyword becomes the
@@ -41,6 +42,13 @@ static const struct addr_type *shorthand(struct half *h, const struct spec_singl
 	return addr_find(type);
 }
 
+/* A number or name with dots, where a type should be. */
+static bool is_host(const char *word)
+{
+	return strchr(word, '.') && word[strspn(word, "0123456789abcdefghijklmnopqrstuvwxyz"
+						      "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-")] == '\0';
+}
+
 static int unknown_type(const char *word, struct err *err)
 {
 	char near[64];
@@ -48,7 +56,15 @@ static int unknown_type(const char *word, struct err *err)
 	if (addr_suggest(word, near, sizeof(near)))
 		return err_set(err, 0, "unknown device/address \"%s\"; did you mean \"%s\"?", word,
 			       near);
-	return err_set(err, 0, "unknown device/address \"%s\"", word);
+	err_set(err, 0, "unknown device/address \"%s\"", word);
+	if (access(word, F_OK) == 0)
+		return err_hint(err, "there is a file of that name: ./%s", word);
+	if (strcasecmp(word, "http") == 0 || strcasecmp(word, "https") == 0)
+		return err_hint(err,
+				"a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY");
+	if (is_host(word))
+		return err_hint(err, "an address begins with a type: TCP:%s:<port>", word);
+	return -1;
 }
 
 /* "TCP:::1:80": an IPv6 address has fallen apart at its colons. */

@@ -101,6 +101,8 @@ void names_near_offer(struct names_near *n, const char *names)
 
 		if (len <= NEAR_MAX)
 			d = distance(n->name, n->len, w, len);
+		if (d > 1 && n->len <= PREFIX_MIN) /* half of a short word is another word */
+			d = n->best;
 		if (d > 1 && n->len >= PREFIX_MIN && len > n->len &&
 		    strncasecmp(w, n->name, n->len) == 0)
 			d = 2;

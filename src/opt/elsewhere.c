@@ -1,4 +1,5 @@
-/* elsewhere.c - names of options that classic has on other systems, or Linux under a number only */
+/* elsewhere.c - names of options that classic has on other systems, or Linux under a number only,
+ * and words that other programs have for what ours are called */
 #include "base/list.h"
 #include "base/names.h"
 #include "opt/tables.h"
@@ -32,6 +33,18 @@ static const struct elsewhere rows[] = {
 	{ "so-incoming-cpu incoming-cpu", NULL, "setsockopt-socket=1:49:iCPU" },
 	{ "so-prefer-busy-poll prefer-busy-poll", NULL, "setsockopt-socket=1:69:i1" },
 	{ "iutf8", NULL, "termios-setflags=0:0x4000" },
+	{ "baud bauds baudrate speed rate", NULL, "b115200 (b and the speed)" },
+	{ "8n1", NULL, "cs8,parenb=0,cstopb=0" },
+	{ "7e1", NULL, "cs7,parenb,parodd=0,cstopb=0" },
+	{ "port", NULL, "proxyport for a proxy, sourceport for the own side" },
+	{ "ca cacert ca-file ca-cert", NULL, "cafile" },
+	{ "insecure no-verify noverify", NULL, "verify=0" },
+	{ "timeout", NULL, "connect-timeout or accept-timeout, or flag -T for inactivity" },
+	{ "max-clients maxclients max-connections max-conns", NULL, "max-children" },
+	{ "interface-name device dev", NULL, "so-bindtodevice" },
+	{ "listen-address address host", NULL, "bind" },
+	{ "permissions chmod", NULL, "mode" },
+	{ "reconnect", NULL, "forever,fork,max-children=1" },
 	{ "cmspar", NULL, "termios-setflags=2:0x40000000" },
 };
 

@@ -252,10 +252,10 @@ static int range_ip4(struct range *r, const char *text, netaddr_lookup *lookup, 
 	const char *sep = strpbrk(text, "/:");
 
 	r->len = 4;
-	if (!sep)
-		return err_set(err, 0, "xioparsenetwork_ip4(\"%s\",,): missing netmask delimiter",
-			       text);
-	if (*sep == ':') {
+	if (!sep) { /* one host, as every firewall takes it */
+		sep = text + strlen(text);
+		memset(r->mask, 0xff, 4);
+	} else if (*sep == ':') {
 		if (range_host(r, sep + 1, strlen(sep + 1), text, lookup, arg, r->mask, err) == -1)
 			return -1;
 	} else {
@@ -277,13 +277,13 @@ static int range_ip6(struct range *r, const char *text, netaddr_lookup *lookup, 
 	const char *sep = strchr(text, '/');
 
 	r->len = 16;
-	if (!sep)
-		return err_set(err, 0,
-			       "xioparsenetwork_ip6(\"%s\",,): missing mask bits delimiter '/'",
-			       text);
-	if (text[0] != '[' || sep[-1] != ']')
+	if (!sep && *text) { /* one host */
+		sep = text + strlen(text);
+		memset(r->mask, 0xff, 16);
+	}
+	if (!sep || text[0] != '[' || sep[-1] != ']')
 		return err_set(err, 0, "missing brackets for IPv6 range definition \"%s\"", text);
-	switch (range_bits(r, sep + 1)) {
+	switch (*sep ? range_bits(r, sep + 1) : NUM_OK) {
 	case NUM_OK:
 		break;
 	case NUM_RANGE:

@@ -117,3 +117,32 @@ def test_under_the_other_name(local, tmp_path):
     (tmp_path / "socat").symlink_to(lab.SOCAST)
     assert local.run("--version", input=None, prog=str(tmp_path / "socat")).out.startswith(b"socast ")
     assert b"--help WORD" in local.run("--help", input=None, prog=str(tmp_path / "socat")).out
+
+
+# ---------------------------------------------------------------- words that mean something else here
+
+@pytest.mark.parametrize("args,hint", [
+    (["-", "10.77.0.2:80"], r"W an address begins with a type: TCP:10.77.0.2:<port>"),
+    (["-", "www.example.org:80"], r"W an address begins with a type: TCP:www.example.org:<port>"),
+    (["-", "HTTP:www.example.org:80"], r"W a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY"),
+    (["-", "present"], r"W there is a file of that name: ./present"),
+])
+def test_what_an_address_should_be(local, tmp_path, args, hint):
+    (tmp_path / "present").write_text("x")
+    r = local.run(*args, cwd=tmp_path)
+    assert r.status == 1 and "E unknown device/address" in r.log and re.search(hint, r.log), r
+
+
+@pytest.mark.parametrize("option,use", [("baud=115200", "b115200"), ("8n1", "cs8,parenb=0,cstopb=0"), ("port=3128", "proxyport"), ("ca=x", "cafile"),
+                                        ("timeout=3", "connect-timeout or accept-timeout, or flag -T"), ("max-clients=2", "max-children"), ("insecure", "verify=0")])
+def test_options_of_other_programs(local, option, use):
+    r = local.run("-", f"TCP-LISTEN:0,{option}")
+    assert r.status == 1 and f'unknown option "{option.split("=")[0]}"; use {use}' in r.log, r
+
+
+def test_half_of_a_short_word_is_another_word(local):
+    """"prot" is one letter from "port", and nothing like "fork"."""
+    r = local.run("-", "TCP-LISTEN:0,pork")
+    assert 'did you mean "fork"?' in r.log
+    r = local.run("-", "TCP-LISTEN:0,cark")
+    assert "did you mean" not in r.log or '"cork"' in r.log, r

@@ -370,7 +370,7 @@ def test_range_refuses_and_goes_on(local, fast, kind):
     good.close()
 
 
-@pytest.mark.parametrize("rng,ok", [("127.0.0.0/8", True), ("127.0.0.7/8", True), ("127.0.0.0:255.0.0.0", True), ("0.0.0.0/0", True),
+@pytest.mark.parametrize("rng,ok", [("127.0.0.0/8", True), ("127.0.0.1", True), ("127.0.0.2", False), ("127.0.0.7/8", True), ("127.0.0.0:255.0.0.0", True), ("0.0.0.0/0", True),
                                     ("10.0.0.0/8", False), ("127.0.0.0/32", False)])
 def test_range_forms(local, rng, ok):
     """Bits, masks, unmasked addresses."""
@@ -385,7 +385,7 @@ def test_range_forms(local, rng, ok):
     s.close()
 
 
-@pytest.mark.parametrize("rng,ok", [("[::1]/128", True), ("[::]/0", True), ("[fd00::]/8", False)])
+@pytest.mark.parametrize("rng,ok", [("[::1]/128", True), ("[::1]", True), ("[::2]", False), ("[::]/0", True), ("[fd00::]/8", False)])
 def test_range_forms6(local, rng, ok):
     """IPv6 ranges have the brackets before the slash."""
     port = lab.port()
@@ -400,10 +400,9 @@ def test_range_forms6(local, rng, ok):
 
 
 @pytest.mark.parametrize("v_,rng,text", [
-    (4, "127.0.0.1", 'missing netmask delimiter'),
     (4, "127.0.0.1/x", 'E not a valid IPv4 netmask in "127.0.0.1/x"'),
     (4, "127.0.0.1/33", 'E IPv4 netmask "127.0.0.1/33" is too large'),
-    (6, "[::1]", "missing mask bits delimiter '/'"),
+    (6, "[::1/128]", 'missing brackets for IPv6 range definition "[::1/128]"'),
     (6, "[::1]/129", 'E netmask "[::1]/129" is too large'),
 ])
 def test_range_errors(local, v_, rng, text):

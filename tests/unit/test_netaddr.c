@@ -63,14 +63,12 @@ static void range_errors(void **state)
 		int family;
 		const char *text, *want;
 	} row[] = {
-		{ AF_INET, "127.0.0.1",
-		  "xioparsenetwork_ip4(\"127.0.0.1\",,): missing netmask delimiter" },
+		{ AF_INET, "nohost", "failed to parse or resolve range \"nohost\" (pf=2)" },
 		{ AF_INET, "127.0.0.1/x", "not a valid IPv4 netmask in \"127.0.0.1/x\"" },
 		{ AF_INET, "127.0.0.1/33", "IPv4 netmask \"127.0.0.1/33\" is too large" },
 		{ AF_INET, "nohost/8", "failed to parse or resolve range \"nohost/8\" (pf=2)" },
 		{ AF_INET, "/8", "failed to parse or resolve range \"/8\" (pf=2)" },
-		{ AF_INET6, "[::1]",
-		  "xioparsenetwork_ip6(\"[::1]\",,): missing mask bits delimiter '/'" },
+		{ AF_INET6, "::1", "missing brackets for IPv6 range definition \"::1\"" },
 		{ AF_INET6, "[::1/128]",
 		  "missing brackets for IPv6 range definition \"[::1/128]\"" },
 		{ AF_INET6, "[/1", "missing brackets for IPv6 range definition \"[/1\"" },
