@@ -299,6 +299,7 @@ static void begin_session(struct mq_source *q, size_t len, unsigned prio)
 	struct vars vars = { 0 };
 
 	m->name = q->name;
+	m->ep.caps |= EP_NO_WRITE;
 	set_prio(&vars, prio);
 	source_yield(&q->src, &m->ep, &vars);
 	vars_done(&vars);

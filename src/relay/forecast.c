@@ -98,6 +98,10 @@ void forecast_side(const struct side *side, enum open_mode mode, struct forecast
 	*f = (struct forecast){ 0 };
 	if (side->nhalves < 2) {
 		side->half[0].type->forecast(&side->half[0], mode, f);
+		if (side->half[0].type->flags & TYPE_FOREIGN)
+			return;
+		f->in.caps |= side->half[0].type->reads ? 0 : EP_NO_READ;
+		f->out.caps |= side->half[0].type->writes ? 0 : EP_NO_WRITE;
 		return;
 	}
 	side->half[0].type->forecast(&side->half[0], MODE_READ, &in);

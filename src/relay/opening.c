@@ -268,6 +268,16 @@ static void give_up(struct opening *o, struct err *err)
 
 static void open_second_half(struct opening *o, struct endpoint *in);
 
+/* What the type never does, the session need not try. Descriptors of others may do more than the
+ * word for them says: a terminal as standard input takes answers. */
+static void limit_directions(struct endpoint *ep, const struct addr_type *type)
+{
+	if (type->flags & TYPE_FOREIGN)
+		return;
+	ep->caps |= type->reads ? 0 : EP_NO_READ;
+	ep->caps |= type->writes ? 0 : EP_NO_WRITE;
+}
+
 static void succeed(struct opening *o)
 {
 	const struct addr_type *type = o->half->type;
@@ -289,6 +299,7 @@ static void succeed(struct opening *o)
 		src->left = o->undo.left;
 	} else {
 		ep->number = o->number;
+		limit_directions(ep, type);
 		endpoint_undo_later(ep, &o->undo);
 		ep->proc = o->proc;
 		if (o->proc)

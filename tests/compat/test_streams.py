@@ -128,7 +128,7 @@ def test_clients(local, args, data, answer):
 @pytest.mark.parametrize("args", [
     ["-", "TCP4:127.0.0.1:1"], ["-", "tcp:127.0.0.1:1,retry=1,interval=0.1"], ["-", "TCP4:127.0.0.1:nosuchservice"],
     ["-", "TCP4-LISTEN:1,bind=10.99.99.99"], ["-", "TCP4:10.99.99.99:9"], ["-", "TCP4:127.0.0.1:1,nosuchoption"], ["-", "TCP4:127.0.0.1:1,broadcastx=1"],
-    ["-", "TCP4-LISTEN:1,range=1.2.3.4"], ["-", "TCP4-LISTEN:0,mss=1"], ["-", "TCP4:127.0.0.1:1,ttl=300"], ["-", "TCP4-LISTEN:0,fork=x"],
+    ["-", "TCP4-LISTEN:0,mss=1"], ["-", "TCP4:127.0.0.1:1,ttl=300"], ["-", "TCP4-LISTEN:0,fork=x"],
     ["-", "TCP4:127.0.0.1:1,perm=700"],
 ], ids=lambda v: re.sub(r"\W+", "_", "_".join(v)))
 def test_refusals(local, args):

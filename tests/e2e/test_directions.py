@@ -89,6 +89,25 @@ def test_datagrams_that_cannot_go_anywhere(local):
     assert data == b"question" and r.status == 0 and " W 8 bytes from socket 2 had nowhere to go" in r.log, r
 
 
+@pytest.mark.parametrize("address", ["UDP4-RECV:{p}", "UDP6-RECV:{p},ipv6only=0", "UNIX-RECV:{d}/s", "UDPLITE4-RECV:{p}"])
+def test_types_that_only_hear(local, tmp_path, address):
+    """`- UDP4-RECV:…` hears; what is typed has nowhere to go. (Classic ends at the first byte with an error.)"""
+    port = lab.port()
+    p = local.start("-d", "-d", "-", address.format(p=port, d=tmp_path))
+    p.wait_log("starting data transfer loop")
+    p.send("typed\n")
+    if "UNIX" in address:
+        with local.socket(socket.AF_UNIX) as s:
+            s.sendto(b"heard", str(tmp_path / "s"))
+    else:
+        with local.socket(proto=136 if "LITE" in address else 0) as s:
+            s.sendto(b"heard", (LOOP, port))
+    p.expect_output(b"heard")
+    p.close_stdin()
+    r = p.wait()
+    assert r.status == 0 and " W 6 bytes from socket 1 had nowhere to go: socket 2 can only be read from" in r.log and " E " not in r.log, r
+
+
 def test_datagrams_to_standard_output(local, tmp_path):
     """UDP4-RECV STDOUT | cat: every datagram comes through, each run. (Before: 0 of 3.)"""
     port = lab.port()
