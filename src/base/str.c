@@ -1,6 +1,7 @@
 /* str.c - growable byte string and number parsing, see str.h */
 #include "base/str.h"
 
+#include "base/list.h"
 #include "base/mem.h"
 
 #include <ctype.h>
@@ -107,6 +108,24 @@ enum num_result num_parse(const char *text, int64_t *out, const char **end)
 
 #define SECONDS_MAX 4e9 /* 126 years: two such times can be added in nanoseconds */
 
+/* A unit of time at the end of a number: @d becomes seconds. Returns its length, 0: there is none.
+ */
+static size_t read_unit(const char *text, double *d)
+{
+	static const struct {
+		const char *name;
+		double seconds;
+	} units[] = { { "ms", 0.001 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strcmp(text, units[i].name) != 0)
+			continue;
+		*d *= units[i].seconds;
+		return strlen(text);
+	}
+	return 0;
+}
+
 enum num_result seconds_parse(const char *text, int64_t *out_ns)
 {
 	char *stop;
@@ -121,6 +140,7 @@ enum num_result seconds_parse(const char *text, int64_t *out_ns)
 		*out_ns = d < 0 ? INT64_MIN : INT64_MAX;
 		return NUM_RANGE;
 	}
+	stop += read_unit(stop, &d);
 	d = d > SECONDS_MAX ? SECONDS_MAX : d < -SECONDS_MAX ? -SECONDS_MAX : d;
 	*out_ns = (int64_t)(d * 1e9 + (d < 0 ? -0.5 : 0.5));
 	return *stop ? NUM_TRAILING : NUM_OK;

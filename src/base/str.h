@@ -44,8 +44,8 @@ enum num_result num_parse(const char *text, int64_t *out, const char **end);
 /* As num_parse() in a fixed @base (8 for modes, 10 for ports). */
 enum num_result num_parse_base(const char *text, int base, int64_t *out, const char **end);
 
-/* Decimal seconds with fraction in strtod(3) syntax, as nanoseconds (rounded); what is
- * longer than 126 years becomes that. */
+/* Decimal seconds with fraction in strtod(3) syntax, perhaps with a unit behind it (ms, s, m, h),
+ * as nanoseconds (rounded); what is longer than 126 years becomes that. */
 enum num_result seconds_parse(const char *text, int64_t *out_ns);
 
 #define NSEC_PER_SEC 1000000000LL

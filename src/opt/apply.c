@@ -91,7 +91,11 @@ static int unknown(const char *name, uint64_t groups, struct err *err)
 		return err_set(err, 0,
 			       "parseopts_table(): unknown option \"%s\"; did you mean \"%s\"?",
 			       name, near);
-	return err_set(err, 0, "parseopts_table(): unknown option \"%s\"", name);
+	err_set(err, 0, "parseopts_table(): unknown option \"%s\"", name);
+	if (groups & G_EXEC)
+		return err_hint(err,
+				"a comma ends the command: write \"\\,\" where it belongs to it");
+	return -1;
 }
 
 static int misplaced(const char *name, uint64_t groups, struct err *err)

@@ -82,6 +82,17 @@ static bool meet_empty(struct dgram_ep *d, struct batch *b)
 	return false;
 }
 
+/* The host of the peer has said by ICMP that nobody has this port. */
+static void hint_nobody(const struct dgram_ep *d, struct err *err)
+{
+	struct netaddr peer = { .len = sizeof(peer.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	if (getpeername(d->sock->fd, &peer.any, &peer.len) == 0 && netaddr_port(&peer))
+		err_hint(err, "nobody listens at port %u of %s", netaddr_port(&peer),
+			 netaddr_host_text(&peer, text));
+}
+
 static long recv_error(struct dgram_ep *d, struct err *err)
 {
 	int code = errno;
@@ -98,6 +109,8 @@ static long recv_error(struct dgram_ep *d, struct err *err)
 	}
 	err_set(err, code, "read(%d, %p, %zu)", d->sock->fd, (void *)d,
 		d->sock->relay->plan->set.block);
+	if (code == ECONNREFUSED)
+		hint_nobody(d, err);
 	errno = code;
 	return -1;
 }

@@ -6,6 +6,7 @@
 #include "relay/opening.h"
 #include "relay/session.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -59,6 +60,13 @@ static void set_req(struct opening *o, const char *host, const char *service, in
 	};
 }
 
+/* "8000-8010" */
+static bool is_port_range(const char *text)
+{
+	return isdigit((unsigned char)*text) && strchr(text, '-') &&
+	       !text[strspn(text, "0123456789-")];
+}
+
 /* The two records of a name that could not be resolved. */
 static enum step_result resolve_failed(struct opening *o, enum resolve_result r, struct err *err)
 {
@@ -72,6 +80,11 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 	resolve_req_text(&o->req, why, text, sizeof(text));
 	if (code == EAI_SERVICE) {
 		err_set(err, 0, "%s", text);
+		err_hint(err, "\"%s\" is neither the number of a port nor a name of services(5)%s",
+			 o->req.service ? o->req.service : "",
+			 o->req.service && is_port_range(o->req.service)
+				 ? "; a line serves one port"
+				 : "");
 		return STEP_FAIL;
 	}
 	log_warn("%s", text);

@@ -146,3 +146,27 @@ def test_half_of_a_short_word_is_another_word(local):
     assert 'did you mean "fork"?' in r.log
     r = local.run("-", "TCP-LISTEN:0,cark")
     assert "did you mean" not in r.log or '"cork"' in r.log, r
+
+
+# ---------------------------------------------------------------- cures
+
+@pytest.mark.parametrize("args,first,hint", [
+    (["TCP4-LISTEN:8000-8010", "PIPE"], "Servname not supported", 'W "8000-8010" is neither the number of a port nor a name of services\\(5\\); a line serves one port'),
+    (["TCP4-LISTEN:htpp", "PIPE"], "Servname not supported", 'W "htpp" is neither the number of a port nor a name of services\\(5\\)$'),
+    (["SYSTEM:echo a,b:c", "-"], 'unknown option "b:c"', r'W a comma ends the command: write "\\," where it belongs to it'),
+    (["-", "UDP4:127.0.0.1:9"], "read\\(.*: Connection refused", "W nobody listens at port 9 of 127.0.0.1"),
+    (["-", "UDP6:[::1]:9"], "read\\(.*: Connection refused", "W nobody listens at port 9 of \\[?[0:]*1"),
+])
+def test_cures(local, args, first, hint):
+    """The first line is classic's, the second says what is meant."""
+    r = local.run("-t", "1", *args, input=b"x")
+    assert r.status == 1 and re.search(" E .*" + first, r.log) and re.search(hint, r.log, re.M), r
+
+
+@pytest.mark.parametrize("text,ok", [("0.2s", True), ("200ms", True), ("0.01m", True), ("0.001h", True), ("2x", False), ("2 s", False)])
+def test_units_of_time(local, text, ok):
+    """ms, s, m and h, behind flags and in options."""
+    r = local.run("-t", text, "-u", "TEXT:x", "-")
+    assert (r.status == 0) == ok, r
+    r = local.run("--check", "-", f"TCP4:127.0.0.1:1,connect-timeout={text}")
+    assert (r.status == 0) == ok, r

@@ -57,7 +57,15 @@ static void numbers(void **state)
 	assert_int_equal(n, NSEC_PER_SEC / 2);
 	assert_int_equal(seconds_parse("-1", &n), NUM_OK);
 	assert_int_equal(n, -NSEC_PER_SEC);
-	assert_int_equal(seconds_parse("1s", &n), NUM_TRAILING);
+	assert_int_equal(seconds_parse("1x", &n), NUM_TRAILING);
+	assert_int_equal(seconds_parse("1s", &n), NUM_OK);
+	assert_int_equal(n, NSEC_PER_SEC);
+	assert_int_equal(seconds_parse("250ms", &n), NUM_OK);
+	assert_int_equal(n, NSEC_PER_SEC / 4);
+	assert_int_equal(seconds_parse("1.5m", &n), NUM_OK);
+	assert_int_equal(n, 90 * NSEC_PER_SEC);
+	assert_int_equal(seconds_parse("2h", &n), NUM_OK);
+	assert_int_equal(n, 7200 * NSEC_PER_SEC);
 	assert_int_equal(seconds_parse("", &n), NUM_MISSING);
 	assert_int_equal(seconds_parse("9999999999", &n), NUM_OK);
 	assert_int_equal(n, 4000000000 * NSEC_PER_SEC);
