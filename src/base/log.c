@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/utsname.h>
@@ -24,6 +25,7 @@
 #define JSON_MAX 4095 /* the same; with it what a pipe takes in one piece (PIPE_BUF) */
 #define RECORD_WAIT_MS 10 /* for room where records go, at most */
 #define DUMP_WAIT_MS 1000 /* dumps are data that somebody has asked for */
+#define LOOK_MS 100 /* a patient wait looks for signals this often */
 #define DUMP_PIECE ((size_t)4096) /* bytes of a dump that are written or left out together */
 #define END_WAIT_MS 500 /* for what waits at the end of the program */
 #define HIDE "\r\033[K" /* empties the terminal's line */
@@ -33,6 +35,7 @@ enum log_level log_threshold = LV_WARN;
 static struct {
 	const char *name;
 	unsigned sinks; /* enum log_sink bits */
+	bool patient; /* the last dump was waited for, and so is the end of it */
 	struct out error, file, system; /* descriptor 2, SINK_FILE, SINK_SYSLOG */
 	int facility;
 	bool micros;
@@ -313,18 +316,39 @@ bool log_flush(void)
 	return all;
 }
 
+/* Somebody wants the program to end: these signals wait for the loop. */
+static bool end_is_wanted(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) || sigismember(&set, SIGINT) ||
+					 sigismember(&set, SIGHUP) || sigismember(&set, SIGQUIT));
+}
+
+/* Until all that waits for the reader of stderr is written. */
+static void wait_for_reader(void)
+{
+	while (!out_flush(&state.error, LOOK_MS) && !end_is_wanted())
+		;
+}
+
 void log_end(void)
 {
 	struct out *const outs[] = { &state.error, &state.file, &state.system };
 
+	if (state.patient)
+		wait_for_reader();
 	for (size_t i = 0; i < ARRAY_SIZE(outs); i++) {
 		if (out_flush(outs[i], END_WAIT_MS))
 			tell_lost(outs[i]);
 	}
 }
 
-void log_dump(const char *data, size_t len)
+void log_dump(const char *data, size_t len, bool patient)
 {
+	state.patient = patient;
+	if (patient)
+		wait_for_reader();
 	if (state.status)
 		(void)out_put(&state.error, HIDE, strlen(HIDE), 0);
 	while (len) {

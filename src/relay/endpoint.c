@@ -322,8 +322,11 @@ unsigned endpoint_fd_access(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags == -1 || flags & O_PATH) /* a use of it will fail, and say so */
+	if (flags == -1) /* a use of it will fail, and say so */
 		return 0;
+	if (flags &
+	    O_PATH) /* standard input that was closed when we started: nothing comes from it */
+		return EP_NO_READ;
 	switch (flags & O_ACCMODE) {
 	case O_RDONLY:
 		return EP_NO_WRITE;

@@ -237,7 +237,7 @@ void filters_apply(struct filters *fs, const uint8_t **data, size_t *len)
 	if (fs->dump_text || fs->dump_hex) {
 		dump_format(&dump, fs->mark, fs->dump_text, fs->dump_hex, *data, *len, fs->offset,
 			    wall_us());
-		log_dump(dump.data, dump.len);
+		log_dump(dump.data, dump.len, fs->patient);
 		str_done(&dump);
 	}
 	fs->offset += *len;

@@ -20,6 +20,7 @@ struct filters {
 	int64_t escape; /* byte, or -1 */
 	bool escaped; /* it was seen: the source is at its end */
 	bool dump_text, dump_hex;
+	bool patient; /* dumps wait for their reader: there is no other session */
 	char mark; /* '>' left to right, '<' */
 	uint64_t offset; /* bytes dumped so far */
 	int sniff_fd; /* -1: none */

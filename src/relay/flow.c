@@ -72,6 +72,8 @@ int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct 
 	f->filters = filters_new(set, src->conf, dst->conf, from_left, &rc, f->err);
 	if (rc == -1)
 		return -1;
+	if (f->filters)
+		f->filters->patient = !relay->many;
 	f->active = true;
 	choose(f);
 	return 0;

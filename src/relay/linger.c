@@ -5,10 +5,10 @@
  *   LISTENING  it has; it may still talk, so that no reset meets what it has not read yet
  *
  * In each of them what the peer says is read and dropped. The end comes with the peer's end of
- * file, with an error, when the peer was silent for a moment in LISTENING (flag -t), or when
- * nothing has got ahead for close-timeout. After the last of these the kernel goes on alone: with
- * nothing unread it sends the rest as long as the peer is there. That the peer has acknowledged
- * something is told by no event, so a timer looks, at first often, then rarely. */
+ * file, with an error, in LISTENING when it has said nothing at all, or nothing more for a moment
+ * (flag -t), or when nothing has got ahead for close-timeout. After the last of these the kernel
+ * goes on alone: with nothing unread it sends the rest as long as the peer is there. That the peer
+ * has acknowledged something is told by no event, so a timer looks, at first often, then rarely. */
 #include "relay/linger.h"
 
 #include "base/log.h"
@@ -51,6 +51,7 @@ struct lingering {
 	int64_t heard_ns; /* when the peer said something last, or LISTENING began */
 	int unacked; /* bytes, and the end, as seen last */
 	bool ended; /* its end of file is read: only the timer looks on */
+	bool talks; /* it has said something that nobody reads: more may come */
 };
 
 static void free_now(struct deferred *d)
@@ -170,6 +171,7 @@ static bool heard_the_end(struct lingering *l)
 			return true;
 		}
 		l->heard_ns = loop_now(l->relay->loop);
+		l->talks = true;
 	}
 	return false;
 }
@@ -202,7 +204,7 @@ static bool advance(struct lingering *l)
 		l->state = LISTENING;
 		l->heard_ns = l->progress_ns = now;
 	}
-	if (l->state == LISTENING && now - l->heard_ns >= l->parting.grace_ns)
+	if (l->state == LISTENING && (!l->talks || now - l->heard_ns >= l->parting.grace_ns))
 		return true;
 	if (now - l->progress_ns < l->limit_ns)
 		return false;

@@ -134,6 +134,13 @@ static void tell_cut(struct session *s)
 	}
 }
 
+/* The silence is that of a reader who takes nothing: what waits for him is not dropped. */
+static bool is_held_up(const struct session *s)
+{
+	return (s->flow[0].active && s->flow[0].waiting & EPOLLOUT) ||
+	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT);
+}
+
 static void on_silence(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
@@ -144,7 +151,7 @@ static void on_silence(struct session *s)
 		return;
 	}
 	if (s->eof_seen) {
-		if (pending(s)) { /* accepted bytes are not dropped because of a slow reader */
+		if (pending(s) || is_held_up(s)) {
 			s->last_active_ns = now;
 			loop_timer(s->relay->loop, &s->timer,
 				   now + (set->linger_ns > NSEC_PER_MSEC ? set->linger_ns
@@ -195,22 +202,11 @@ static void say_eof(struct session *s, int i)
 	log_notice("socket %d (fd %d) is at EOF", i + 1, ep->rfd);
 }
 
-/* Direction @i has delivered its last byte. */
-static void direction_ended(struct session *s, int i, bool tell)
+/* A program has ended, and its output as well: nobody is there to take any more. Behind two pipes
+ * something that it has started may still read. */
+static bool has_left(const struct endpoint *ep)
 {
-	flow_stop(&s->flow[i]);
-	if (tell && end_of(s, 1 - i)->wfd >= 0)
-		end_of(s, 1 - i)->ops->shut_write(end_of(s, 1 - i));
-	if (!s->flow[1 - i].active) {
-		session_end(s, "all directions have ended");
-		return;
-	}
-	if (!s->eof_seen) {
-		s->eof_seen = true;
-		s->last_active_ns = loop_now(s->relay->loop);
-	}
-	loop_timer_stop(s->relay->loop, &s->timer);
-	arm(s);
+	return ep->proc && ep->proc->done && (ep->rfd == ep->wfd || ep->wfd == -1);
 }
 
 /* Run what waits for no descriptor after @delay_ns, or earlier where the other direction wants it.
@@ -221,6 +217,30 @@ static void look_again(struct session *s, int64_t delay_ns)
 
 	if (!s->poll.index || due < s->poll.due_ns)
 		loop_timer(s->relay->loop, &s->poll, due);
+}
+
+/* Direction @i has delivered its last byte. */
+static void direction_ended(struct session *s, int i, bool tell)
+{
+	flow_stop(&s->flow[i]);
+	if (tell && end_of(s, 1 - i)->wfd >= 0)
+		end_of(s, 1 - i)->ops->shut_write(end_of(s, 1 - i));
+	if (!s->flow[1 - i].active) {
+		session_end(s, "all directions have ended");
+		return;
+	}
+	if (has_left(end_of(s, i))) {
+		session_end(s, "the program has ended");
+		return;
+	}
+	if (!s->flow[1 - i].waiting) /* with ignoreeof it may be at its end as well */
+		look_again(s, 1);
+	if (!s->eof_seen) {
+		s->eof_seen = true;
+		s->last_active_ns = loop_now(s->relay->loop);
+	}
+	loop_timer_stop(s->relay->loop, &s->timer);
+	arm(s);
 }
 
 static void direction_at_eof(struct session *s, int i)
@@ -346,9 +366,9 @@ static void on_program_exit(struct proc *p, void *arg)
 	run_direction(s, side);
 	if (s->state == SESSION_RELAYING && !s->flow[side].active && !s->flow[1 - side].waiting)
 		run_direction(s, 1 - side);
-	/* only written to: nobody will take any more */
-	if (s->state == SESSION_RELAYING && !s->flow[side].active && !s->eof_seen &&
-	    !s->drained[side]) {
+	/* nobody will take any more; one that was only written to has not ended its output */
+	if (s->state == SESSION_RELAYING && !s->flow[side].active &&
+	    (has_left(ep) || (!s->eof_seen && !s->drained[side]))) {
 		say_eof(s, side);
 		session_end(s, "the program has ended");
 	}

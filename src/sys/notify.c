@@ -51,8 +51,9 @@ int notify_open(bool asked, struct err *err)
 	int fd = -1;
 
 	*err = (struct err){ 0 };
-	if (name && (asked || is_service()))
-		fd = connect_to(name, err);
+	if (!name || !(asked || is_service()))
+		return -1;
+	fd = connect_to(name, err);
 	unsetenv("NOTIFY_SOCKET");
 	return fd;
 }

@@ -8,8 +8,8 @@
 
 /* Connect to the manager's datagram socket, named by NOTIFY_SOCKET (a path, or "@" and an abstract
  * name), if the manager has started this process (SYSTEMD_EXEC_PID) or @asked says so: any other
- * one is a helper of a service and must not speak for it. The variable is taken out of the
- * environment: programs that we start are not the service either. A connected descriptor,
+ * one is a helper of a service and must not speak for it. Where we do, the variable is taken out of
+ * the environment: programs that we start are not the service. A connected descriptor,
  * close-on-exec, still works after chroot and a change of user. Returns it; or -1, with @err if a
  * manager was named but cannot be reached, else with an empty @err. Protocol: sd_notify(3),
  * "Notes". */

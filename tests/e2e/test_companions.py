@@ -91,7 +91,7 @@ def test_filan_help(local, flag):
     (["-i", "1x"], 'trailing garbage in "-i 1x"'),
     (["-n1x"], 'trailing garbage in "-n 1x"'),
     (["-T", "x"], 'not a numerical arg in "-T x"'),
-    (["-T", "1s"], 'trailing garbage in "-T 1s"'),
+    (["-T", "1x"], 'trailing garbage in "-T 1x"'),
     (["a"], "1 superfluous arguments"),
     (["-s", "a", "b"], "2 superfluous arguments"),
     (["-o", "no/such/x"], "can't fopen 'no/such/x': No such file or directory"),

@@ -472,3 +472,102 @@ def test_from_a_starter_that_has_closed_things(desk, closed):
     p = desk.server(f"exec socat TCP-LISTEN:{a},fork,reuseaddr TCP:127.0.0.1:{inner} {closed}", a)
     assert round_trip(desk, a, MEGABYTES[:500_000])
     desk.end(p)
+
+
+# ---------------------------------------------------------------- what a user of many lines has found
+
+def test_a_dump_that_is_read_late(desk):
+    """socat -v … 2>&1 | less: one session waits for whoever reads; nothing of the dump is lost."""
+    desk.write("in", MEGABYTES)
+    r = desk.run("socat -v -u OPEN:in CREATE:out 2>&1 | (sleep 1.5; cat > dump)")
+    assert r.status == 0 and sha(desk / "out") == sha(MEGABYTES)
+    assert (desk / "dump").stat().st_size > 3_000_000
+    sizes = [int(m) for m in re.findall(rb"^> \d{4}/.* length=(\d+) from=", (desk / "dump").read_bytes(), re.M)]
+    assert sum(sizes) == len(MEGABYTES)
+    desk.keep("out", "dump")
+
+
+def test_a_dump_that_nobody_reads_can_be_ended(desk):
+    desk.write("in", MEGABYTES)
+    p = desk.line("exec socat -v -u OPEN:in CREATE:out 2>&1 | sleep 3")
+    time.sleep(0.5)
+    for pid in desk.processes():
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            if f.read().startswith(b"socat"):
+                os.kill(pid, 15)
+    start = time.monotonic()
+    lab.wait_until(lambda: not any(open(f"/proc/{q}/cmdline", "rb").read().startswith(b"socat") for q in desk.processes()), 2, "it waits on")
+    assert time.monotonic() - start < 1.5 * lab.SLOW
+    p.kill()
+    desk.keep("out")
+
+
+@pytest.mark.parametrize("kind", ["TCP", "UNIX"])
+def test_one_way_to_a_daemon_that_keeps_the_connection(desk, kind):
+    """A loop of messages to a server that says nothing and closes nothing costs no time."""
+    s, port = (desk.unix_listener("s"), "s") if kind == "UNIX" else desk.listener()
+    where = "UNIX:s" if kind == "UNIX" else f"TCP:127.0.0.1:{port}"
+    start = time.monotonic()
+    kept = []
+    for i in range(8):
+        assert desk.run(f"echo {i} | socat -u - {where}").status == 0
+        c, _ = s.accept()
+        assert c.recv(9) == b"%d\n" % i
+        kept.append(c)
+    assert time.monotonic() - start < 2 * lab.SLOW
+
+
+def test_a_reader_that_takes_its_time(desk):
+    """The server has everything ready, our reader sleeps: -t does not count against the server. (Classic: 65,536 of 3,000,000.)"""
+    port = lab.port()
+    desk.write("big", MEGABYTES)
+    p = desk.server(f"socat -U TCP-LISTEN:{port},reuseaddr,fork FILE:big", port)
+    for right, left in (("-", f"TCP:127.0.0.1:{port}"), (f"TCP:127.0.0.1:{port}", "-")):
+        r = desk.run(f"socat {left} {right} </dev/null | (sleep 1.2; sha256sum)")
+        assert r.out.split()[0].decode() == sha(MEGABYTES) and "cut off" not in r.log, r
+    desk.end(p)
+
+
+def test_input_that_is_ignored_at_its_end(desk):
+    """stdio,ignoreeof to a server that answers and closes: that is the end, at once and without a word."""
+    s, port = desk.listener()
+
+    def serve():
+        c, _ = s.accept()
+        c.sendall(b"answer to " + c.recv(99))
+        c.close()
+    t = threading.Thread(target=serve)
+    t.start()
+    start = time.monotonic()
+    r = desk.run(f"echo q | socat stdio,ignoreeof TCP:127.0.0.1:{port}")
+    t.join()
+    assert r.out == b"answer to q\n" and r.status == 0 and r.log == "", r
+    assert time.monotonic() - start < 0.45 * lab.SLOW + 0.3
+
+
+@pytest.mark.parametrize("program,status", [("EXEC:false", 1), ("EXEC:true", 0), ("SYSTEM:'exit 3'", 1), ("EXEC:true,pty", 0)])
+def test_a_program_that_is_over(desk, program, status):
+    """Its end is the end: nobody takes what might still be typed."""
+    start = time.monotonic()
+    p = desk.line(f"socat -t 5 - {program}")
+    assert p.wait().status == status and time.monotonic() - start < 2 * lab.SLOW, p
+
+
+def test_virtual_ports_take_seven_bits(desk):
+    """cs7 and parenb on a pseudo terminal beside other settings: it keeps eight bits, and works."""
+    p = desk.server("socat PTY,link=x,raw,echo=0,b9600,cs7,parenb EXEC:cat", "x")
+    r = desk.run("socat -t 1 - OPEN:x,b9600,cs7,parenb,raw,echo=0", input=b"hello\n")
+    assert r.status == 0 and r.out == b"hello\n", r
+    desk.end(p)
+
+
+@pytest.mark.parametrize("line", ["socat EXEC:'echo hi' - <&-", "socat - EXEC:'echo hi' <&-"])
+def test_closed_standard_input(desk, line):
+    """A starter that has closed it: what the other side says still comes."""
+    r = desk.run(line)
+    assert r.out == b"hi\n" and r.status == 0, r
+
+
+def test_a_colon_in_a_command(desk):
+    r = desk.run("socat SYSTEM:'echo a:b' -")
+    assert r.status == 1 and 'a colon ends the command: write "\\:"' in r.log, r
