@@ -439,3 +439,37 @@ def test_who_waits_is_told(local):
         assert c.recv(9) == b"x"
         c.close()
     assert len(p.log.splitlines()) == 1, p.log
+
+
+class Plain(Connections):
+    """Connects from one address, says something that nobody wants, and goes."""
+
+    def send(self, data):
+        self.n += 1
+        with self.host.inside():
+            s = socket.socket()
+        s.settimeout(1)
+        try:
+            s.connect((LOOP, self.port))
+            s.send(data)
+        except OSError:
+            pass
+        s.close()
+
+
+@pytest.mark.parametrize("right", ["TCP4:127.0.0.1:1", "OPEN:/nonexistent"])
+def test_sessions_that_fail(many, right):
+    """Ten records a second of each level, the rest is counted; when it is over, each is told again. Classic writes two
+    for each connection."""
+    port = lab.port()
+    p = many.start(f"TCP4-LISTEN:{port},fork", right)
+    lab.wait_until(lambda: connects(many, port), 3, "it does not begin")
+    sender, end = Plain(many, port), time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        sender.send(b"x")
+    assert sender.n > 100
+    is_calm(p, 20, lines=20 * (SECONDS + 2) + 5)
+    lab.rest(1.1)
+    sender.send(b"x")
+    p.wait_log(r" E .*(refused|No such file).* \(and \d+ of others\)$")
+    sender.close()
