@@ -218,9 +218,11 @@ def test_drain_is_over(local, kind, own):
 
 
 @pytest.mark.parametrize("own", OWN)
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP], ids=["term", "hup"])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=["term", "hup", "int"])
 def test_signal(local, kind, own, sig):
     """Without --drain everything ends at once. In classic the sessions live on."""
+    if sig == signal.SIGINT and kind.name not in ("tcp", "unix", "udp"):
+        pytest.skip("the three signals differ before the listening is ended, not behind it")
     p = listen(local, kind, own, right="EXEC:cat")
     c = begin(local, kind)
     pids = [p.pid, *lab.descendants(p.pid)]
@@ -273,14 +275,12 @@ def test_sessions_expire_behind_it(local, own, tmp_path):
 @pytest.mark.parametrize("own", OWN)
 def test_lost_socket(local, kind, own):
     """Another holder of the listening socket shuts it down: status 1, once the sessions have ended."""
-    if kind.name not in ("tcp", "unix"):
-        pytest.skip("such a socket can only be inherited")
-    family, where = ((socket.AF_INET, (LOOP, kind.port)) if kind.name == "tcp" else (socket.AF_UNIX, kind.path))
-    s = local.socket(family, socket.SOCK_STREAM)
+    if kind.name not in ("tcp", "unix", "seqpacket", "vsock"):
+        pytest.skip("for connections; datagrams are below")
+    family, where = {"tcp": (socket.AF_INET, (LOOP, kind.port)), "vsock": (socket.AF_VSOCK, (1, kind.port))}.get(kind.name, (socket.AF_UNIX, kind.path))
+    s = local.socket(family, socket.SOCK_SEQPACKET if kind.name == "seqpacket" else socket.SOCK_STREAM)
     s.bind(where)
     s.listen()
-    if own == ",su=nobody" and not lab.REAL_ROOT:
-        pytest.skip("needs root")
     p = local.start("-d", "-d", "-t", "0.1", f"ACCEPT-FD:{s.fileno()},fork{own}", "PIPE", pass_fds=(s.fileno(),))
     p.wait_log("listening on")
     c = begin(local, kind)
@@ -288,6 +288,24 @@ def test_lost_socket(local, kind, own):
     p.wait_log(r" E .*accept")
     goes_on(c)
     c.close()
+    assert p.wait().status == 1
+
+
+@pytest.mark.parametrize("own", OWN)
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET], ids=["unix", "udp"])
+def test_lost_socket_of_datagrams(local, family, own):
+    """The same for datagrams: Linux says of a UDP socket that it has no peer, and shuts it down nevertheless."""
+    s, c = [local.socket(family, socket.SOCK_DGRAM, bind="" if family == socket.AF_UNIX else (LOOP, 0)) for _ in range(2)]
+    p = local.start("-d", "-d", "-t", "0.1", f"ACCEPT-FD:{s.fileno()},fork{own}", "PIPE", pass_fds=(s.fileno(),))
+    p.wait_log("receiving on")
+    c.connect(s.getsockname())
+    c.send(b"one")
+    assert c.recv(9) == b"one"
+    try:
+        s.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        assert family == socket.AF_INET
+    p.wait_log(r" E .*has been shut down")
     assert p.wait().status == 1
 
 
