@@ -130,11 +130,11 @@ def pytest_file(name, path, env):
     return run
 
 
-def pytest_suite(name, folder, env=None, files=None, factor=1):
+def pytest_suite(name, folder, env=None, files=None, without=(), factor=1):
     """The jobs of a folder of pytest tests, or of some @files of it; it is @factor times as slow as others."""
     paths = sorted((ROOT / folder).glob("test_*.py"))
     return [Job(pytest_file(name, path.relative_to(ROOT), env), factor * FIRST.get(path.stem, path.stat().st_size))
-            for path in paths if not files or path.stem in files]
+            for path in paths if path.stem not in without and (not files or path.stem in files)]
 
 
 def unit_suite(name, build, env=None):
@@ -184,7 +184,8 @@ SUITES = {
     "checks": pytest_suite("checks", "tests/checks"),
     "e2e": pytest_suite("e2e", "tests/e2e", {"SOCAST_TEST_SLOW": "2"}),
     "e2e-asan": pytest_suite("e2e-asan", "tests/e2e", {**SANITIZER, "SOCAST_TEST_SLOW": "3", "SOCAST_NOISE_SECONDS": "60",
-                                                       "SOCAST": "build-asan/socast"}, factor=2),
+                                                       "SOCAST": "build-asan/socast"},
+                             without=["test_completion", "test_docs", "test_help"], factor=2),
     # transfers with short reads and writes, see src/sys/chaos.h
     "chaos": pytest_suite("chaos", "tests/e2e", {"SOCAST_TEST_SLOW": "2", "SOCAST_TEST_CHAOS": "1", "SOCAST": "build-chaos/socast"}, CHAOS),
     # with another libc the words of its errors differ: files that do not quote them

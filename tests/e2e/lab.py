@@ -508,7 +508,7 @@ class Lan:
             h.close()
 
 
-_ports = itertools.count(20000 + os.getpid() % 1000)
+_ports = itertools.count(20000 + os.getpid() % 24 * 500)
 
 
 def port():

@@ -239,13 +239,13 @@ def test_waiting_at_max_children(local, kind, own, how):
     """Who waits for a session because max-children are active: while nobody is accepted, nobody is late
     (accept-timeout); at the end those who wait are sent away, and memory stays whole."""
     p = listen(local, kind, own, *(["--drain=0.5"] if how == "drain" else []),
-               options=",max-children=1" + (",accept-timeout=0.6" if how == "accept-timeout" else ""))
+               options=",max-children=1" + (",accept-timeout=0.3" if how == "accept-timeout" else ""))
     c = begin(local, kind)
     waiting = [kind.client(local) for _ in range(1 if kind.name == "dtls" else 8)]
     if kind.name != "dtls":
         for w in waiting:
             w.s.send(b"wait")
-    lab.rest(0.8 if how == "accept-timeout" else 0.1)
+    lab.rest(0.45 if how == "accept-timeout" else 0.1)
     assert c.ask(b"two") == b"two"
     if how == "accept-timeout":
         assert "timed out" not in p.log
