@@ -14,6 +14,7 @@ import time
 import pytest
 
 import lab
+from certs import Zoo
 
 LOOP = "127.0.0.1"
 SECONDS = 0.6           # of each flood
@@ -32,6 +33,13 @@ def _many(local):
     local.ip("route replace local 10.0.0.0/8 dev lo")
     yield local
     local.ip("route del local 10.0.0.0/8 dev lo")
+
+
+@pytest.fixture(name="zoo", scope="module")
+def _zoo(tmp_path_factory):
+    if not lab.has("OPENSSL"):
+        pytest.skip("built without OpenSSL")
+    return Zoo(str(tmp_path_factory.mktemp("zoo")))
 
 
 class Raw:
@@ -297,12 +305,9 @@ def test_unix_strangers(local, tmp_path):
     is_calm(p, 30)
 
 
-def test_noise_at_dtls(many, tmp_path):
+def test_noise_at_dtls(many, zoo):
     """Nothing is kept about anybody who has not shown a cookie."""
-    if not lab.has("OPENSSL"):
-        pytest.skip("built without OpenSSL")
-    from certs import Zoo
-    zoo, port = Zoo(str(tmp_path)), lab.port()
+    port = lab.port()
     p = many.start(f"DTLS-LISTEN:{port},fork,pf=ip4,verify=0,cert={zoo / 'server'}.pem", "PIPE")
     lab.rest(0.3)
     c = many.start("-", f"DTLS:{LOOP}:{port},pf=ip4,verify=0")
@@ -351,13 +356,10 @@ def test_noise_at_sealed_addresses(many, tmp_path, address, data):
 
 
 @pytest.mark.parametrize("hello", [False, True], ids=["noise", "hello"])
-def test_handshakes_that_lead_nowhere(many, tmp_path, hello):
+def test_handshakes_that_lead_nowhere(many, zoo, hello):
     """TLS: noise costs nothing but a line now and then; a greeting of somebody who then goes costs a key exchange, and
     nothing that stays. Others are served meanwhile: in turn, 0.4 ms of the processor for each greeting before theirs."""
-    if not lab.has("OPENSSL"):
-        pytest.skip("built without OpenSSL")
-    from certs import Zoo
-    zoo, port = Zoo(str(tmp_path)), lab.port()
+    port = lab.port()
     p = many.start(f"OPENSSL-LISTEN:{port},fork,pf=ip4,verify=0,cert={zoo / 'server'}.pem", "PIPE")
     lab.wait_until(lambda: connects(many, port), 3, "it does not begin")
     context = ssl.create_default_context(cafile=str(zoo / "ca.crt"))
