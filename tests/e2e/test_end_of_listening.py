@@ -86,6 +86,9 @@ class Kind:
             "vsock": f"VSOCK-LISTEN:{self.port}",
         }[name] + ",fork"
 
+        # how long somebody new may take: a client that is a program has to be started, and shakes hands
+        self.soon = 0.5 * lab.SLOW if name == "dtls" else 0.3
+
     def client(self, local):
         if self.name in ("tcp", "socket"):
             return Stream(local, socket.AF_INET, (LOOP, self.port))
@@ -174,7 +177,7 @@ def nothing_left(pids, timeout=3):
 @pytest.mark.parametrize("own", [*OWN, ",su=nobody"])
 def test_accept_timeout(local, kind, own):
     """Nobody new came in time: those who are there talk on as long as they like, then the status is 0."""
-    p = listen(local, kind, own, options=",accept-timeout=0.3")
+    p = listen(local, kind, own, options=f",accept-timeout={kind.soon}")
     c = begin(local, kind)
     pids = [p.pid, *lab.descendants(p.pid)]
     p.wait_log("accept: Connection timed out")
@@ -239,13 +242,13 @@ def test_waiting_at_max_children(local, kind, own, how):
     """Who waits for a session because max-children are active: while nobody is accepted, nobody is late
     (accept-timeout); at the end those who wait are sent away, and memory stays whole."""
     p = listen(local, kind, own, *(["--drain=0.5"] if how == "drain" else []),
-               options=",max-children=1" + (",accept-timeout=0.3" if how == "accept-timeout" else ""))
+               options=",max-children=1" + (f",accept-timeout={kind.soon}" if how == "accept-timeout" else ""))
     c = begin(local, kind)
     waiting = [kind.client(local) for _ in range(1 if kind.name == "dtls" else 8)]
     if kind.name != "dtls":
         for w in waiting:
             w.s.send(b"wait")
-    lab.rest(0.45 if how == "accept-timeout" else 0.1)
+    lab.rest(kind.soon + 0.15 if how == "accept-timeout" else 0.1)
     assert c.ask(b"two") == b"two"
     if how == "accept-timeout":
         assert "timed out" not in p.log
@@ -337,7 +340,7 @@ def test_own_processes_end_with_their_feed(local, zoo, tmp_path, own, farewell):
             continue
         kind = Kind(name, tmp_path, zoo)
         options = {"expires": ",session-timeout=0.4", "evicted": ",max-sessions=1",
-                   "accept-timeout": ",accept-timeout=0.3,session-timeout=0.8", "killed": ""}[farewell]
+                   "accept-timeout": f",accept-timeout={kind.soon},session-timeout={kind.soon + 0.5}", "killed": ""}[farewell]
         p = listen(local, kind, own, options=options)
         c = begin(local, kind)
         pids = lab.descendants(p.pid)

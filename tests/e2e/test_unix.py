@@ -431,7 +431,7 @@ def test_a_client_without_name_cannot_be_answered(local, d):
 @pytest.mark.whole
 def test_thousand_requests(local, d):
     """1,000 requests of 32 clients to a program that ignores its input: 1,000 answers."""
-    up(local, f"UNIX-RECVFROM:{d}/s,fork", "EXEC:hostname")
+    up(local, "-t", "5", f"UNIX-RECVFROM:{d}/s,fork", "EXEC:hostname")
     got, threads = [0] * 32, []
 
     def client(i, s):
