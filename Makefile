@@ -36,6 +36,11 @@ asan:
 		-Db_lundef=false -Dbuildtype=debug -Dchaos=true
 	ninja -C build-asan
 
+# reads and writes in random pieces where SOCAST_CHAOS=SEED is in the environment
+chaos:
+	@[ -f build-chaos/build.ninja ] || meson setup build-chaos -Dchaos=true
+	ninja -C build-chaos
+
 musl:
 	@tools/musl.sh
 
@@ -71,6 +76,6 @@ lint: all
 	cppcheck --enable=warning,portability --inline-suppr --quiet --error-exitcode=1 -Isrc src
 
 clean:
-	rm -rf build build-asan build-musl build-fuzz build-analyzer build-coverage
+	rm -rf build build-asan build-chaos build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan musl fuzz noise bench package install format lint clean
+.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package install format lint clean

@@ -84,7 +84,7 @@ static struct endpoint *make_pipe(struct opening *o, struct err *err)
 	struct endpoint *ep;
 
 	(void)err;
-	if (fd_kind(o->target.fd) == FD_PIPE)
+	if (!unnamed && fd_kind(o->target.fd) == FD_PIPE)
 		fd_nonblock(o->target.fd);
 	ep = endpoint_fd_new(o->relay, &o->half->conf, o->target.fd,
 			     unnamed ? o->fd2 : o->target.fd);

@@ -20,6 +20,14 @@ static bool take_turn(struct log_limit *l, int64_t now_ns)
 	return true;
 }
 
+bool log_limit_turn(struct log_limit *l, int64_t now_ns)
+{
+	bool pass = take_turn(l, now_ns);
+
+	l->others += !pass;
+	return pass;
+}
+
 bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned *suppressed)
 {
 	size_t at = 0;
@@ -37,10 +45,8 @@ bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned 
 		l->slot[at].suppressed++;
 		return false;
 	}
-	if (!take_turn(l, now_ns)) {
-		l->others++;
+	if (!log_limit_turn(l, now_ns))
 		return false;
-	}
 	*suppressed = l->slot[at].hash == key ? l->slot[at].suppressed : 0;
 	l->slot[at].hash = key;
 	l->slot[at].since_ns = now_ns;

@@ -28,6 +28,9 @@ struct log_limit {
  * @suppressed gets how many of this key were swallowed since the last one. */
 bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned *suppressed);
 
+/* The second limit alone, for records that are each of their own kind. */
+bool log_limit_turn(struct log_limit *l, int64_t now_ns);
+
 /* What is to be told beside a record that may be written: " (3 more of this NOUN since, 40 of
  * others)", or "". The counts begin anew. Returns @buf. */
 const char *log_limit_text(struct log_limit *l, unsigned suppressed, const char *noun, char *buf,

@@ -26,6 +26,8 @@ static const struct {
 			      "tcpwrapper option: a rule needs its name, and /etc/hosts has none" },
 	[REFUSE_DST] = { "dst", "dst option", "dst option" },
 	[REFUSE_ECHO] = { "no-echo", NULL, NULL },
+	[REFUSE_SELF] = { "self", NULL,
+			  "its source, which is this socket: answers would come back for ever" },
 	[REFUSE_PEER] = { "peer", NULL, NULL },
 #define SEAL(RESULT, NAME, WHY) [REFUSE_SEAL + (RESULT)] = { NAME, NULL, "seal option: " WHY }
 	SEAL(SEAL_PLAIN, "unsealed", "the datagram is not sealed"),

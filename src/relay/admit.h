@@ -23,6 +23,7 @@ enum refusal {
 	REFUSE_NAMELESS, /* tcpwrap, too */
 	REFUSE_DST, /* datagrams only: see admit_refuse() */
 	REFUSE_ECHO,
+	REFUSE_SELF, /* it says that we have sent it */
 	REFUSE_PEER, /* not from the one peer of a connection */
 	REFUSE_SEAL, /* and enum seal_result */
 	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,

@@ -50,9 +50,7 @@ static void enlarge_queue(const struct conf *conf, int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 }
 
-/* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
- */
-static void ask_destination(int fd)
+void dgram_ask_destination(int fd)
 {
 	set_on(fd, SOL_IP, IP_PKTINFO);
 	set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
@@ -63,7 +61,7 @@ static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 	sock->dst = dst_rule_new(dst, sock->kind.family, err);
 	if (!sock->dst)
 		return -1;
-	ask_destination(sock->fd);
+	dgram_ask_destination(sock->fd);
 	return 0;
 }
 
@@ -102,7 +100,7 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
 	}
 	if (conf->seal.file) {
 		sock->seal = dgram_seal_new(relay, conf);
-		ask_destination(fd);
+		dgram_ask_destination(fd);
 	}
 	if (conf->sock.no_echo)
 		sock->echo = echo_new();
@@ -142,7 +140,7 @@ void dgram_member(struct endpoint *ep, struct membership *m)
 
 	sock->member = m;
 	if (m->answers)
-		ask_destination(sock->fd);
+		dgram_ask_destination(sock->fd);
 	if (sock->kind.family == AF_INET6) /* for IPv4 the kernel compares all of it */
 		set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
 }
@@ -194,6 +192,7 @@ void dgram_sock_unref(struct dgram_sock *sock)
 	fd_close(&sock->fd);
 	free(sock->dst);
 	free(sock->echo);
+	free(sock->own);
 	dgram_seal_unref(sock->seal);
 	free(sock);
 }
@@ -298,6 +297,10 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	if (!sock->connected &&
 	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
 		return false;
+	if (sock->answers && dgram_is_self(sock, m)) {
+		admit_refuse(&sock->admission, &m->peer, REFUSE_SELF, loop_now(sock->relay->loop));
+		return false;
+	}
 	if (!is_for_us(sock, m)) {
 		admit_refuse(&sock->admission, &m->peer, REFUSE_DST, loop_now(sock->relay->loop));
 		return false;

@@ -50,6 +50,8 @@ struct dgram_sock {
 	struct dst_rule *dst; /* option dst; owned, or NULL */
 	struct dgram_seal *seal; /* option seal; counted, or NULL */
 	bool answers; /* RECVFROM, LISTEN: what is sent answers what was received */
+	struct netaddr bound; /* there: its own address */
+	struct own_addrs *own; /* there: of this host, once they were asked for; owned */
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct groups *more; /* sockets that have joined for this one; counted, or NULL */
@@ -74,6 +76,17 @@ int dgram_take_groups(struct dgram_sock *sock, struct groups **more, struct err 
  * @fd stays the caller's then. */
 struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
 				  struct dgram_kind kind, unsigned target_port, struct err *err);
+
+/* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
+ */
+void dgram_ask_destination(int fd);
+
+/* What @sock sends answers what it has received: note its address, so that nobody can make it
+ * answer itself. */
+void dgram_answers(struct dgram_sock *sock);
+
+/* Does @m say that @sock itself has sent it? Its answer would come back, and so on for ever. */
+bool dgram_is_self(struct dgram_sock *sock, const struct message *m);
 
 /* The kernel's counter of drops is @total now, or was when a datagram came in: count its news. */
 void dgram_drops_are(struct dgram_sock *sock, uint32_t total);

@@ -154,7 +154,7 @@ static struct first *begin_waiting(struct opening *o, struct err *err)
 		return NULL;
 	f = xcalloc(1, sizeof(*f));
 	f->sock = sock;
-	sock->answers = true;
+	dgram_answers(sock);
 	if (o->half->conf.listen.accept_timeout_ns > 0)
 		f->due_ns = loop_now(o->relay->loop) + o->half->conf.listen.accept_timeout_ns;
 	o->impl = f;

@@ -3,16 +3,14 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "sys/own_addrs.h"
 
-#include <ifaddrs.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define REMEMBERED 4096 /* datagrams; an echo is in the queue before the send returns */
 #define MEMORY_NS (5 * NSEC_PER_SEC)
-#define OWN_MAX 64 /* addresses */
-#define OWN_NS NSEC_PER_SEC
 
 struct echo {
 	unsigned port; /* own, 0: not yet known */
@@ -21,11 +19,9 @@ struct echo {
 		uint64_t hash; /* 0: none */
 		int64_t sent_ns;
 	} sent[REMEMBERED];
-	/* the host's addresses as they were while sending, at most OWN_NS old then: an echo may be
-	 * judged when its address is gone already */
-	struct netaddr own[OWN_MAX];
-	size_t nown;
-	int64_t own_ns;
+	/* the host's addresses as they were while sending, at most a second old then: an echo may
+	 * be judged when its address is gone already */
+	struct own_addrs own;
 };
 
 struct echo *echo_new(void)
@@ -49,41 +45,10 @@ static uint64_t hash(const void *data, size_t len)
 	return h ? h : 1;
 }
 
-static void note_own_addresses(struct echo *e)
-{
-	struct ifaddrs *all;
-
-	e->nown = 0;
-	if (getifaddrs(&all) == -1)
-		return;
-	for (struct ifaddrs *ifa = all; ifa && e->nown < OWN_MAX; ifa = ifa->ifa_next) {
-		int family = ifa->ifa_addr ? ifa->ifa_addr->sa_family : AF_UNSPEC;
-		struct netaddr *a = &e->own[e->nown];
-
-		if (family != AF_INET && family != AF_INET6)
-			continue;
-		netaddr_any(a, family, 0);
-		memcpy(&a->any, ifa->ifa_addr, a->len);
-		e->nown++;
-	}
-	freeifaddrs(all);
-}
-
-static bool was_local(const struct echo *e, const struct netaddr *a)
-{
-	for (size_t i = 0; i < e->nown; i++) {
-		if (netaddr_same_host(&e->own[i], a))
-			return true;
-	}
-	return false;
-}
-
 void echo_sent(struct echo *e, const void *data, size_t len, int64_t now_ns)
 {
-	if (!e->own_ns || now_ns - e->own_ns > OWN_NS) {
-		note_own_addresses(e);
-		e->own_ns = now_ns;
-	}
+	if (own_addrs_are_old(&e->own, now_ns))
+		own_addrs_note(&e->own, now_ns);
 	e->sent[e->next].hash = hash(data, len);
 	e->sent[e->next].sent_ns = now_ns;
 	e->next = (e->next + 1) % REMEMBERED;
@@ -128,7 +93,7 @@ bool echo_is(struct echo *e, int fd, const struct netaddr *peer, const void *dat
 			return false; /* older ones are older still, or were never there */
 		if (e->sent[k].hash != h)
 			continue;
-		if (!was_local(e, peer) && !is_local(peer))
+		if (!own_addrs_have(&e->own, peer) && !is_local(peer))
 			return false;
 		e->sent[k].hash = h == 1 ? 2 : 1; /* recognised: not again, but not a gap either */
 		return true;

@@ -134,6 +134,7 @@ static void failed(struct lingering *l, int code)
  * session, may leave as it likes; of one whose answers nobody reads, this is the only one. */
 static void on_reset(struct lingering *l, int code)
 {
+	l->unacked = unacknowledged(l); /* some may have been taken since we asked */
 	if (l->unacked || !l->parting.read_from)
 		failed(l, code);
 	else
@@ -195,7 +196,9 @@ static bool advance(struct lingering *l)
 	if (l->ended ? !l->unacked : heard_the_end(l))
 		return true;
 	if (l->unacked && is_dead(l)) {
-		failed(l, ECONNRESET);
+		l->unacked = unacknowledged(l); /* it may have been taken since, and all be well */
+		if (l->unacked)
+			failed(l, ECONNRESET);
 		return true;
 	}
 	if (l->unacked < before)

@@ -260,7 +260,7 @@ static void on_connection(struct opening *o, struct endpoint *ep, struct source 
 
 	(void)none;
 	if (err)
-		log_err(LV_ERROR, err);
+		relay_tell(src->relay, LV_ERROR, err);
 	source_opened(src, ep, &o->vars); /* NULL after a failure */
 }
 

@@ -367,6 +367,18 @@ static void say_short(struct opening *o, const struct err *err)
 			 log_limit_text(&o->relay->limit, hidden, "kind", more, sizeof(more)));
 }
 
+/* Without the hint, which belongs to the final error. */
+static void tell_refusal(struct opening *o, enum log_level level, const struct err *err)
+{
+	struct err bare = *err;
+
+	bare.hint[0] = '\0';
+	if (level == LV_WARN)
+		relay_tell(o->relay, level, &bare);
+	else
+		log_err(level, &bare);
+}
+
 static void failed(struct opening *o, struct err *err)
 {
 	/* options and look-ups have a sentence of their own */
@@ -380,8 +392,8 @@ static void failed(struct opening *o, struct err *err)
 		try_again(o, SHORT_NS);
 		return;
 	}
-	if (connects) /* without the hint, which belongs to the final error */
-		log_at(next || retry ? LV_NOTICE : LV_WARN, "%s", err->text);
+	if (connects)
+		tell_refusal(o, next || retry ? LV_NOTICE : LV_WARN, err);
 	else if (next)
 		log_err(LV_NOTICE, err);
 	if (next) {

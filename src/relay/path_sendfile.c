@@ -5,6 +5,7 @@
  * system without it) the flow goes on by splicing or copying. */
 #include "relay/flow.h"
 #include "relay/session.h"
+#include "sys/chaos.h"
 
 #include <errno.h>
 #include <sys/sendfile.h>
@@ -51,8 +52,10 @@ static enum move_result failed(struct flow *f, size_t len)
 static enum move_result move(struct flow *f)
 {
 	size_t len = f->src->read_left < SENDFILE_LEN ? (size_t)f->src->read_left : SENDFILE_LEN;
-	ssize_t n = sendfile(f->dst->wfd, f->src->rfd, NULL, len);
+	ssize_t n = -1;
 
+	if (!chaos_again())
+		n = sendfile(f->dst->wfd, f->src->rfd, NULL, chaos_len(len));
 	if (n == -1)
 		return failed(f, len);
 	if (n == 0)

@@ -6,6 +6,7 @@
 #include "relay/filter.h"
 #include "relay/flow.h"
 #include "relay/session.h"
+#include "sys/chaos.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,7 @@ static ssize_t do_splice(int from, int to, size_t len)
 {
 	ssize_t n;
 
+	len = chaos_len(len);
 	do
 		n = splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n == -1 && errno == EINTR);
@@ -173,7 +175,10 @@ static void idle(struct flow *f)
 static enum move_result drain_pipe(struct flow *f)
 {
 	while (f->splice.in_pipe) {
-		ssize_t n = do_splice(f->splice.pipe[0], f->dst->wfd, f->splice.in_pipe);
+		ssize_t n = -1;
+
+		if (!chaos_again())
+			n = do_splice(f->splice.pipe[0], f->dst->wfd, f->splice.in_pipe);
 
 		if (n == -1)
 			return destination_says(f, f->splice.in_pipe);

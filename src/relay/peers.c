@@ -193,12 +193,11 @@ static void begin_one_shot(struct peers *t, const struct packet *p)
 
 static void set_local_vars(struct peers *t, const struct netaddr *local, struct vars *vars)
 {
-	struct netaddr bound = { .len = sizeof(bound.raw) };
+	const struct netaddr *bound = &t->sock->bound;
 	char text[NETADDR_TEXT_LEN];
 
-	getsockname(t->sock->fd, &bound.any, &bound.len);
-	vars_set(vars, "SOCKADDR", "%s", netaddr_host_text(local->len ? local : &bound, text));
-	vars_set(vars, "SOCKPORT", "%u", netaddr_port(&bound));
+	vars_set(vars, "SOCKADDR", "%s", netaddr_host_text(local->len ? local : bound, text));
+	vars_set(vars, "SOCKPORT", "%u", netaddr_port(bound));
 }
 
 /* The peer below the layer @top, which still knows it; NULL: it has left meanwhile. */
@@ -243,7 +242,7 @@ static void on_layer(struct opening *o, struct endpoint *ep, struct source *none
 
 	(void)none;
 	if (err)
-		log_err(LV_ERROR, err);
+		relay_tell(src->relay, LV_ERROR, err);
 	if (ep && src->relay->plan->isolate && (p = peer_below(t, ep)))
 		peer_feed_layer(p, ep);
 	source_opened(src, ep, &o->vars);
@@ -518,7 +517,7 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 		dgram_sock_unref(sock);
 		return NULL;
 	}
-	sock->answers = true;
+	dgram_answers(sock);
 	t = xcalloc(1, sizeof(*t));
 	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
 	t->sock = sock;

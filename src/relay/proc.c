@@ -18,16 +18,25 @@ static void free_now(struct deferred *d)
 static void say(const struct proc *p)
 {
 	int pid = (int)p->child.pid;
+	struct err err;
 
-	if (WIFSIGNALED(p->status)) {
-		log_warn("waitpid(): child %d exited on signal %d", pid, WTERMSIG(p->status));
-	} else if (WEXITSTATUS(p->status)) {
-		if (p->command)
-			log_warn("system(\"%s\") returned with status %d", p->command, p->status);
-		log_warn("waitpid(): child %d exited with status %d", pid, WEXITSTATUS(p->status));
-	} else {
+	if (!p->status) {
 		log_info("waitpid(): child %d exited with status 0", pid);
+		return;
 	}
+	if (WIFSIGNALED(p->status)) {
+		err_set(&err, 0, "waitpid(): child %d exited on signal %d", pid,
+			WTERMSIG(p->status));
+	} else {
+		if (p->command) {
+			err_set(&err, 0, "system(\"%s\") returned with status %d", p->command,
+				p->status);
+			relay_tell(p->relay, LV_WARN, &err);
+		}
+		err_set(&err, 0, "waitpid(): child %d exited with status %d", pid,
+			WEXITSTATUS(p->status));
+	}
+	relay_tell(p->relay, LV_WARN, &err);
 }
 
 static void free_places(struct proc *p)

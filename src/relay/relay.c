@@ -118,11 +118,25 @@ static void on_stats(struct timer *t)
 	loop_timer(relay->loop, t, due > now ? due : now + relay->plan->set.stats_ns);
 }
 
+void relay_tell(struct relay *relay, enum log_level level, const struct err *err)
+{
+	struct log_limit *limit = &relay->failures[level == LV_ERROR];
+	char more[80];
+
+	if (!relay->many) {
+		log_err(level, err);
+	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->loop))) {
+		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
+		if (err->hint[0])
+			log_warn("%s", err->hint);
+	}
+}
+
 void relay_failed(struct relay *relay, const struct err *err)
 {
 	if (err->over)
 		return;
-	log_err(LV_ERROR, err);
+	relay_tell(relay, LV_ERROR, err);
 	if (!relay->many)
 		relay->status = err->status ? err->status : 1;
 }

@@ -269,7 +269,10 @@ static void direction_failed(struct session *s, int i)
 		    f->dst->conf->flow.cool_write;
 
 	if (soft || s->relay->plan->set.sloppy) {
-		log_err(soft ? LV_NOTICE : LV_ERROR, f->err);
+		if (soft)
+			log_err(LV_NOTICE, f->err);
+		else
+			relay_tell(s->relay, LV_ERROR, f->err);
 		log_notice("socket %d to socket %d is in error", i + 1, 2 - i);
 		flow_stop(f);
 		if (soft)
@@ -279,7 +282,7 @@ static void direction_failed(struct session *s, int i)
 		return;
 	}
 	(f->write_failed ? f->dst : f->src)->parting.told = true;
-	log_err(LV_ERROR, f->err);
+	relay_tell(s->relay, LV_ERROR, f->err);
 	s->failed = s->broken = true;
 	session_end(s, "a transfer failed");
 }
@@ -472,7 +475,7 @@ static void begin(struct session *s)
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->loop);
 	if (start_directions(s) == -1) {
-		log_err(LV_ERROR, &relay->err);
+		relay_tell(relay, LV_ERROR, &relay->err);
 		s->failed = s->broken = true;
 		session_end(s, "nothing can be transferred");
 		return;
@@ -594,17 +597,25 @@ static void wait_for_programs(struct session *s)
 
 static void tell_pending(struct session *s)
 {
+	struct err err;
+
 	for (int i = 0; i < 2; i++) {
 		size_t n = flow_pending(&s->flow[i]);
 
-		if (n)
-			log_warn("%zu bytes read from socket %d could not be delivered to socket "
-				 "%d",
-				 n, i + 1, 2 - i);
-		if (s->flow[i].dropped)
-			log_warn("%llu bytes from socket %d had nowhere to go: socket %d can only "
-				 "be read from",
-				 (unsigned long long)s->flow[i].dropped, i + 1, 2 - i);
+		if (n) {
+			err_set(&err, 0,
+				"%zu bytes read from socket %d could not be delivered to socket %d",
+				n, i + 1, 2 - i);
+			relay_tell(s->relay, LV_WARN, &err);
+		}
+		if (s->flow[i].dropped) {
+			err_set(&err, 0,
+				"%llu bytes from socket %d had nowhere to go: socket %d can only "
+				"be "
+				"read from",
+				(unsigned long long)s->flow[i].dropped, i + 1, 2 - i);
+			relay_tell(s->relay, LV_WARN, &err);
+		}
 	}
 }
 

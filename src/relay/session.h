@@ -7,6 +7,7 @@
 #define RELAY_SESSION_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "base/log_limit.h"
 #include "ev/loop.h"
 #include "relay/flow.h"
@@ -40,6 +41,7 @@ struct relay {
 	int fds_sure; /* so many more are no question */
 	int fd_limit;
 	struct log_limit limit; /* records of sessions for which something is short */
+	struct log_limit failures[2]; /* of many sessions: warnings, errors; see relay_tell() */
 	bool stopping; /* no new sessions; draining or ending */
 	bool ending; /* nothing waits for anything any more */
 	bool engine_started; /* both addresses existed once */
@@ -128,6 +130,11 @@ void relay_statistics(struct relay *relay);
 
 /* Print the counters at the end, as the flags want it. */
 void relay_final_statistics(struct relay *relay);
+
+/* Write about a session that fails, or a program of it, as log_err(). Strangers can bring that
+ * about as often as they like: where there are many sessions, ten records of @level are written in
+ * a second, the rest is counted and told with the next one. */
+void relay_tell(struct relay *relay, enum log_level level, const struct err *err);
 
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);

@@ -61,6 +61,14 @@ void vars_set_peer(struct vars *v, const struct ucred *peer)
 
 void vars_copy(struct vars *to, const struct vars *from)
 {
+	if (!to->n && from->n) { /* for every session: nothing can be there twice */
+		to->text = xrealloc(to->text, from->n * sizeof(char *));
+		while (to->n < from->n) {
+			to->text[to->n] = xstrdup(from->text[to->n]);
+			to->n++;
+		}
+		return;
+	}
 	for (size_t i = 0; i < from->n; i++)
 		put(to, xstrdup(from->text[i]));
 }

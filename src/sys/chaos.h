@@ -1,9 +1,10 @@
 /* chaos.h - calls that are shorter than they need be, for tests
  *
  * In builds with the option chaos and with SOCAST_CHAOS=SEED in the environment, reads and writes
- * of byte streams take a random part of what is asked for, and now and then a write pretends that
- * nothing can be done. What a kernel under load does once in a million calls happens in every
- * second one then. In other builds nothing of this exists (chaos_none.c). */
+ * of byte streams, and moves inside the kernel, take a random part of what is asked for, and now
+ * and then a write pretends that nothing can be done. What a kernel under load does once in a
+ * million calls happens in every second one then. In other builds nothing of this exists
+ * (chaos_none.c). */
 #ifndef SYS_CHAOS_H
 #define SYS_CHAOS_H
 

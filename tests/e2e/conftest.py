@@ -21,8 +21,14 @@ def _terminated(*_):
 
 def pytest_configure(config):
     signal.signal(signal.SIGTERM, _terminated)
+    config.addinivalue_line("markers", "whole: needs reads that bring all that is there, so it is left out of a run with chaos")
     if not os.access(lab.SOCAST, os.X_OK):
         raise pytest.UsageError(f"no program to test: {lab.SOCAST} (build it, or set SOCAST)")
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("SOCAST_TEST_CHAOS"):
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +51,10 @@ def _lan():
 
 @pytest.fixture(autouse=True)
 def tidy():
-    """No program outlives its test."""
+    """No program outlives its test. A whole run can be with chaos: SOCAST_TEST_CHAOS=SEED."""
     lab.extra_env.clear()
+    if os.environ.get("SOCAST_TEST_CHAOS"):
+        lab.extra_env["SOCAST_CHAOS"] = os.environ["SOCAST_TEST_CHAOS"]
     yield
     lab.stop_all()
     lab.extra_env.clear()

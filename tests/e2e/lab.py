@@ -254,6 +254,14 @@ def wait_until(cond, timeout, complain):
     return False
 
 
+def take(s, n):
+    """Read @n bytes of a stream socket, in however many pieces they come; less at its end."""
+    data = b""
+    while len(data) < n and (part := s.recv(n - len(data))):
+        data += part
+    return data
+
+
 def stop_all():
     for p in list(Proc.alive):
         p.clear()
@@ -500,7 +508,7 @@ class Lan:
             h.close()
 
 
-_ports = itertools.count(20000 + os.getpid() % 1000)
+_ports = itertools.count(20000 + os.getpid() % 24 * 500)
 
 
 def port():

@@ -187,6 +187,7 @@ def test_cool_write(local):
     assert r.status == 0 and re.search(r" N write\(1, .*Broken pipe", r.log), r
 
 
+@pytest.mark.whole
 def test_block_size(local):
     """-b limits a block where blocks can be seen."""
     r = local.run("-v", "-b", "4", "-u", "-", "-", input=b"0123456789")
@@ -199,6 +200,7 @@ def test_block_size(local):
 DATA = b"Hello\tw\a\b\v\f\r\\\x01\x7f\x80\xff\"\n\nabc"
 
 
+@pytest.mark.whole
 def test_text_dump(local):
     r = local.run("-v", "-u", "-", "-", input=DATA)
     head, _, body = r.err.partition(b"\n")
@@ -211,6 +213,7 @@ def test_hex_dump(local):
     assert re.fullmatch(rf"> {STAMP}\.\d{{6}}  length=4 from=0 to=3\n 61 62 63 64\n", r.log), r
 
 
+@pytest.mark.whole
 def test_hex_and_text_dump(local):
     r = local.run("-x", "-v", "-u", "-", "-", input=DATA)
     _, _, body = r.err.partition(b"\n")

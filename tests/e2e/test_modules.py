@@ -1,6 +1,7 @@
 """Modules and tcpwrap: where code is loaded from, which tables are asked, and who gets in."""
 import os
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -166,7 +167,9 @@ def test_modules_are_looked_for_once(local, tmp_path):
     for _ in range(200):
         s.sendto(b"x", (LOOP, port))
     p.expect_output(200)
-    p.stop()
+    for pid in lab.descendants(p.pid):      # strace(1) itself is deaf
+        os.kill(pid, signal.SIGTERM)
+    p.wait()
     text = trace.read_text()
     assert text.count("socast_wrap.so") == 1 and text.count("/proc/self/exe") == 1, text
     s.close()

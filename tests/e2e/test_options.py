@@ -492,17 +492,18 @@ def test_process_group(local):
 @pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
 def test_network_namespace(local):
     """netns: the socket is made in the other name space, the program goes on in its own."""
-    subprocess.run(["ip", "netns", "add", "socasttest"], check=True)
+    name = f"socasttest{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
     try:
-        p = local.start("--experimental", "-d", "-d", "TCP4-LISTEN:0,netns=socasttest", "PIPE")
+        p = local.start("--experimental", "-d", "-d", f"TCP4-LISTEN:0,netns={name}", "PIPE")
         port = p.wait_log(r"listening on AF=2 0\.0\.0\.0:(\d+)")[1]
-        seen = subprocess.run(["ip", "netns", "exec", "socasttest", "cat", "/proc/net/tcp"], capture_output=True, text=True, check=True).stdout
+        seen = subprocess.run(["ip", "netns", "exec", name, "cat", "/proc/net/tcp"], capture_output=True, text=True, check=True).stdout
         assert f":{int(port):04X} " in seen
         with open(f"/proc/{p.pid}/net/tcp", encoding="ascii") as f:
             assert f":{int(port):04X} " not in f.read()
     finally:
         lab.stop_all()
-        subprocess.run(["ip", "netns", "del", "socasttest"], check=True)
+        subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 # ---------------------------------------------------------------- others

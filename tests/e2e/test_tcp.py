@@ -175,6 +175,7 @@ def test_tcp_to_file(local, tmp_path, fast):
     assert p.wait().status == 0 and (tmp_path / "f").read_bytes() == BIG
 
 
+@pytest.mark.whole
 def test_datagrams_into_a_stream_and_back(local, fast):
     """Borders end at a byte stream; a stream is cut into blocks of -b."""
     s, port = server(local)

@@ -178,6 +178,7 @@ def test_nginx(local, zoo, tmp_path):
     assert b"from behind" in r.out, (r, far)
 
 
+@pytest.mark.whole
 def test_many_at_once(local, zoo):
     """200 sessions in one process, all of them answered."""
     p, port = tls_server(local, zoo)
@@ -426,6 +427,7 @@ def test_server_name(local, zoo):
     assert p.wait().status == 0 and seen.pop() is None
 
 
+@pytest.mark.whole
 def test_alpn(local, zoo):
     """The protocol both sides know; none in common ends the handshake."""
     p, port = tls_server(local, zoo, "SYSTEM:echo $SOCAT_TLS_ALPN", options=r"verify=0,fork,alpn=h2\,http/1.1")
@@ -444,6 +446,7 @@ def test_alpn(local, zoo):
     q.wait_log("imap")
 
 
+@pytest.mark.whole
 def test_sessions_are_resumed(local, zoo):
     """The second handshake with the same server is the short one, both as client and as server."""
     _, port = tls_server(local, zoo)

@@ -715,7 +715,7 @@ def answers(local, port, n, workers, expect):
 def test_a_thousand_requests(local, workers):
     """Every one of 1000 requests is answered, one by one and many at a time."""
     port = lab.port()
-    up(local, f"UDP4-RECVFROM:{port},fork", "EXEC:hostname")
+    up(local, "-t", "5", f"UDP4-RECVFROM:{port},fork", "EXEC:hostname")     # a program may take its time to start
     assert answers(local, port, 1000, workers, lambda k: b"host1\n") == 1000
 
 

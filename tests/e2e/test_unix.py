@@ -127,6 +127,7 @@ def test_notices(local, d):
     assert f'N successfully connected from local address AF=1 "{d}/me"' in r.log
 
 
+@pytest.mark.whole
 def test_many_at_once(local, d, fast):
     """200 sessions are alive at the same time, each with its own echo."""
     p = up(local, f"UNIX-LISTEN:{d}/s,fork", "PIPE")
@@ -367,6 +368,7 @@ def test_recv(local, d, fast, family):
     assert not os.path.exists(f"{d}/srv")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("family", [0, 1])
 def test_recvfrom(local, d, fast, family):
     """One datagram and its answer; then the end."""
@@ -408,6 +410,7 @@ def test_foreign_datagram_server(local, d):
     p.expect_output("hello\n")
 
 
+@pytest.mark.whole
 def test_a_client_without_name_cannot_be_answered(local, d):
     """One warning that tells what to do; the server goes on."""
     p = up(local, f"UNIX-RECVFROM:{d}/s,fork", "EXEC:echo answer")
@@ -425,9 +428,10 @@ def test_a_client_without_name_cannot_be_answered(local, d):
     assert r.status == 0 and "bind-tempname on the client" in r.log
 
 
+@pytest.mark.whole
 def test_thousand_requests(local, d):
     """1,000 requests of 32 clients to a program that ignores its input: 1,000 answers."""
-    up(local, f"UNIX-RECVFROM:{d}/s,fork", "EXEC:hostname")
+    up(local, "-t", "5", f"UNIX-RECVFROM:{d}/s,fork", "EXEC:hostname")
     got, threads = [0] * 32, []
 
     def client(i, s):
@@ -442,6 +446,7 @@ def test_thousand_requests(local, d):
     assert sum(got) == 1000
 
 
+@pytest.mark.whole
 def test_datagrams_to_a_slow_reader(local, d, fast):
     """Its short queue fills; nothing is lost, nothing spins."""
     with sock(local, DGRAM, f"{d}/s") as s:
@@ -826,6 +831,7 @@ def test_variables_of_a_stream(local, d, family):
         assert (v["PEERPID"], v["PEERUID"], v["PEERGID"]) == (str(os.getpid()), str(os.getuid()), str(os.getgid()))
 
 
+@pytest.mark.whole
 def test_variables_of_a_datagram(local, d):
     """Credentials are asked for by so-passcred, and logged as well."""
     p = up(local, "-ddd", f"UNIX-RECVFROM:{d}/s,fork,so-passcred", "SYSTEM:set | grep SOCAT_PEER")
@@ -836,6 +842,7 @@ def test_variables_of_a_datagram(local, d):
     p.wait_log(f"I ancillary message: SCM_CREDENTIALS: pid={os.getpid()}")
 
 
+@pytest.mark.whole
 def test_no_credentials_unless_asked_for(local, d):
     up(local, f"UNIX-RECVFROM:{d}/s,fork", "SYSTEM:set | grep SOCAT_PEER")
     with sock(local, DGRAM, f"{d}/c") as c:

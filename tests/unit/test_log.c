@@ -179,6 +179,11 @@ static void limit_for_all(void **state)
 			    " (and 2970 of others)");
 	assert_string_equal(log_limit_text(&l, 3, "host", text, sizeof(text)),
 			    " (3 more of this host since)");
+	written = 0;
+	for (int i = 0; i < 100; i++)
+		written += log_limit_turn(&l, 7 * NSEC_PER_SEC);
+	assert_int_equal(written, LOG_LIMIT_PER_SECOND);
+	assert_string_equal(log_limit_text(&l, 0, "", text, sizeof(text)), " (and 90 of others)");
 }
 
 int main(void)
