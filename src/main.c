@@ -73,7 +73,7 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 	log_at(level_of(sig), "exiting on signal %d", sig);
 	log_notice("socat_signal(): finishing signal %d", sig);
 	/* to the process of a session its parent says that the time to drain is over */
-	final = p->relay.session_process && loop_signal_sender(loop) == getppid();
+	final = p->relay.session_process && loop_signal_sender(loop) == p->relay.parent;
 	if (p->plan.set.drain_ns > 0 && !p->relay.stopping && !final)
 		relay_drain(&p->relay, 128 + sig);
 	else
@@ -118,7 +118,6 @@ static int catch_signal(struct loop *loop, int sig, loop_signal_fn *fn, struct p
 
 static int catch_signals(struct program *p, struct loop *loop, struct err *err)
 {
-	signal(SIGPIPE, SIG_IGN);
 	for (int sig = 1; sig < 32; sig++) {
 		if (!(p->cli.signal_mask >> sig & 1) || sig == SIGPIPE || sig == SIGKILL ||
 		    sig == SIGSTOP || sig == SIGUSR1 || sig == SIGCHLD)
@@ -277,6 +276,7 @@ int main(int argc, char *argv[])
 	struct err err = { 0 };
 	int status;
 
+	signal(SIGPIPE, SIG_IGN); /* also for what is said before the loop exists */
 	fd_occupy_standard();
 	forget_inherited_signals();
 	if (env_seconds("SOCAT_MAIN_WAIT"))

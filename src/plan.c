@@ -99,7 +99,8 @@ static int wrong_params(const struct half *h, struct err *err)
 	if (h->nparams > h->type->max_params && strncmp(h->type->syntax, ":<host>", 7) == 0)
 		hint_brackets(h, err);
 	else if (h->nparams > h->type->max_params && h->type->flags & TYPE_PROGRAM)
-		return err_hint(err, "a colon ends the command: write \"\\:\" where it belongs to it");
+		return err_hint(err,
+				"a colon ends the command: write \"\\:\" where it belongs to it");
 	return -1;
 }
 

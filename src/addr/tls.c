@@ -317,7 +317,7 @@ static void ep_close(struct endpoint *ep)
 	loop_timer_stop(ep->relay->loop, &t->notify);
 	if (!shared && !t->notified)
 		t->notified = rest_flush(&rest);
-	if (endpoint_lingers(ep) && !(ep->parting.ended && t->notified)) {
+	if (endpoint_lingers(ep)) {
 		linger_close(ep, &(struct linger_layer){ t->notified ? NULL : rest_flush, rest_free,
 							 xmemdup(&rest, sizeof(rest)) });
 		return;

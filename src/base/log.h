@@ -61,8 +61,8 @@ void log_set_json(bool on); /* --log=json; times are UTC with microseconds then 
 void log_status(const char *line);
 
 /* Write a dump of data to stderr, whatever the sinks are; above the line of log_status(). @patient:
- * wait for whoever reads it, until a signal to end is pending, as long as there is one session; else
- * nobody is held up for longer than a second, and what finds no room is left out. */
+ * wait for whoever reads it, until a signal to end is pending, as long as there is one session;
+ * else nobody is held up for longer than a second, and what finds no room is left out. */
 void log_dump(const char *data, size_t len, bool patient);
 
 /* Records never wait for a reader: what cannot be written at once is kept, up to 256 KiB for each

@@ -237,7 +237,7 @@ void ep_fd_close(struct endpoint *ep)
 	bool same = ep->rfd == ep->wfd;
 
 	endpoint_restore_tty(ep);
-	if (endpoint_lingers(ep) && !ep->parting.ended)
+	if (endpoint_lingers(ep))
 		linger_close(ep, NULL);
 	final_shutdown(ep, ep->wfd);
 	if (!(ep->caps & EP_KEEP_OPEN)) {

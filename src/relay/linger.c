@@ -6,9 +6,10 @@
  *
  * In each of them what the peer says is read and dropped. The end comes with the peer's end of
  * file, with an error, in LISTENING when it has said nothing at all, or nothing more for a moment
- * (flag -t), or when nothing has got ahead for close-timeout. After the last of these the kernel
- * goes on alone: with nothing unread it sends the rest as long as the peer is there. That the peer
- * has acknowledged something is told by no event, so a timer looks, at first often, then rarely. */
+ * (flag -t), or when nothing has got ahead for close-timeout, or little for some of them. After the
+ * last of these the kernel goes on alone: with nothing unread it sends the rest as long as the peer
+ * is there. That the peer has acknowledged something is told by no event, so a timer looks, at
+ * first often, then rarely. */
 #include "relay/linger.h"
 
 #include "base/log.h"
@@ -28,6 +29,8 @@
 
 #define LOOK_MIN_NS NSEC_PER_MSEC
 #define LOOK_MAX_NS (20 * NSEC_PER_MSEC)
+#define LIMITS 6 /* all in all a socket stays for so many close-timeouts, whatever gets ahead */
+#define MANY 1000 /* more of them: the oldest goes */
 #define DROP_LEN 65536
 #define DROP_TURNS 16 /* reads per turn */
 
@@ -47,6 +50,7 @@ struct lingering {
 	struct deferred free;
 	int64_t look_ns; /* the next look is after this long */
 	int64_t limit_ns; /* close-timeout */
+	int64_t begun_ns;
 	int64_t progress_ns; /* when something got ahead last */
 	int64_t heard_ns; /* when the peer said something last, or LISTENING began */
 	int unacked; /* bytes, and the end, as seen last */
@@ -75,6 +79,7 @@ static void finish(struct lingering *l)
 	drop_layer(l);
 	fd_close(&l->fd);
 	list_del(&l->node);
+	relay->nlingering--;
 	loop_defer(relay->loop, &l->free, free_now);
 	relay_check_idle(relay);
 }
@@ -209,7 +214,7 @@ static bool advance(struct lingering *l)
 	}
 	if (l->state == LISTENING && (!l->talks || now - l->heard_ns >= l->parting.grace_ns))
 		return true;
-	if (now - l->progress_ns < l->limit_ns)
+	if (now - l->progress_ns < l->limit_ns && now - l->begun_ns < LIMITS * l->limit_ns)
 		return false;
 	on_limit(l);
 	return true;
@@ -272,18 +277,36 @@ static bool obey_options(struct lingering *l)
 	return true;
 }
 
+/* The common end: the peer has said and taken everything. */
+static bool all_is_over(const struct endpoint *ep, const struct linger_layer *layer)
+{
+	int n = 1;
+
+	return ep->parting.ended && !(layer && layer->flush) && ioctl(ep->wfd, SIOCOUTQ, &n) == 0 &&
+	       n == 0;
+}
+
 void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 {
 	struct relay *relay = ep->relay;
-	struct lingering *l = xcalloc(1, sizeof(*l));
 	socklen_t len = sizeof(int);
+	struct lingering *l;
 
+	if (all_is_over(ep, layer)) {
+		if (layer)
+			layer->free(layer->arg);
+		fd_close(&ep->wfd);
+		ep->rfd = -1;
+		return;
+	}
+	l = xcalloc(1, sizeof(*l));
 	*l = (struct lingering){
 		.relay = relay,
 		.fd = ep->wfd,
 		.number = ep->number,
 		.parting = ep->parting,
 		.limit_ns = ep->conf->sock.close_timeout_ns,
+		.begun_ns = loop_now(relay->loop),
 		.progress_ns = loop_now(relay->loop),
 		.heard_ns = loop_now(relay->loop),
 		.look_ns = LOOK_MIN_NS,
@@ -292,6 +315,7 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 		l->layer = *layer;
 	ep->rfd = ep->wfd = -1;
 	list_add_tail(&relay->lingering, &l->node);
+	relay->nlingering++;
 	watch_init(&l->watch, on_watch);
 	timer_init(&l->look, on_look);
 	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
@@ -300,6 +324,8 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 		finish(l);
 		return;
 	}
+	if (relay->nlingering > MANY)
+		finish(container_of(relay->lingering.next, struct lingering, node));
 	log_info("socket %u lingers: waiting for its peer to take and end", l->number);
 	watch_on(l);
 	look_later(l);
@@ -311,6 +337,7 @@ void lingers_forget(struct relay *relay)
 		struct lingering *l = container_of(node, struct lingering, node);
 
 		list_del(&l->node);
+		relay->nlingering--;
 		drop_layer(l);
 		close(l->fd);
 		free(l);

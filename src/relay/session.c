@@ -296,7 +296,7 @@ static void run_direction(struct session *s, int i)
 	if (!f->active || s->state != SESSION_RELAYING)
 		return;
 	r = flow_run(f, &moved);
-	if (moved)
+	if (moved && f->path != &path_drop) /* what nobody gets keeps nobody here */
 		s->last_active_ns = loop_now(s->relay->loop);
 	switch (r) {
 	case MOVE_END:
@@ -391,8 +391,12 @@ static void adopt(struct session *s, struct endpoint *ep)
 /* Flag -D: what the descriptors are. */
 static void analyse(const struct session *s)
 {
-	struct fdinfo f = { .out = stderr };
+	char *text = NULL;
+	size_t len = 0;
+	struct fdinfo f = { .out = open_memstream(&text, &len) };
 
+	if (!f.out)
+		return;
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = i ? s->right : s->left;
 
@@ -400,6 +404,9 @@ static void analyse(const struct session *s)
 		if (ep->wfd != ep->rfd)
 			fdinfo_print(&f, ep->wfd);
 	}
+	fclose(f.out);
+	log_dump(text, len, !s->relay->many);
+	free(text);
 }
 
 /* A server that has just been connected to has rarely said anything yet: its readiness will tell.

@@ -31,6 +31,7 @@ struct relay {
 	struct pool pool;
 	struct list sessions, sources, openings, procs;
 	struct list lingering; /* sockets whose session is over; see linger.h */
+	size_t nlingering;
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
 	struct err err; /* what a flow has met; see flow.h */
@@ -51,6 +52,7 @@ struct relay {
 	struct list socks; /* all datagram sockets */
 	size_t live[2]; /* sessions that use this address, in this process */
 	bool session_process; /* forked for one session: its parent tells the numbers */
+	pid_t parent; /* then: who has the source, and may have ended since */
 	bool forgetting; /* what is closed now lives on in another process, which counts it */
 	double start_seconds; /* since the epoch */
 	struct timer stats; /* --stats */

@@ -148,7 +148,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 	struct child child;
 	struct proc *p;
 	struct err err;
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	if (pid == -1) {
 		log_error("fork(): %m");
@@ -161,6 +161,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		}
 		relay->many = false;
 		relay->session_process = true;
+		relay->parent = parent;
 		relay->total = (struct stats){ 0 };
 		ep->want = 0;
 		forget_others(relay);

@@ -227,3 +227,17 @@ def connects(local, port):
         return False
     finally:
         c.close()
+
+
+@pytest.mark.parametrize("flags", [["-t", "0.3"], ["-T", "0.5"]])
+def test_what_nobody_gets_keeps_nobody(local, flags):
+    """STDIN and a server that talks for ever: its words are no activity. (Before: for ever.)"""
+    port = lab.port()
+    q = local.start("-d", "-d", f"TCP4-LISTEN:{port},reuseaddr", "SYSTEM:while echo word; do sleep 0.02; done")
+    q.wait_log("listening on")
+    p = local.start(*flags, "STDIN", f"TCP4:{LOOP}:{port}")
+    p.send("x")
+    if flags[0] == "-t":
+        p.close_stdin()
+    r = p.wait(5)
+    assert r.status == 0 and "had nowhere to go" in r.log, r

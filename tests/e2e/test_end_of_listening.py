@@ -379,3 +379,20 @@ def test_empty_datagrams_below_a_layer(local, zoo, tmp_path):
         s.close()
         c.close()
         p.stop()
+
+
+@pytest.mark.parametrize("own", ["isolate", "su=nobody"])
+def test_session_processes_do_not_drain_again(local, own):
+    """They end with the limit of their parent; who waits for the program has not to wait for orphans. (Before: the same time once more.)"""
+    port = lab.port()
+    p = local.start("-d", "-d", "--drain=3", f"TCP4-LISTEN:{port},reuseaddr,fork,{own}", "EXEC:cat")
+    p.wait_log("listening on")
+    c = local.socket(kind=socket.SOCK_STREAM)
+    c.connect(("127.0.0.1", port))
+    c.sendall(b"x")
+    assert c.recv(9) == b"x"
+    pids = lab.descendants(p.pid)
+    p.kill()
+    assert p.wait(6).status == 143
+    nothing_left(pids, 1.5 / lab.SLOW)
+    c.close()

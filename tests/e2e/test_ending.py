@@ -337,3 +337,51 @@ def cpu(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_peer_that_half_closes_first_and_takes_nothing(local, tmp_path):
+    """It has said its end, so nothing is missed; that it did not take ours is told all the same. (Before: status 0.)"""
+    (tmp_path / "in").write_bytes(DATA[:400_000])
+    s, port = server(local)
+    with local.inside():
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    p = local.start("OPEN:in,rdonly!!OPEN:/dev/null,wronly", f"TCP4:{LOOP}:{port}", cwd=tmp_path)
+    c, _ = accept(s)
+    c.shutdown(socket.SHUT_WR)
+    time.sleep(0.3)
+    c.close()
+    r = p.wait()
+    assert r.status == 1 and re.search(" E .*(Connection reset by peer|Broken pipe)", r.log), r
+
+
+def test_trickling_readers_are_bounded(local):
+    """Peers that take a little now and then hold their sockets for some close-timeouts, not for ever; the rest is the kernel's."""
+    port = lab.port()
+    p = local.start("-d", "-d", "-U", f"TCP4-LISTEN:{port},reuseaddr,fork,close-timeout=0.3", "SYSTEM:head -c 300000 /dev/zero")
+    p.wait_log("listening on")
+    kept = []
+    for _ in range(10):
+        c = local.socket(kind=socket.SOCK_STREAM)
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.connect((LOOP, port))
+        kept.append(c)
+    before = time.monotonic()
+
+    def trickle():
+        for c in kept:
+            c.setblocking(False)
+            try:
+                c.recv(600)
+            except BlockingIOError:
+                pass
+        time.sleep(0.05)
+        return len([fd for fd in os.listdir(f"/proc/{p.pid}/fd") if is_socket(p.pid, fd)]) == 1
+    lab.wait_until(trickle, 8, lambda: f"sockets stay: {p!r}")
+    assert time.monotonic() - before < 6 * lab.SLOW
+
+
+def is_socket(pid, fd):
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")
+    except OSError:
+        return False

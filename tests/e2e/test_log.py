@@ -302,3 +302,24 @@ def test_reset_by_the_reader(local):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
     ends_at_once(p)
+
+
+def test_nobody_reads_the_analysis(local):
+    """-D, and nobody reads stderr: clients are served all the same, and SIGTERM ends it. (Before: it stood still for ever.)"""
+    r, w = os.pipe()
+    fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+    port = lab.port()
+    p = local.start("-D", f"TCP4-LISTEN:{port},fork,reuseaddr", "PIPE", stderr=w)
+    os.close(w)
+    clients = []
+    for i in range(20):
+        c = local.socket(socket.AF_INET, socket.SOCK_STREAM, timeout=4)
+        lab.wait_until(lambda c=c: c.connect_ex(("127.0.0.1", port)) in (0, 106), 4, "not served")
+        c.sendall(b"x")
+        assert c.recv(9) == b"x"
+        clients.append(c)
+    p.kill()
+    assert p.wait(4).status == 143
+    os.close(r)
+    for c in clients:
+        c.close()
