@@ -7,16 +7,9 @@ import lab  # noqa: E402
 
 import pytest  # noqa: E402
 
-REASON = lab.become_root()
+from hosts import one_host  # noqa: E402
 
-
-@pytest.fixture(scope="session")
-def _local():
-    if REASON:
-        pytest.skip(REASON)
-    host = lab.Host("host1")
-    yield host
-    host.close()
+__all__ = ["one_host"]      # a fixture
 
 
 @pytest.fixture

@@ -1,16 +1,14 @@
 """Fixtures of the end-to-end tests; what they offer is described in lab.py."""
 import os
-import shutil
 import signal
 
 import pytest
 
 import lab
 
-# Before anything else runs: the process must still be single-threaded.
-REASON = lab.become_root()
-if REASON is None and shutil.which("ip") is None:
-    REASON = "needs the program ip (package iproute2)"
+from hosts import one_host, three_hosts
+
+__all__ = ["one_host", "three_hosts"]      # fixtures
 
 
 def _terminated(*_):
@@ -29,24 +27,6 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     if os.environ.get("SOCAST_TEST_CHAOS"):
         items[:] = [item for item in items if not item.get_closest_marker("whole")]
-
-
-@pytest.fixture(scope="session")
-def _local():
-    if REASON:
-        pytest.skip(REASON)
-    host = lab.Host("host1")
-    yield host
-    host.close()
-
-
-@pytest.fixture(scope="session")
-def _lan():
-    if REASON:
-        pytest.skip(REASON)
-    net = lab.Lan()
-    yield net
-    net.close()
 
 
 @pytest.fixture(autouse=True)

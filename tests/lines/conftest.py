@@ -6,31 +6,12 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
-import lab  # noqa: E402
-
 import pytest  # noqa: E402
 
 from desk import Desk  # noqa: E402
+from hosts import one_host, three_hosts  # noqa: E402
 
-REASON = lab.become_root()
-
-
-@pytest.fixture(scope="session")
-def _local():
-    if REASON:
-        pytest.skip(REASON)
-    host = lab.Host("host1")
-    yield host
-    host.close()
-
-
-@pytest.fixture(scope="session")
-def _lan():
-    if REASON:
-        pytest.skip(REASON)
-    net = lab.Lan()
-    yield net
-    net.close()
+__all__ = ["one_host", "three_hosts"]      # fixtures
 
 
 @pytest.hookimpl(hookwrapper=True)
