@@ -16,6 +16,7 @@ all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
+	@tools/need.sh cc meson ninja pkg-config
 	meson setup $(BUILD) $(MESONFLAGS)
 
 deps:
@@ -28,8 +29,9 @@ demo: deps
 	@$(MAKE) --no-print-directory -s all >/dev/null
 	@$(PYTHON) demo/demo.py
 
-check: check-deps
-	@PYTHON=$(PYTHON) tests/run.sh
+# FAST=1: with what is installed, the quick half
+check: $(if $(FAST),,check-deps)
+	@PYTHON=$(PYTHON) tests/run.sh $(if $(FAST),unit checks e2e)
 
 asan:
 	@[ -f build-asan/build.ninja ] || meson setup build-asan -Db_sanitize=address,undefined \
@@ -59,7 +61,7 @@ bench: all
 	$(PYTHON) bench/run.py
 
 package: deps
-	tools/deps.sh debhelper lintian dpkg-dev
+	tools/deps.sh build-essential debhelper lintian dpkg-dev $$([ -e .git ] && echo git)
 	tools/package.sh dist
 
 install: all

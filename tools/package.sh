@@ -10,7 +10,11 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$copy/socast"
-git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$copy/socast"
+if [ -e .git ]; then
+	git ls-files -co --exclude-standard -z
+else # a release: all but what was built
+	find . \( -name 'build*' -o -name dist \) -prune -o -type f -print0
+fi | xargs -0 cp --parents -t "$copy/socast"
 (cd "$copy/socast" && dpkg-buildpackage -us -uc -b -j"$(nproc)") >"$out/package.log" 2>&1 || {
 	tail -n 40 "$out/package.log" >&2
 	exit 1

@@ -146,7 +146,7 @@ static void test_refusals(void **state)
 		{ "-b", "option -b requires an argument; use option \"-h\" for help" },
 		{ "-bx - -", "parseopts(): missing numerical value of option \"-b\"" },
 		{ "-b1x - -", "parseopts(): trailing garbage in numerical arg of option \"-b\"" },
-		{ "-t 1s - -", "parseopts(): trailing garbage in numerical arg of option \"-t\"" },
+		{ "-t 1x - -", "parseopts(): trailing garbage in numerical arg of option \"-t\"" },
 		{ "-t -1 - -", "option -t: -1 is negative; use 0 for no wait" },
 		{ "--stats=x - -", "parseopts(): missing numerical value of option \"--stats\"" },
 		{ "--stats=0 - -", "option --stats: 0 is too short; use 0.001 or more" },

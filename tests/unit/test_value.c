@@ -77,7 +77,7 @@ static const struct sample samples[] = {
 	{ V_TIMEVAL, "1e400", NULL, "strtod(\"1e400\", NULL): Numerical result out of range" },
 	{ V_TIMEVAL, NULL, NULL, "option \"<rest>\": value required" },
 	{ V_TIMESPEC, "0.000000001", "0.000000001", NULL },
-	{ V_TIMESPEC, "1s", NULL,
+	{ V_TIMESPEC, "1x", NULL,
 	  "parseopts(): trailing garbage in numerical arg of option \"<rest>\"" },
 	{ V_LINGER, "5", "5", NULL },
 	{ V_LINGER, NULL, NULL, "option \"<rest>\": value required" },
