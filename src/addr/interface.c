@@ -92,7 +92,8 @@ static enum step_result step_packet_socket(struct opening *o, struct err *err)
 
 	if (step_socket(o, err) == STEP_FAIL) {
 		if (err->code == EPERM)
-			err_hint(err, "sending and receiving frames needs the right CAP_NET_RAW");
+			err_hint(err,
+				 "sending and receiving frames needs the capability CAP_NET_RAW");
 		return STEP_FAIL;
 	}
 	if (o->target.family != AF_PACKET)

@@ -408,7 +408,7 @@ static enum step_result step_tun(struct opening *o, struct err *err)
 		err_set(err, errno, "ioctl(%d, TUNSETIFF, {\"%s\"})", o->target.fd,
 			t->req.ifr_name);
 		if (err->code == EPERM)
-			err_hint(err, "making an interface needs the right CAP_NET_ADMIN");
+			err_hint(err, "making an interface needs the capability CAP_NET_ADMIN");
 		else if (err->code == EBUSY)
 			err_hint(err, "another program uses an interface of this name");
 		return STEP_FAIL;

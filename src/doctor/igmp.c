@@ -141,7 +141,7 @@ static void check_querier(struct exam *x, const struct exam_link *l)
 		exam_advice(exam_add(x, FIND_UNKNOWN,
 				     xasprintf("no listening for a querier on %s", l->name),
 				     xasprintf("packet socket: %s", strerror(errno))),
-			    "run as root, or with the right CAP_NET_RAW");
+			    "run as root, or with the capability CAP_NET_RAW");
 	else if (found)
 		exam_add(x, FIND_OK, xasprintf("a querier is active on %s", l->name),
 			 xasprintf("query from %s", who));

@@ -214,7 +214,7 @@ static void failed(struct exam *x, const struct opening *o, const struct err *er
 	else if (err->code == EADDRNOTAVAIL)
 		exam_advice(f, "bind to an address of this host, or to the port only");
 	else if (err->code == EPERM || err->code == EACCES)
-		exam_advice(f, "run as root, or with the right CAP_NET_RAW or "
+		exam_advice(f, "run as root, or with the capability CAP_NET_RAW or "
 			       "CAP_NET_BIND_SERVICE");
 }
 

@@ -17,7 +17,7 @@ static int refused(int code, const char *what, const char *name, struct err *err
 {
 	err_set(err, code, "%s of interface \"%s\"", what, name);
 	if (code == EPERM)
-		err_hint(err, "this needs the right CAP_NET_ADMIN");
+		err_hint(err, "this needs the capability CAP_NET_ADMIN");
 	return -1;
 }
 
