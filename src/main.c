@@ -69,6 +69,7 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 		log_info("socatsignalpass(): propagated signal to %d sub processes", passed);
 		return;
 	}
+	log_hurry();
 	log_notice("socat_signal(): handling signal %d", sig);
 	log_at(level_of(sig), "exiting on signal %d", sig);
 	log_notice("socat_signal(): finishing signal %d", sig);

@@ -36,6 +36,7 @@ static struct {
 	const char *name;
 	unsigned sinks; /* enum log_sink bits */
 	bool patient; /* the last dump was waited for, and so is the end of it */
+	bool hurried; /* no more: the program is to end */
 	struct out error, file, system; /* descriptor 2, SINK_FILE, SINK_SYSLOG */
 	int facility;
 	bool micros;
@@ -344,10 +345,16 @@ void log_end(void)
 	}
 }
 
+void log_hurry(void)
+{
+	state.hurried = true;
+	state.patient = false;
+}
+
 void log_dump(const char *data, size_t len, bool patient)
 {
-	state.patient = patient;
-	if (patient)
+	state.patient = patient && !state.hurried;
+	if (state.patient)
 		wait_for_reader();
 	if (state.status)
 		(void)out_put(&state.error, HIDE, strlen(HIDE), 0);

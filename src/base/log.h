@@ -60,6 +60,9 @@ void log_set_json(bool on); /* --log=json; times are UTC with microseconds then 
  * on, still empty. NULL: no more; what it shows stays. At most 200 bytes, without newline. */
 void log_status(const char *line);
 
+/* A signal has told the program to end: no dump is waited for any more. */
+void log_hurry(void);
+
 /* Write a dump of data to stderr, whatever the sinks are; above the line of log_status(). @patient:
  * wait for whoever reads it, until a signal to end is pending, as long as there is one session;
  * else nobody is held up for longer than a second, and what finds no room is left out. */

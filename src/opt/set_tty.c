@@ -10,13 +10,22 @@
 #include <inttypes.h>
 #include <sys/ioctl.h>
 
-/* Settings to change, or NULL: then *rc says whether that is a failure. */
-static struct termios *edit(struct target *t, int *rc, struct err *err)
+/* The option is about character size, parity or the receiver, which some devices cannot change. */
+static bool is_about_frames(const struct opt *o)
+{
+	const uint32_t mask = o->row->arg.tty.mask;
+
+	return o->row->arg.tty.word == 2 && mask && !(mask & ~(uint32_t)(PARENB | CREAD | CSIZE));
+}
+
+/* Settings to change for @o, or NULL: then *rc says whether that is a failure. */
+static struct termios *edit(struct target *t, const struct opt *o, int *rc, struct err *err)
 {
 	*rc = 0;
 	if (t->fd == -1 || t->tty == NULL)
 		return NULL;
 	*rc = tty_load(t->tty, t->fd, err);
+	t->tty->others |= !is_about_frames(o);
 	return *rc == 0 ? &t->tty->now : NULL;
 }
 
@@ -30,7 +39,7 @@ static tcflag_t *word_of(struct termios *tio, unsigned i)
 int set_tty_flag(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	if (tio && o->val.n[0])
 		*word_of(tio, o->row->arg.tty.word) |= o->row->arg.tty.mask;
@@ -49,7 +58,7 @@ static void set_field(struct termios *tio, const struct opt *o, uint32_t value)
 int set_tty_field(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	if (tio)
 		set_field(tio, o, o->row->arg.tty.value);
@@ -61,7 +70,7 @@ int set_tty_index(struct target *t, const struct opt *o, struct err *err)
 	const uint32_t mask = o->row->arg.tty.mask;
 	const int shift = __builtin_ctz(mask);
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 	char name[64];
 
 	if (tio == NULL)
@@ -76,7 +85,7 @@ int set_tty_index(struct target *t, const struct opt *o, struct err *err)
 int set_tty_cc(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	if (tio)
 		tio->c_cc[o->row->arg.tty.value] = (cc_t)o->val.n[0];
@@ -100,7 +109,7 @@ static int output_speed(struct termios *tio, speed_t code, struct err *err)
 int set_tty_speed(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	if (tio == NULL)
 		return rc;
@@ -112,7 +121,7 @@ int set_tty_speed(struct target *t, const struct opt *o, struct err *err)
 int set_tty_ispeed(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	return tio ? input_speed(tio, (speed_t)o->val.n[0], err) : rc;
 }
@@ -120,7 +129,7 @@ int set_tty_ispeed(struct target *t, const struct opt *o, struct err *err)
 int set_tty_ospeed(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	return tio ? output_speed(tio, (speed_t)o->val.n[0], err) : rc;
 }
@@ -128,7 +137,7 @@ int set_tty_ospeed(struct target *t, const struct opt *o, struct err *err)
 int set_tty_word(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	if (tio == NULL)
 		return rc;
@@ -145,7 +154,7 @@ int set_tty_word(struct target *t, const struct opt *o, struct err *err)
 int set_tty_raw(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	(void)o;
 	if (tio == NULL)
@@ -163,7 +172,7 @@ int set_tty_raw(struct target *t, const struct opt *o, struct err *err)
 int set_tty_rawer(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	(void)o;
 	if (tio == NULL)
@@ -180,7 +189,7 @@ int set_tty_rawer(struct target *t, const struct opt *o, struct err *err)
 int set_tty_cfmakeraw(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	(void)o;
 	if (tio == NULL)
@@ -196,7 +205,7 @@ int set_tty_cfmakeraw(struct target *t, const struct opt *o, struct err *err)
 int set_tty_sane(struct target *t, const struct opt *o, struct err *err)
 {
 	int rc;
-	struct termios *tio = edit(t, &rc, err);
+	struct termios *tio = edit(t, o, &rc, err);
 
 	(void)o;
 	if (tio == NULL)

@@ -202,11 +202,20 @@ static void say_eof(struct session *s, int i)
 	log_notice("socket %d (fd %d) is at EOF", i + 1, ep->rfd);
 }
 
-/* A program has ended, and its output as well: nobody is there to take any more. Behind two pipes
- * something that it has started may still read. */
-static bool has_left(const struct endpoint *ep)
+static bool runs(const struct endpoint *ep)
 {
-	return ep->proc && ep->proc->done && (ep->rfd == ep->wfd || ep->wfd == -1);
+	return ep->proc && !ep->proc->done;
+}
+
+/* The program behind end @i has ended, and its output as well: nobody is there to take any more.
+ * Behind two pipes something that it has started may still read; and a program at the other end has
+ * its time, though nobody hears it. */
+static bool has_left(struct session *s, int i)
+{
+	const struct endpoint *ep = end_of(s, i);
+
+	return ep->proc && ep->proc->done && (ep->rfd == ep->wfd || ep->wfd == -1) &&
+	       !runs(end_of(s, 1 - i));
 }
 
 /* Run what waits for no descriptor after @delay_ns, or earlier where the other direction wants it.
@@ -229,7 +238,7 @@ static void direction_ended(struct session *s, int i, bool tell)
 		session_end(s, "all directions have ended");
 		return;
 	}
-	if (has_left(end_of(s, i))) {
+	if (has_left(s, i)) {
 		session_end(s, "the program has ended");
 		return;
 	}
@@ -371,7 +380,7 @@ static void on_program_exit(struct proc *p, void *arg)
 		run_direction(s, 1 - side);
 	/* nobody will take any more; one that was only written to has not ended its output */
 	if (s->state == SESSION_RELAYING && !s->flow[side].active &&
-	    (has_left(ep) || (!s->eof_seen && !s->drained[side]))) {
+	    (has_left(s, side) || (!s->eof_seen && !s->drained[side]))) {
 		say_eof(s, side);
 		session_end(s, "the program has ended");
 	}

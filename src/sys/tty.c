@@ -34,27 +34,19 @@ static bool taken(const struct termios *want, const struct termios *got)
 	return !(want->c_cflag & CSIZE) || !(differ & CSIZE);
 }
 
-/* Nothing but what such a device cannot do is asked for. */
-static bool nothing_else(const struct termios *was, const struct termios *want)
-{
-	return was->c_iflag == want->c_iflag && was->c_oflag == want->c_oflag &&
-	       was->c_lflag == want->c_lflag &&
-	       !((was->c_cflag ^ want->c_cflag) & ~(tcflag_t)(PARENB | CREAD | CSIZE)) &&
-	       memcmp(was->c_cc, want->c_cc, sizeof(was->c_cc)) == 0;
-}
-
 int tty_store(struct tty_edit *edit, int fd, struct err *err)
 {
-	struct termios was, got;
+	struct termios got;
 	int code = 0;
 
 	if (!edit->loaded)
 		return 0;
 	edit->loaded = false;
-	if (tcgetattr(fd, &was) == -1 || tcsetattr(fd, TCSADRAIN, &edit->now) == -1 ||
+	/* the C library calls it EINVAL if nothing at all has changed */
+	if ((tcsetattr(fd, TCSADRAIN, &edit->now) == -1 && errno != EINVAL) ||
 	    tcgetattr(fd, &got) == -1)
 		code = errno;
-	else if (!taken(&edit->now, &got) && nothing_else(&was, &edit->now))
+	else if (!taken(&edit->now, &got) && !edit->others)
 		code = EINVAL;
 	else if (!taken(&edit->now, &got))
 		log_notice("the terminal on descriptor %d keeps its character size and parity", fd);

@@ -11,6 +11,7 @@
  * once (TCSADRAIN). Zero-initialise. */
 struct tty_edit {
 	bool loaded;
+	bool others; /* more is changed than character size, parity and the receiver */
 	struct termios now;
 };
 
@@ -18,8 +19,9 @@ struct tty_edit {
  * "tcgetattr(6, 0x...): Inappropriate ioctl for device". */
 int tty_load(struct tty_edit *edit, int fd, struct err *err);
 
-/* Write them if they were loaded, and verify that the device took them ("tcsetattr(7, TCSADRAIN,
- * 0x...): Invalid argument"); forgets them either way. */
+/* Write them if they were loaded, and verify that the device took them: if nothing else was asked
+ * of it than what it cannot do, that is a failure ("tcsetattr(7, TCSADRAIN, 0x...): Invalid
+ * argument"); forgets them either way. */
 int tty_store(struct tty_edit *edit, int fd, struct err *err);
 
 /* What a terminal was before we touched it; kept until the address is closed. */

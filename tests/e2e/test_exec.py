@@ -252,13 +252,13 @@ def test_program_that_ignores_its_input(local, fast):
 @pytest.mark.parametrize("opt,sig", [("sighup", signal.SIGHUP), ("sigint", signal.SIGINT), ("sigquit", signal.SIGQUIT)])
 def test_signals_are_passed_on(local, opt, sig):
     """With the option the program gets the signal, and the tool goes on."""
-    p = local.start("-d", "-d", "-", f"EXEC:sh -c \\\"trap \\'echo caught\\' {sig.name[3:]};echo up;read x;read x\\\",{opt}")
+    p = local.start("-d", "-d", "-", f"EXEC:sh -c \\\"trap \\'echo caught\\' {sig.name[3:]};echo up;read x;exec cat\\\",{opt}")
     p.expect_output(b"up")
     p.kill(sig)
     p.send("\n")
     p.expect_output(b"caught")
-    assert not p.ended()
-    p.send("\n")
+    p.send("more\n")
+    p.expect_output(b"more")
 
 
 def test_term_ends_the_program(local, tmp_path):

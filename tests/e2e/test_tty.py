@@ -86,8 +86,9 @@ def test_restored_when_the_other_address_fails(local, tty, addr, how):
 
 
 def test_restored_when_an_option_is_refused(local, tty):
-    r = local.run("-,raw,echo=0,parenb", "PIPE", input=None, stdin=tty.slave, stdout=tty.slave)
-    assert r.status == 1 and "tcsetattr" in r.log, r
+    """One that acts after the terminal has been set."""
+    r = local.run("-,raw,echo=0,seek=5", "PIPE", input=None, stdin=tty.slave, stdout=tty.slave)
+    assert r.status == 1 and "Illegal seek" in r.log, r
     assert tty.restored()
 
 
