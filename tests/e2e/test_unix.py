@@ -175,8 +175,8 @@ def test_slow_reader(local, d, fast):
 
 def test_sessions_of_both_sides(local, d, fast):
     """A forwarder: each session has a connection of its own on the right."""
-    up(local, f"UNIX-LISTEN:{d}/server,fork", "EXEC:cat")
-    up(local, f"ABSTRACT-LISTEN:{d}/x,fork", f"UNIX-CONNECT:{d}/server,bind-tempname={d}/tXXXXXX")
+    up(local, "-t", "5", f"UNIX-LISTEN:{d}/server,fork", "EXEC:cat")      # twenty programs start, on a busy machine
+    up(local, "-t", "5", f"ABSTRACT-LISTEN:{d}/x,fork", f"UNIX-CONNECT:{d}/server,bind-tempname={d}/tXXXXXX")
     threads, got = [], [None] * 20
 
     def ask(i):
