@@ -95,6 +95,19 @@ static int unacknowledged(const struct lingering *l)
 	return n;
 }
 
+#define MANY_UNREAD 65536 /* a local peer may never read some small message, and yet answer */
+
+int linger_unacknowledged(int fd)
+{
+	socklen_t len = sizeof(int);
+	int n = 0, domain = AF_UNSPEC;
+
+	if (ioctl(fd, SIOCOUTQ, &n) == -1 || n <= 1) /* 1: our end */
+		return 0;
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	return domain == AF_UNIX && n < MANY_UNREAD ? 0 : n;
+}
+
 static bool tcp_info(const struct lingering *l, struct tcp_info *info)
 {
 	socklen_t len = sizeof(*info);

@@ -35,6 +35,10 @@ struct parting {
  * contents are taken. Failures are logged; they make the exit status 1 where a session's do. */
 void linger_close(struct endpoint *ep, const struct linger_layer *layer);
 
+/* Bytes on the stream socket @fd that its peer has not acknowledged, or, on a UNIX socket, many
+ * that it has not read; 0 if there are none, or nobody can tell. One system call, or two. */
+int linger_unacknowledged(int fd);
+
 /* Close all that linger, at once. */
 void lingers_end(struct relay *relay);
 

@@ -134,11 +134,33 @@ static void tell_cut(struct session *s)
 	}
 }
 
+/* Who has not taken the question cannot answer it: true as long as the peer of a socket takes some
+ * of what it has been sent, and then for close-timeout. */
+static bool is_taking(struct session *s)
+{
+	int64_t now = loop_now(s->relay->loop);
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = end_of(s, i);
+		int left = endpoint_lingers(ep) ? linger_unacknowledged(ep->wfd) : 0;
+
+		if (!left || s->flow[1 - i].active)
+			continue;
+		if (left != s->left_to_take) {
+			s->left_to_take = left;
+			s->taken_ns = now;
+		}
+		if (now - s->taken_ns < ep->conf->sock.close_timeout_ns)
+			return true;
+	}
+	return false;
+}
+
 /* The silence is that of a reader who takes nothing: what waits for him is not dropped. */
-static bool is_held_up(const struct session *s)
+static bool is_held_up(struct session *s)
 {
 	return (s->flow[0].active && s->flow[0].waiting & EPOLLOUT) ||
-	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT);
+	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT) || is_taking(s);
 }
 
 static void on_silence(struct session *s)

@@ -569,3 +569,18 @@ def test_closed_standard_input(desk, line):
 def test_a_colon_in_a_command(desk):
     r = desk.run("socat SYSTEM:'echo a:b' -")
     assert r.status == 1 and 'a colon ends the command: write "\\:"' in r.log, r
+
+
+@pytest.mark.parametrize("kind,size", [("TCP", 3_000_000), ("TCP", 1_500_000), ("UNIX", 600_000), ("TLS", 3_000_000)])
+def test_an_upload_that_is_answered_late(desk, kind, size):
+    """The program begins to read after 1.5 s: who has not taken the question cannot answer it, so -t begins when it has."""
+    port = lab.port()
+    listen, connect = {"TCP": (f"TCP-LISTEN:{port},reuseaddr", f"TCP:127.0.0.1:{port}"), "UNIX": ("UNIX-LISTEN:u", "UNIX:u"),
+                       "TLS": (f"OPENSSL-LISTEN:{port},reuseaddr,cert=p,verify=0", f"OPENSSL:127.0.0.1:{port},verify=0")}[kind]
+    if kind == "TLS":
+        certificate(desk)
+    desk.write("in", MEGABYTES[:size])
+    p = desk.server(f"socat -t 5 {listen},rcvbuf=30000 SYSTEM:'sleep 1.5; wc -c'", "u" if kind == "UNIX" else port)
+    r = desk.run(f"socat - {connect},sndbuf=4000000 < in")
+    assert r.out.strip() == b"%d" % size and r.status == 0 and r.log == "", r
+    p.wait()
