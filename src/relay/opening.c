@@ -536,8 +536,11 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes)) {
 		static const char *const word[] = { "read-write", "read-only", "write-only" };
 
-		log_warn("address is opened in %s mode but only supports %s", word[mode],
-			 type->reads ? "read-only" : "write-only");
+		struct err err;
+
+		err_set(&err, 0, "address is opened in %s mode but only supports %s", word[mode],
+			type->reads ? "read-only" : "write-only");
+		relay_tell(o->relay, LV_WARN, &err);
 	}
 }
 

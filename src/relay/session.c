@@ -436,7 +436,7 @@ static void analyse(const struct session *s)
 			fdinfo_print(&f, ep->wfd);
 	}
 	fclose(f.out);
-	log_dump(text, len, !s->relay->many);
+	log_dump(text, len, !s->relay->many && !s->relay->session_process);
 	free(text);
 }
 

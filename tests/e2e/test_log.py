@@ -323,3 +323,26 @@ def test_nobody_reads_the_analysis(local):
     os.close(r)
     for c in clients:
         c.close()
+
+
+@pytest.mark.parametrize("own", ["isolate", "su=nobody"])
+def test_nobody_reads_the_dumps_of_own_processes(local, own):
+    """A session with a process of its own waits a second for the reader, as those of one process do, and ends with its parent."""
+    r, w = os.pipe()
+    port = lab.port()
+    p = local.start("-v", f"TCP4-LISTEN:{port},fork,reuseaddr,{own}", "PIPE", stderr=w)
+    os.close(w)
+    c = local.socket(socket.AF_INET, socket.SOCK_STREAM, timeout=6)
+    lab.wait_until(lambda: c.connect_ex(("127.0.0.1", port)) in (0, 106), 4, "not served")
+    data, got = bytes(200_000), 0
+    t = threading.Thread(target=c.sendall, args=(data,))
+    t.start()
+    while got < len(data):
+        got += len(c.recv(65536))
+    t.join()
+    pids = lab.descendants(p.pid)
+    p.kill()
+    assert p.wait(4).status == 143
+    lab.wait_until(lambda: not any(lab.running(pid) for pid in pids), 3, "its process stays")
+    os.close(r)
+    c.close()
