@@ -429,13 +429,14 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(flags); k++) {
 		size_t len = flags[k].word ? strlen(flags[k].word) : 0;
-		const char *rest = s->word + len;
+		const char *rest;
 
 		/* long ones take their value behind "=" or as the next word */
-		if (len && flags[k].word[len - 1] == '=' && !s->word[len - 1])
-			len--, rest--;
+		if (len && flags[k].word[len - 1] == '=' && strlen(s->word) == len - 1)
+			len--;
 		if (!len || strncmp(s->word, flags[k].word, len) != 0)
 			continue;
+		rest = s->word + len;
 		if (*rest && flags[k].shape == EXACT)
 			continue;
 		if (*rest && flags[k].shape == LETTER)

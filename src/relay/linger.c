@@ -6,10 +6,10 @@
  *
  * In each of them what the peer says is read and dropped. The end comes with the peer's end of
  * file, with an error, in LISTENING when it has said nothing at all, or nothing more for a moment
- * (flag -t), or when nothing has got ahead for close-timeout, or little for some of them. After the
- * last of these the kernel goes on alone: with nothing unread it sends the rest as long as the peer
- * is there. That the peer has acknowledged something is told by no event, so a timer looks, at
- * first often, then rarely. */
+ * (flag -t), or when nothing has got ahead for close-timeout, or all of it has taken LIMITS times
+ * that long. After the last two the kernel goes on alone: with nothing unread it sends the rest as
+ * long as the peer is there. That the peer has acknowledged something is told by no event, so a
+ * timer looks, at first often, then rarely. */
 #include "relay/linger.h"
 
 #include "base/log.h"
