@@ -3,6 +3,8 @@ import os
 import ssl
 import subprocess
 
+import lab
+
 
 def openssl(*args):
     subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
@@ -104,3 +106,11 @@ class Zoo:
         self.key(name)
         self.sign(name, subject or f"/CN={cn}", f"subjectAltName={alternative}\n" if alternative else "basicConstraints=CA:FALSE\n", ca, start, end)
         self.join(name)
+
+
+def zoo_if_any(tmp_path_factory):
+    """A zoo, or None where the program or the machine has no OpenSSL."""
+    try:
+        return Zoo(str(tmp_path_factory.mktemp("zoo"))) if lab.has("OPENSSL") else None
+    except FileNotFoundError:
+        return None

@@ -14,7 +14,7 @@ import socket
 import pytest
 
 import lab
-from certs import Zoo
+from certs import zoo_if_any
 from test_posixmq import exists
 
 LOOP = "127.0.0.1"
@@ -134,10 +134,7 @@ def vsock_missing():
 
 @pytest.fixture(name="zoo", scope="module")
 def _zoo(tmp_path_factory):
-    try:
-        return Zoo(str(tmp_path_factory.mktemp("zoo"))) if lab.has("OPENSSL") else None
-    except FileNotFoundError:
-        return None
+    return zoo_if_any(tmp_path_factory)
 
 
 @pytest.fixture(name="kind", params=["tcp", "unix", "seqpacket", "socket", "udp", "dtls", "vsock"])

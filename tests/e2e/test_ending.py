@@ -8,14 +8,13 @@ import os
 import re
 import socket
 import struct
-import subprocess
 import threading
 import time
 
 import pytest
 
 import lab
-from certs import Zoo
+from certs import zoo_if_any
 from test_tcp import LOOP, accept, server
 
 DATA = os.urandom(5_000_000)
@@ -24,9 +23,7 @@ SIZES = (1, 100_000, 5_000_000)
 
 @pytest.fixture(scope="module", name="zoo")
 def _zoo(tmp_path_factory):
-    if b"#define WITH_OPENSSL" not in subprocess.run([lab.SOCAST, "-V"], capture_output=True, check=True).stdout:
-        return None
-    return Zoo(str(tmp_path_factory.mktemp("zoo")))
+    return zoo_if_any(tmp_path_factory)
 
 
 def tls(version):

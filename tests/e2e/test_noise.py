@@ -17,7 +17,7 @@ import time
 import pytest
 
 import lab
-from certs import Zoo
+from certs import zoo_if_any
 
 LOOP = "127.0.0.1"
 SECONDS = float(os.environ.get("SOCAST_NOISE_SECONDS", "5"))
@@ -44,10 +44,7 @@ ENDS = [signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 @pytest.fixture(name="zoo", scope="module")
 def _zoo(tmp_path_factory):
-    try:
-        return Zoo(str(tmp_path_factory.mktemp("zoo"))) if lab.has("OPENSSL") else None
-    except FileNotFoundError:
-        return None
+    return zoo_if_any(tmp_path_factory)
 
 
 class Round:
