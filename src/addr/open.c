@@ -135,6 +135,6 @@ enum step_result step_opened(struct opening *o, struct err *err)
 	o->impl = NULL;
 	tty_save(&o->undo.tty[0], o->target.fd);
 	if (c->open.unlink_close == 1)
-		leftovers_add_entry(&o->undo.left, o->target.path);
+		leftovers_add_opened(&o->undo.left, o->target.path, o->target.fd);
 	return STEP_DONE;
 }

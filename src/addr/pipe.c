@@ -60,7 +60,7 @@ static enum step_result step_named(struct opening *o, struct err *err)
 		}
 		log_notice("created named pipe \"%s\" for %s", path, mode_word(o->mode));
 		if (c->open.unlink_close != 0) /* what we made goes with us */
-			leftovers_add_entry(&o->undo.left, path);
+			leftovers_add_entry(&o->undo.left, path, S_IFIFO);
 		if (own(path, c, err) == -1)
 			return STEP_FAIL;
 	}

@@ -41,6 +41,6 @@ int pty_link(struct opening *o, const char *name, struct err *err)
 	if (symlink(name, link) == -1)
 		return err_set(err, errno, "symlink(\"%s\", \"%s\")", name, link);
 	if (o->half->conf.open.unlink_close != 0)
-		leftovers_add_link(&o->undo.left, link);
+		leftovers_add_link(&o->undo.left, link, name);
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 /* Parameter @i is a number of socket(2). */
 static int get_number(const struct opening *o, size_t i, int64_t max, int *out, struct err *err)
@@ -107,7 +108,7 @@ static enum step_result step_bind_any(struct opening *o, struct err *err)
 	if (step_bind(o, err) == STEP_FAIL)
 		return STEP_FAIL;
 	if (o->local.any.sa_family == AF_UNIX && o->local.len > skip && o->local.un.sun_path[0])
-		leftovers_add_entry(&o->undo.left, o->local.un.sun_path);
+		leftovers_add_entry(&o->undo.left, o->local.un.sun_path, S_IFSOCK);
 	return STEP_DONE;
 }
 

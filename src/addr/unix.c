@@ -105,7 +105,7 @@ static int finish_entry(struct opening *o, struct err *err)
 	if (!path)
 		return 0;
 	if (o->half->conf.open.unlink_close != 0)
-		leftovers_add_entry(&o->undo.left, path);
+		leftovers_add_entry(&o->undo.left, path, S_IFSOCK);
 	o->target.path = path;
 	if (set_owner_and_mode(o, path, err) == -1)
 		return -1;

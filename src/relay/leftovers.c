@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <mqueue.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -75,28 +76,53 @@ static bool is_same(const struct leftover *x, const struct stat *st, char *conte
 
 /* ---- noting ---- */
 
-void leftovers_add_entry(struct leftovers *l, const char *path)
+/*
+ * Between the making and the noting another process may already have put its own in our place:
+ * noted is only what is as we have made it.
+ */
+
+void leftovers_add_entry(struct leftovers *l, const char *path, mode_t type)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0)
+	if (lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type)
 		note(l, &l->entry, absolute(path), &st, NULL);
 }
 
-void leftovers_add_link(struct leftovers *l, const char *path)
+void leftovers_add_opened(struct leftovers *l, const char *path, int fd)
+{
+	struct stat st, opened;
+
+	if (lstat(path, &st) == -1 || fstat(fd, &opened) == -1)
+		return;
+	/* a link that leads to the file goes itself */
+	if (S_ISLNK(st.st_mode) || (st.st_dev == opened.st_dev && st.st_ino == opened.st_ino))
+		note(l, &l->entry, absolute(path), &st, NULL);
+}
+
+/* Takes @now, what stands behind the name; @made is what we have put there. */
+static void note_content(struct leftovers *l, struct leftover *x, const char *path,
+			 const char *made, char *now)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0)
-		note(l, &l->link, absolute(path), &st, link_target(path));
+	if (now && strcmp(now, made) == 0 && lstat(path, &st) == 0)
+		note(l, x, absolute(path), &st, now);
+	else
+		free(now);
+}
+
+void leftovers_add_link(struct leftovers *l, const char *path, const char *target)
+{
+	note_content(l, &l->link, path, target, link_target(path));
 }
 
 void leftovers_add_lock(struct leftovers *l, const char *path)
 {
-	struct stat st;
+	char text[LOCK_TEXT];
 
-	if (lstat(path, &st) == 0)
-		note(l, &l->lock, absolute(path), &st, lock_text(path));
+	snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	note_content(l, &l->lock, path, text, lock_text(path));
 }
 
 void leftovers_add_queue(struct leftovers *l, const char *name, int fd)

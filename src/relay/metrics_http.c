@@ -374,7 +374,7 @@ struct metrics_http *metrics_http_new(struct relay *relay, const char *where, st
 	watch_init(&h->watch, on_listener);
 	timer_init(&h->nap, on_nap_over);
 	if (a.any.sa_family == AF_UNIX)
-		leftovers_add_entry(&h->left, a.un.sun_path);
+		leftovers_add_entry(&h->left, a.un.sun_path, S_IFSOCK);
 	say_where(fd);
 	loop_watch(relay->loop, &h->watch, fd, EPOLLIN);
 	return h;

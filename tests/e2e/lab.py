@@ -274,6 +274,7 @@ extra_env = {}
 def environment(env=None):
     e = {k: v for k, v in os.environ.items() if not k.startswith(("SOCAT_", "SOCAST_"))}
     e["LC_ALL"] = "C"
+    e["SHELL"] = "/bin/sh"             # of SHELL addresses: not every caller has one
     e.update(extra_env)
     e.update(env or {})
     return {k: v for k, v in e.items() if v is not None}

@@ -51,7 +51,7 @@ class Desk:
         return self.dir / name
 
     def env(self, env=None):
-        e = {"PATH": f"{self.bin}:{os.environ['PATH']}", "DESK": self.mark, "HOME": str(self.dir)}
+        e = {"PATH": f"{self.bin}:{os.environ['PATH']}", "DESK": self.mark, "HOME": str(self.dir), "SHELL": "/bin/sh"}
         e.update(env or {})
         return e
 
