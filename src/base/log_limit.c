@@ -10,21 +10,25 @@
 /* One more within the limit for all. */
 static bool take_turn(struct log_limit *l, int64_t now_ns)
 {
-	if (!l->second_ns || now_ns - l->second_ns >= NSEC_PER_SEC) {
-		l->second_ns = now_ns;
-		l->written = 0;
+	int64_t began = __atomic_load_n(&l->second_ns, __ATOMIC_RELAXED);
+
+	if (!began || now_ns - began >= NSEC_PER_SEC) {
+		/* of several processes one begins the second */
+		if (__atomic_compare_exchange_n(&l->second_ns, &began, now_ns, false,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			__atomic_store_n(&l->written, 0, __ATOMIC_RELAXED);
 	}
-	if (l->written == LOG_LIMIT_PER_SECOND)
+	if (__atomic_load_n(&l->written, __ATOMIC_RELAXED) >= LOG_LIMIT_PER_SECOND)
 		return false;
-	l->written++;
-	return true;
+	return __atomic_fetch_add(&l->written, 1, __ATOMIC_RELAXED) < LOG_LIMIT_PER_SECOND;
 }
 
 bool log_limit_turn(struct log_limit *l, int64_t now_ns)
 {
 	bool pass = take_turn(l, now_ns);
 
-	l->others += !pass;
+	if (!pass)
+		__atomic_fetch_add(&l->others, 1, __ATOMIC_RELAXED);
 	return pass;
 }
 
@@ -57,14 +61,15 @@ bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned 
 const char *log_limit_text(struct log_limit *l, unsigned suppressed, const char *noun, char *buf,
 			   size_t cap)
 {
+	unsigned others = __atomic_exchange_n(&l->others, 0, __ATOMIC_RELAXED);
+
 	*buf = '\0';
-	if (suppressed && l->others)
+	if (suppressed && others)
 		snprintf(buf, cap, " (%u more of this %s since, %u of others)", suppressed, noun,
-			 l->others);
+			 others);
 	else if (suppressed)
 		snprintf(buf, cap, " (%u more of this %s since)", suppressed, noun);
-	else if (l->others)
-		snprintf(buf, cap, " (and %u of others)", l->others);
-	l->others = 0;
+	else if (others)
+		snprintf(buf, cap, " (and %u of others)", others);
 	return buf;
 }

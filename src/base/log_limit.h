@@ -2,7 +2,10 @@
  *
  * Two limits. The first record of a kind is written, repetitions within a minute are only counted
  * and told with the next one. And of all kinds together no more than ten are written in a second:
- * who forges a new address for each datagram makes every record a new kind. Zero-initialise. */
+ * who forges a new address for each datagram makes every record a new kind. Zero-initialise.
+ *
+ * A limit may lie in memory that processes share. The second limit then holds for all of them; of a
+ * kind, two that are writing at the same moment may both pass, within the second limit. */
 #ifndef BASE_LOG_LIMIT_H
 #define BASE_LOG_LIMIT_H
 

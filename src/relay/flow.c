@@ -73,7 +73,7 @@ int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct 
 	if (rc == -1)
 		return -1;
 	if (f->filters)
-		f->filters->patient = !relay->many && !relay->session_process;
+		f->filters->patient = !relay_is_crowded(relay);
 	f->active = true;
 	choose(f);
 	return 0;

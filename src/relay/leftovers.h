@@ -25,9 +25,9 @@ struct leftovers {
 	pid_t owner; /* 0: nothing to remove */
 };
 
-/* Each has just been made, and will be removed; what was noted before is forgotten. An entry has the
- * file type @type (S_IFSOCK, S_IFIFO) or is open as @fd, a link leads to @target, a lock holds the
- * process id of the caller: what is something else by now is somebody else's. */
+/* Each has just been made, and will be removed; what was noted before is forgotten. An entry has
+ * the file type @type (S_IFSOCK, S_IFIFO) or is open as @fd, a link leads to @target, a lock holds
+ * the process id of the caller: what is something else by now is somebody else's. */
 void leftovers_add_entry(struct leftovers *l, const char *path, mode_t type);
 void leftovers_add_opened(struct leftovers *l, const char *path, int fd);
 void leftovers_add_link(struct leftovers *l, const char *path, const char *target);

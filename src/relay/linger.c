@@ -141,10 +141,12 @@ static void failed(struct lingering *l, int code)
 
 	if (l->parting.told)
 		return;
-	if (relay->many && !log_limit_pass(&relay->lost_ends, l->number, loop_now(relay->loop), &n))
+	if (relay_is_crowded(relay) &&
+	    !log_limit_pass(&relay->shared->lost_ends, l->number, loop_now(relay->loop), &n))
 		return;
 	err_set(&err, code, "the peer of socket %u did not take all that was written to it%s",
-		l->number, log_limit_text(&relay->lost_ends, n, "side", more, sizeof(more)));
+		l->number,
+		log_limit_text(&relay->shared->lost_ends, n, "side", more, sizeof(more)));
 	relay_failed(relay, &err);
 }
 

@@ -99,7 +99,7 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 		processes += container_of(node, struct proc, node)->kind == PROC_SESSION;
 	for (int i = 0; i < 2; i++) {
 		type_text(&relay->plan->side[i], m->address[i].type, sizeof(m->address[i].type));
-		tally_copy(&m->address[i].tally, &relay->tally[i]);
+		tally_copy(&m->address[i].tally, &relay->shared->tally[i]);
 		m->address[i].tally.sessions = relay->live[i] + processes;
 	}
 	m->process.cpu_seconds = seconds(CLOCK_PROCESS_CPUTIME_ID);

@@ -362,9 +362,10 @@ static void say_short(struct opening *o, const struct err *err)
 	char more[80];
 	unsigned hidden;
 
-	if (log_limit_pass(&o->relay->limit, 0, loop_now(o->relay->loop), &hidden))
+	if (log_limit_pass(&o->relay->shared->shortage, 0, loop_now(o->relay->loop), &hidden))
 		log_warn("%s; the session waits until others have ended%s", err->text,
-			 log_limit_text(&o->relay->limit, hidden, "kind", more, sizeof(more)));
+			 log_limit_text(&o->relay->shared->shortage, hidden, "kind", more,
+					sizeof(more)));
 }
 
 /* Without the hint, which belongs to the final error. */

@@ -46,12 +46,12 @@ void progress_add_time(struct str *out, double seconds)
 
 static uint64_t delivered(const struct progress *p, int i)
 {
-	return __atomic_load_n(&p->relay->tally[1 - i].sent_bytes, __ATOMIC_RELAXED);
+	return __atomic_load_n(&p->relay->shared->tally[1 - i].sent_bytes, __ATOMIC_RELAXED);
 }
 
 static uint64_t taken(const struct progress *p, int i)
 {
-	return __atomic_load_n(&p->relay->tally[i].received_bytes, __ATOMIC_RELAXED);
+	return __atomic_load_n(&p->relay->shared->tally[i].received_bytes, __ATOMIC_RELAXED);
 }
 
 /* How much of the file is gone, and how long the rest takes. */

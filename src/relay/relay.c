@@ -120,10 +120,10 @@ static void on_stats(struct timer *t)
 
 void relay_tell(struct relay *relay, enum log_level level, const struct err *err)
 {
-	struct log_limit *limit = &relay->failures[level == LV_ERROR];
+	struct log_limit *limit = &relay->shared->failures[level == LV_ERROR];
 	char more[80];
 
-	if (!relay->many) {
+	if (!relay_is_crowded(relay)) {
 		log_err(level, err);
 	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->loop))) {
 		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
@@ -207,8 +207,8 @@ int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, 
 	timer_init(&relay->drain, on_drain);
 	timer_init(&relay->stats, on_stats);
 	relay->start_seconds = (double)time(NULL);
-	relay->tally = tally_new(err);
-	if (!relay->tally)
+	relay->shared = shared_new(err);
+	if (!relay->shared)
 		return -1;
 	if (plan->set.progress)
 		relay->progress = progress_new(relay);
@@ -305,5 +305,5 @@ void relay_done(struct relay *relay)
 	pool_done(&relay->pool);
 	metrics_http_free(relay->http);
 	progress_free(relay->progress);
-	tally_free(relay->tally);
+	shared_free(relay->shared);
 }

@@ -62,7 +62,7 @@ static void count_session(struct session *s, int i)
 		return;
 	s->counted[i] = true;
 	s->relay->live[i]++;
-	tally_add(&s->relay->tally[i].sessions_total, 1);
+	tally_add(&s->relay->shared->tally[i].sessions_total, 1);
 }
 
 static void uncount_session(struct session *s)
@@ -124,13 +124,14 @@ static void tell_cut(struct session *s)
 		if (!s->flow[i].active || !has_end(from) || to->caps & EP_NO_WRITE ||
 		    (to->proc && to->proc->done))
 			continue;
-		if (!log_limit_pass(&s->relay->cuts, (uint64_t)i + 1, loop_now(s->relay->loop),
-				    &hidden))
+		if (!log_limit_pass(&s->relay->shared->cuts, (uint64_t)i + 1,
+				    loop_now(s->relay->loop), &hidden))
 			continue;
 		log_warn("socket %d had not ended, but said nothing for %g seconds after the end "
 			 "of socket %d: it is cut off; -t SECONDS waits longer%s",
 			 i + 1, seconds, 2 - i,
-			 log_limit_text(&s->relay->cuts, hidden, "side", more, sizeof(more)));
+			 log_limit_text(&s->relay->shared->cuts, hidden, "side", more,
+					sizeof(more)));
 	}
 }
 
@@ -436,7 +437,7 @@ static void analyse(const struct session *s)
 			fdinfo_print(&f, ep->wfd);
 	}
 	fclose(f.out);
-	log_dump(text, len, !s->relay->many && !s->relay->session_process);
+	log_dump(text, len, !relay_is_crowded(s->relay));
 	free(text);
 }
 

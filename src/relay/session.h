@@ -14,8 +14,8 @@
 #include "relay/opening.h"
 #include "relay/plan.h"
 #include "relay/pool.h"
+#include "relay/shared.h"
 #include "relay/source.h"
-#include "relay/tally.h"
 #include "relay/vars.h"
 
 struct metrics_http;
@@ -35,20 +35,16 @@ struct relay {
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
 	struct err err; /* what a flow has met; see flow.h */
-	struct log_limit cuts; /* of warnings about sides that -t has cut off */
-	struct log_limit lost_ends; /* and about peers that did not take all; see linger.h */
 	bool many; /* an address forks: a failing session is not the program's */
 	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
 	int fds_sure; /* so many more are no question */
 	int fd_limit;
-	struct log_limit limit; /* records of sessions for which something is short */
-	struct log_limit failures[2]; /* of many sessions: warnings, errors; see relay_tell() */
 	bool stopping; /* no new sessions; draining or ending */
 	bool ending; /* nothing waits for anything any more */
 	bool engine_started; /* both addresses existed once */
 	struct timer drain;
 	struct relay_share *shares; /* see relay_share() */
-	struct tally *tally; /* one for each address; shared with session processes */
+	struct shared *shared; /* with session processes */
 	struct list socks; /* all datagram sockets */
 	size_t live[2]; /* sessions that use this address, in this process */
 	bool session_process; /* forked for one session: its parent tells the numbers */
@@ -66,7 +62,13 @@ struct relay {
 /* The tally of the address that @conf belongs to. */
 static inline struct tally *relay_tally(const struct relay *r, const struct conf *conf)
 {
-	return &r->tally[plan_side(r->plan, conf)];
+	return &r->shared->tally[plan_side(r->plan, conf)];
+}
+
+/* There are others like this session: what is written about each is limited. */
+static inline bool relay_is_crowded(const struct relay *r)
+{
+	return r->many || r->session_process;
 }
 
 enum session_state { SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };

@@ -151,7 +151,8 @@ static int fork_session(struct source *src, struct endpoint *ep)
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid == -1) {
-		log_error("fork(): %m");
+		err_set(&err, errno, "fork()");
+		relay_tell(relay, LV_ERROR, &err);
 		return -1;
 	}
 	if (pid == 0) {
@@ -171,7 +172,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 			sleep(relay->plan->set.fork_wait_s);
 		if (ident_apply(&ep->conf->ident, ID_LATE, &err) == -1 ||
 		    ident_become(&ep->conf->ident, ID_LATE2, &err) == -1) {
-			log_err(LV_ERROR, &err);
+			relay_tell(relay, LV_ERROR, &err);
 			relay->status = 1;
 			return -1;
 		}
@@ -179,7 +180,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 	}
 	log_notice("forked off child process %d", (int)pid);
 	if (child_watch(&child, pid, &err) == -1) {
-		log_err(LV_ERROR, &err);
+		relay_tell(relay, LV_ERROR, &err);
 		return -1;
 	}
 	p = proc_new(relay, PROC_SESSION, child);

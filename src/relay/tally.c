@@ -1,28 +1,6 @@
 /* tally.c - what an address has done, as numbers; see tally.h */
 #include "relay/tally.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-
-#define TALLY_LEN (2 * sizeof(struct tally))
-
-struct tally *tally_new(struct err *err)
-{
-	void *p = mmap(NULL, TALLY_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED) {
-		err_set(err, errno, "mmap(NULL, %zu) for counters", TALLY_LEN);
-		return NULL;
-	}
-	return p;
-}
-
-void tally_free(struct tally *t)
-{
-	if (t)
-		munmap(t, TALLY_LEN);
-}
-
 void tally_copy(struct tally *to, const struct tally *from)
 {
 	const uint64_t *in = (const uint64_t *)from;

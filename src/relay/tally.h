@@ -1,14 +1,11 @@
 /* tally.h - what an address has done, as numbers
  *
  * There is one tally for each side of the command line, whatever the number of sessions: sessions
- * end, their counts stay. The two lie in memory that session processes share with the process that
- * forked them, and only atomic additions change them, so everybody counts at the same place and
- * nothing has to be reported, not even by a process that is killed. Additions happen once per read,
- * write or refusal, never once per packet of a batch. */
+ * end, their counts stay. The two lie in memory that session processes share (shared.h). Additions
+ * happen once per read, write or refusal, never once per packet of a batch. */
 #ifndef RELAY_TALLY_H
 #define RELAY_TALLY_H
 
-#include "base/err.h"
 #include "relay/admit.h"
 
 #include <stdbool.h>
@@ -40,10 +37,6 @@ struct tally {
 	uint64_t sessions; /* filled in when a snapshot is taken */
 	uint64_t drops_seen; /* kernel counter of a socket that several sessions share */
 };
-
-/* Two tallies, zero; NULL with @err. They stay in place over fork(2). */
-struct tally *tally_new(struct err *err);
-void tally_free(struct tally *t);
 
 /* A consistent copy of each number (not of all together). */
 void tally_copy(struct tally *to, const struct tally *from);

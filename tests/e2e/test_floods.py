@@ -550,12 +550,15 @@ def test_who_waits_is_told(local):
     assert len(p.log.splitlines()) == 1, p.log
 
 
-@pytest.mark.parametrize("right", ["TCP4:127.0.0.1:1", "OPEN:/nonexistent"])
-def test_sessions_that_fail(many, right):
-    """Ten records a second of each level, the rest is counted; when it is over, each is told again. Classic writes two
-    for each connection."""
+@pytest.mark.parametrize("own", ["", ",isolate", ",su=nobody"], ids=["", "isolate", "su"])
+@pytest.mark.parametrize("right", ["TCP4:127.0.0.1:1", "OPEN:/nonexistent", "EXEC:/nonexistent"])
+def test_sessions_that_fail(many, right, own):
+    """Ten records a second of each level, the rest is counted, also when each session has a process of its own; when it is
+    over, each is told again. Classic writes two for each connection."""
+    if own == ",su=nobody" and os.geteuid():
+        pytest.skip("needs root")
     port = lab.port()
-    p = many.start(f"TCP4-LISTEN:{port},fork", right)
+    p = many.start(f"TCP4-LISTEN:{port},fork{own}", right)
     lab.wait_until(lambda: connects(many, port), 3, "it does not begin")
     sender, end = Plain(many, port), time.monotonic() + SECONDS
     while time.monotonic() < end:

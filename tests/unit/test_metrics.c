@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/str.h"
 #include "relay/metrics_http.h"
+#include "relay/shared.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -22,10 +23,12 @@
 static void test_shared(void **state)
 {
 	struct err err;
-	struct tally *t = tally_new(&err);
+	struct shared *all = shared_new(&err);
+	struct tally *t;
 
 	(void)state;
-	assert_non_null(t);
+	assert_non_null(all);
+	t = all->tally;
 	for (int i = 0; i < CHILDREN; i++) {
 		if (fork() == 0) {
 			for (int k = 0; k < ADDITIONS; k++)
@@ -37,7 +40,37 @@ static void test_shared(void **state)
 		assert_int_not_equal(wait(NULL), -1);
 	assert_int_equal(t[1].sent_bytes, 3 * CHILDREN * ADDITIONS);
 	assert_int_equal(t[0].sent_bytes, 0);
-	tally_free(t);
+	shared_free(all);
+}
+
+/* Together they write as much as one would. */
+static void test_shared_limit(void **state)
+{
+	struct err err;
+	struct shared *all = shared_new(&err);
+	int written = 0, status;
+	char text[80];
+
+	(void)state;
+	assert_non_null(all);
+	for (int i = 0; i < CHILDREN; i++) {
+		if (fork() == 0) {
+			int n = 0;
+
+			for (int k = 0; k < 100; k++)
+				n += log_limit_turn(&all->failures[1], 7 * NSEC_PER_SEC);
+			_exit(n);
+		}
+	}
+	for (int i = 0; i < CHILDREN; i++) {
+		assert_int_not_equal(wait(&status), -1);
+		written += WEXITSTATUS(status);
+	}
+	assert_in_range(written, 10, 10 + CHILDREN); /* who begins the second may be a turn late */
+	assert_int_equal(all->failures[1].others, 100 * CHILDREN - written);
+	log_limit_text(&all->failures[1], 0, "", text, sizeof(text));
+	assert_int_equal(all->failures[1].others, 0);
+	shared_free(all);
 }
 
 static void test_advance(void **state)
@@ -199,9 +232,10 @@ static void test_long_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shared), cmocka_unit_test(test_advance),
-		cmocka_unit_test(test_text),   cmocka_unit_test(test_prometheus),
-		cmocka_unit_test(test_where),  cmocka_unit_test(test_long_path),
+		cmocka_unit_test(test_shared),     cmocka_unit_test(test_shared_limit),
+		cmocka_unit_test(test_advance),    cmocka_unit_test(test_text),
+		cmocka_unit_test(test_prometheus), cmocka_unit_test(test_where),
+		cmocka_unit_test(test_long_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
