@@ -88,6 +88,10 @@ void dgram_answers(struct dgram_sock *sock);
 /* Does @m say that @sock itself has sent it? Its answer would come back, and so on for ever. */
 bool dgram_is_self(struct dgram_sock *sock, const struct message *m);
 
+/* Does @sock receive what it sends to the group, or to all, @to? Groups it has joined are not
+ * looked at: to be warned for nothing is better than not at all. */
+bool dgram_hears_itself(const struct dgram_sock *sock, const struct netaddr *to);
+
 /* The kernel's counter of drops is @total now, or was when a datagram came in: count its news. */
 void dgram_drops_are(struct dgram_sock *sock, uint32_t total);
 

@@ -374,6 +374,13 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	return &twin->ep;
 }
 
+static bool ep_hears_itself(const struct endpoint *ep)
+{
+	const struct dgram_ep *d = (const struct dgram_ep *)ep;
+
+	return dgram_hears_itself(d->sock, &d->to);
+}
+
 static const struct endpoint_ops ops = {
 	.recv_batch = ep_recv,
 	.send_batch = ep_send,
@@ -381,6 +388,7 @@ static const struct endpoint_ops ops = {
 	.close = ep_close,
 	.holds = ep_holds,
 	.report = ep_report,
+	.hears_itself = ep_hears_itself,
 	.share = ep_share,
 };
 

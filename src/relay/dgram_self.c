@@ -77,3 +77,25 @@ bool dgram_is_self(struct dgram_sock *sock, const struct message *m)
 		return netaddr_same_host(&m->peer, &sock->bound);
 	return netaddr_same_host(&m->peer, &dst) || is_own(sock, &m->peer);
 }
+
+static bool is_on(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, option, &value, &len) == 0 && value;
+}
+
+bool dgram_hears_itself(const struct dgram_sock *sock, const struct netaddr *to)
+{
+	struct netaddr bound = { .len = sizeof(bound.raw) };
+
+	if (sock->echo || sock->kind.type == SOCK_RAW || !netaddr_port(to) ||
+	    getsockname(sock->fd, &bound.any, &bound.len) == -1 ||
+	    netaddr_port(&bound) != netaddr_port(to))
+		return false;
+	if (!netaddr_is_multicast(to))
+		return to->any.sa_family == AF_INET && is_on(sock->fd, SOL_SOCKET, SO_BROADCAST);
+	return to->any.sa_family == AF_INET ? is_on(sock->fd, IPPROTO_IP, IP_MULTICAST_LOOP)
+					    : is_on(sock->fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP);
+}

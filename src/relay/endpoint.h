@@ -70,6 +70,8 @@ struct endpoint_ops {
 	uint32_t (*wants)(const struct endpoint *ep);
 	/* Add lines about refused and lost data to the statistics, or NULL. */
 	void (*report)(struct endpoint *ep);
+	/* Does what is sent come back here, because we hear the group it is sent to? NULL: no. */
+	bool (*hears_itself)(const struct endpoint *ep);
 	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
 	 * the kind cannot be shared. */
 	struct endpoint *(*share)(struct endpoint *ep, struct err *err);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -486,6 +487,34 @@ static int start_directions(struct session *s)
 	return 0;
 }
 
+/* A pipe that ends where it begins: PIPE without a name. */
+static bool gives_back(const struct endpoint *ep)
+{
+	struct stat in, out;
+
+	return ep->rkind == FD_PIPE && ep->rfd != ep->wfd && fstat(ep->rfd, &in) == 0 &&
+	       fstat(ep->wfd, &out) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+}
+
+/* A group that answers itself never stops once somebody has said something. */
+static void warn_of_circle(struct session *s)
+{
+	struct err err;
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = end_of(s, i);
+
+		if (!ep->ops->hears_itself || !gives_back(end_of(s, 1 - i)) || !s->flow[0].active ||
+		    !s->flow[1].active || !ep->ops->hears_itself(ep))
+			continue;
+		err_set(&err, 0,
+			"socket %d hears what it sends, and the pipe gives it back: a datagram "
+			"goes round for ever; add option no-echo",
+			i + 1);
+		relay_tell(s->relay, LV_WARN, &err);
+	}
+}
+
 /* Both ends are there: start the flows. */
 static void begin(struct session *s)
 {
@@ -519,6 +548,7 @@ static void begin(struct session *s)
 		session_end(s, "nothing can be transferred");
 		return;
 	}
+	warn_of_circle(s);
 	progress_session(relay->progress, s);
 	arm(s);
 	for (int i = 0; i < 2; i++) {
