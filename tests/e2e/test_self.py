@@ -126,26 +126,26 @@ def test_a_group(host):
 
 
 
-CIRCLES = ["UDP4-DATAGRAM:127.255.255.255:{port},bind=:{port},broadcast", "MCAST:239.7.7.7:{port},interface=lo",
-           "UDP6-DATAGRAM:[ff02::1%lo]:{port},bind=[::]:{port}"]
+CIRCLES = ["UDP4-DATAGRAM:127.255.255.255:{port},bind=:{port},broadcast", "MCAST:239.7.7.7:{port},interface=lo"]
 
 
-@pytest.mark.parametrize("how", CIRCLES, ids=["broadcast", "MCAST", "IPv6"])
-@pytest.mark.parametrize("remedy", ["", ",no-echo,answers=any"], ids=["", "no-echo"])
-def test_a_group_that_is_given_back(local, how, remedy):
+@pytest.mark.parametrize("how", CIRCLES + ["UDP6-DATAGRAM:[ff15::7]:{port},bind=[::]:{port}"], ids=["broadcast", "MCAST", "IPv6"])
+def test_a_group_that_is_given_back(local, how):
     """PIPE gives back what it gets, and the group what is sent to it: one datagram goes round for ever, in classic too. Here a
-    warning says so at the start, and the option that it names helps."""
+    warning says so at the start."""
+    p = local.start(how.format(port=lab.port()), "PIPE")
+    p.wait_log(r" W socket 1 hears what it sends, and the pipe gives it back: .* add option no-echo$")
+
+
+@pytest.mark.parametrize("how", CIRCLES, ids=["broadcast", "MCAST"])
+def test_the_remedy_against_it(local, how):
     port = lab.port()
-    p = local.start("--statistics", how.format(port=port) + remedy, "PIPE")
-    lab.wait_until(lambda: is_bound(local, port, "UDP6" in how), 3, lambda: f"it does not begin {p!r}")
-    if not remedy:
-        p.wait_log(r" W socket 1 hears what it sends, and the pipe gives it back: .* add option no-echo$")
-    else:
-        family = socket.AF_INET6 if "UDP6" in how else socket.AF_INET
-        with local.socket(family, socket.SOCK_DGRAM) as s:
-            s.sendto(b"hello", ("::1" if "UDP6" in how else "127.0.0.1", port))
-            lab.rest(0.1)
-        is_calm(p)
-        assert " W " not in p.log, p.log
+    p = local.start("--statistics", how.format(port=port) + ",no-echo,answers=any", "PIPE")
+    lab.wait_until(lambda: is_bound(local, port, False), 3, lambda: f"it does not begin {p!r}")
+    with local.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"hello", ("127.0.0.1", port))
+        lab.rest(0.1)
+    is_calm(p)
+    assert " W " not in p.log, p.log
     p.stop()
-    assert not remedy or " sent datagrams 1, " in p.log, p.log
+    assert " sent datagrams 1, " in p.log, p.log
