@@ -81,6 +81,11 @@ struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, 
  */
 void dgram_ask_destination(int fd);
 
+/* Each datagram that @sock receives may begin a session: its queue is no longer than what can be
+ * served within a tenth of a second (unless option rcvbuf), because who is honest waits behind a
+ * flood. */
+void dgram_serves_many(struct dgram_sock *sock);
+
 /* What @sock sends answers what it has received: note its address, so that nobody can make it
  * answer itself. */
 void dgram_answers(struct dgram_sock *sock);

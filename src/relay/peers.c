@@ -518,6 +518,7 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 		return NULL;
 	}
 	dgram_answers(sock);
+	dgram_serves_many(sock);
 	t = xcalloc(1, sizeof(*t));
 	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
 	t->sock = sock;

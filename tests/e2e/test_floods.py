@@ -21,9 +21,9 @@ SECONDS = 0.6           # of each flood
 ASAN = "build-asan" in lab.SOCAST
 # What an honest client waits at most where nothing is ahead of it but what the program does in a turn or two.
 SOON = (2 if ASAN else 0.1) * lab.SLOW
-# The same behind a full receive queue: it is served in turn, and 4 MiB of net.core.rmem_max hold 11,000 datagrams of 20
-# bytes with what the kernel keeps about each. A session for each takes 13 to 15 us of a processor: 0.15 to 0.2 s of one
-# that has nothing else to do. See doc/performance.md, and test_a_short_queue() for the part that is the program's.
+# The same behind a full receive queue: it is served in turn, and 1.5 MiB (net.core.rmem_max is 4 MiB or more) hold 4,100
+# datagrams of 20 bytes with what the kernel keeps about each. A session for each takes 13 to 15 us of a processor that has
+# nothing else to do: 0.1 s at most, here with what the tests beside take. See doc/performance.md, and test_a_short_queue().
 PATIENCE = (5 if ASAN else 0.5) * lab.SLOW
 
 
