@@ -110,10 +110,9 @@ void opening_kick(struct opening *o)
 
 void opening_forget(struct opening *o)
 {
-	list_del(&o->node);
 	o->undo.left.owner = 0;
 	o->proc = NULL;
-	drop_attempt(o);
+	dispose(o);
 }
 
 static void on_watch(struct watch *w, uint32_t events)

@@ -167,6 +167,7 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		ep->want = 0;
 		forget_others(relay);
 		src->nsessions = 1; /* this one */
+		src->nopenings = 0;
 		log_info("just born: child process %d", (int)getpid());
 		if (relay->plan->set.fork_wait_s)
 			sleep(relay->plan->set.fork_wait_s);

@@ -38,6 +38,8 @@ def tidy():
     yield
     lab.stop_all()
     lab.extra_env.clear()
+    found, lab.Proc.reports[:] = list(lab.Proc.reports), []
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ class Proc:
     """A running program, its output so far, and means to wait for more of it."""
 
     alive = []          # every Proc whose pipes are still open
+    reports = []        # logs with what a sanitizer has found, also in processes whose status nobody sees
 
     def __init__(self, argv, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw):
         self.argv = argv
@@ -212,6 +213,8 @@ class Proc:
             self.p.kill()
             self.p.wait()
         pump(0)
+        if b"Sanitizer" in self.err and self in Proc.alive:
+            Proc.reports.append(repr(self))
         for f in (self.p.stdin, self.p.stdout, self.p.stderr):
             if f and not f.closed:
                 f.close()

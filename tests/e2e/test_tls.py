@@ -621,6 +621,20 @@ def test_own_processes(local, zoo):
     assert p.wait().status == 143
 
 
+def test_own_processes_beside_handshakes(local, zoo):
+    """A session's process forgets the handshakes of others, and what they had; the sanitizers look for it at its end."""
+    p, port = tls_server(local, zoo, options="verify=0,fork,isolate", flags=["-d"])
+    silent = [local.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(3)]
+    for s in silent:
+        s.connect(("127.0.0.1", port))
+        s.send(b"\x16\x03\x01")
+    p.wait_log("accepting connection from", count=3)
+    with tls_connect(local, port, client_context(zoo)) as s:
+        s.sendall(b"x")
+        assert s.recv(9) == b"x"
+    p.wait_log("number of children decreased to", timeout=5)
+
+
 def test_names(local, zoo):
     """SSL and TLS are the same addresses."""
     for listen, client in (("SSL-L", "SSL"), ("TLS-LISTEN", "TLS"), ("TLS-L", "TLS-CONNECT"), ("openssl-listen", "OPENSSL-CONNECT")):
