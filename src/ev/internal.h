@@ -10,8 +10,11 @@ struct loop {
 	int epfd;
 	bool stop;
 	bool forked; /* in this turn: the events in hand are the parent's */
+	bool by_hand; /* its clock and its turns are a test's */
+	bool firing; /* timers, now */
 	int64_t now_ns;
-	struct list ready; /* watches that are always ready */
+	struct list always; /* watches that are always ready */
+	struct list ready; /* of loop_ready(), for the next turn or the rest of this one */
 	struct list watching; /* all others that wait */
 	struct timer **heap;
 	size_t nheap, heap_cap;

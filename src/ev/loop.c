@@ -19,6 +19,8 @@ int64_t loop_clock(struct loop *loop)
 {
 	struct timespec ts;
 
+	if (loop->by_hand)
+		return loop->now_ns;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	loop->now_ns = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 	return loop->now_ns;
@@ -36,8 +38,9 @@ static int start(struct loop *loop, struct err *err)
 		return err_set(err, errno, "epoll_create1()");
 	loop->stop = false;
 	loop->nheap = 0;
-	list_init(&loop->ready);
+	list_init(&loop->always);
 	list_init(&loop->watching);
+	list_init(&loop->ready);
 	loop->nstopped = 0;
 	loop_clock(loop);
 	return 0;
@@ -53,6 +56,17 @@ struct loop *loop_new(struct err *err)
 	}
 	loop->deferred_end = &loop->deferred;
 	signals_init(loop);
+	return loop;
+}
+
+struct loop *loop_new_by_hand(struct err *err)
+{
+	struct loop *loop = loop_new(err);
+
+	if (loop) {
+		loop->by_hand = true;
+		loop->now_ns = NSEC_PER_SEC;
+	}
 	return loop;
 }
 
@@ -85,8 +99,10 @@ int loop_forked(struct loop *loop, struct err *err)
 	 * freed at the end of this turn is to be freed here, too */
 	for (size_t i = 0; i < loop->nheap; i++)
 		loop->heap[i]->index = 0;
-	tell_idle(&loop->ready);
+	tell_idle(&loop->always);
 	tell_idle(&loop->watching);
+	while (!list_empty(&loop->ready))
+		list_del(loop->ready.next);
 	loop->forked = true;
 	close(loop->epfd);
 	return start(loop, err) == -1 ? -1 : signals_forked(loop, err);
@@ -109,7 +125,7 @@ static void watch_always(struct loop *loop, struct watch *w, uint32_t events)
 	w->always = true;
 	w->events = events;
 	list_del(&w->node);
-	list_add_tail(&loop->ready, &w->node);
+	list_add_tail(&loop->always, &w->node);
 }
 
 void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events)
@@ -168,24 +184,51 @@ static void run_deferred(struct loop *loop)
 }
 
 /* Each always-ready watch gets one call a turn, however many come and go meanwhile. */
-static void run_ready(struct loop *loop)
+static void run_always(struct loop *loop)
 {
 	struct list batch;
 
-	if (list_empty(&loop->ready))
-		return;
-	batch = loop->ready;
-	batch.next->prev = &batch;
-	batch.prev->next = &batch;
-	list_init(&loop->ready);
+	list_take_all(&batch, &loop->always);
 	while (!loop->forked && !list_empty(&batch)) {
 		struct watch *w = container_of(batch.next, struct watch, node);
 
 		list_del(&w->node);
-		list_add_tail(&loop->ready, &w->node);
+		list_add_tail(&loop->always, &w->node);
 		w->fn(w, w->events);
 	}
 	tell_idle(&batch);
+}
+
+void ready_init(struct ready *r, void (*fn)(struct ready *r))
+{
+	r->fn = fn;
+	list_init(&r->node);
+}
+
+void loop_ready(struct loop *loop, struct ready *r)
+{
+	if (list_empty(&r->node))
+		list_add_tail(&loop->ready, &r->node);
+}
+
+void loop_unready(struct ready *r)
+{
+	list_del(&r->node);
+}
+
+/* What is queued meanwhile runs in the next turn. */
+static void run_ready(struct loop *loop)
+{
+	struct list batch;
+
+	list_take_all(&batch, &loop->ready);
+	while (!list_empty(&batch)) {
+		struct ready *r = container_of(batch.next, struct ready, node);
+
+		list_del(&r->node);
+		if (!loop->forked)
+			r->fn(r);
+	}
 }
 
 /* Deadlines below a millisecond need epoll_pwait2() (Linux 5.11); an older kernel rounds them up.
@@ -193,7 +236,8 @@ static void run_ready(struct loop *loop)
 static int wait_for_events(struct loop *loop, struct epoll_event *ev)
 {
 	int64_t due = loop->nheap ? loop->heap[0]->due_ns - loop->now_ns : 0;
-	int wait = list_empty(&loop->ready) ? timers_wait_ms(loop) : 0;
+	bool idle = list_empty(&loop->always) && list_empty(&loop->ready);
+	int wait = idle && !loop->by_hand ? timers_wait_ms(loop) : 0;
 
 	/* a log that nobody reads is looked at now and then */
 	if (!log_flush() && (wait < 0 || wait > LOG_AGAIN_MS))
@@ -225,11 +269,19 @@ static void turn(struct loop *loop)
 		if (w->events && got)
 			w->fn(w, got);
 	}
+	run_always(loop);
 	run_ready(loop);
 	timers_fire(loop);
 	loop_check_turn(loop);
 	run_deferred(loop);
 	loop->nstopped = 0; /* no event is in hand: what has been freed since was free to go */
+}
+
+void loop_turn(struct loop *loop, int64_t ns)
+{
+	loop->now_ns += ns;
+	run_deferred(loop);
+	turn(loop);
 }
 
 void loop_run(struct loop *loop)

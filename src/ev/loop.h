@@ -25,7 +25,14 @@ struct watch {
 	uint32_t events;
 	void (*fn)(struct watch *w, uint32_t events);
 	bool always; /* epoll refused it */
-	struct list node; /* in loop->ready if so, else, while it waits, in loop->watching */
+	struct list node; /* in loop->always if so, else, while it waits, in loop->watching */
+};
+
+/* Something that is ready though no descriptor says so: bytes in memory, a slot that has become
+ * free. */
+struct ready {
+	void (*fn)(struct ready *r);
+	struct list node; /* in the loop's list while it is queued */
 };
 
 /* A deadline. @due_ns is CLOCK_MONOTONIC. */
@@ -53,9 +60,15 @@ void loop_free(struct loop *loop);
  * set is never shared). Signals go on being delivered to the same functions. */
 int loop_forked(struct loop *loop, struct err *err);
 
-/* Run until loop_stop(). */
+/* Run until loop_stop(). In each turn come, in this order: descriptors that are ready, what
+ * loop_ready() has queued so far, timers that are due, deferred calls. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+
+/* For unit tests: a loop whose clock stands still at one second, until loop_turn() moves it by
+ * @ns. The turn takes what is ready at once and waits for nothing. */
+struct loop *loop_new_by_hand(struct err *err);
+void loop_turn(struct loop *loop, int64_t ns);
 
 /* Monotonic time of the current turn, in nanoseconds; loop_clock() reads the clock anew. */
 int64_t loop_now(const struct loop *loop);
@@ -71,9 +84,19 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events);
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 
-/* (Re)arm for the absolute monotonic time @due_ns; stop is harmless on an idle timer. */
+/* (Re)arm for the absolute monotonic time @due_ns; stop is harmless on an idle timer. One that is
+ * armed for a time that has come, by a timer that fires, fires in the next turn: none can starve
+ * the descriptors. */
 void loop_timer(struct loop *loop, struct timer *t, int64_t due_ns);
 void loop_timer_stop(struct loop *loop, struct timer *t);
+
+void ready_init(struct ready *r, void (*fn)(struct ready *r));
+
+/* Call @r->fn once, from the loop: in this turn if an event of a descriptor queues it, else in the
+ * next one, for which nothing is waited. Never from within this call; queueing twice is harmless.
+ * Its owner takes it back with loop_unready() before the memory goes. */
+void loop_ready(struct loop *loop, struct ready *r);
+void loop_unready(struct ready *r);
 
 /* Call @d->fn once at the end of this turn. Queueing twice is harmless. */
 void loop_defer(struct loop *loop, struct deferred *d, void (*fn)(struct deferred *d));

@@ -48,7 +48,8 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
 void loop_timer(struct loop *loop, struct timer *t, int64_t due_ns)
 {
 	loop_timer_stop(loop, t);
-	t->due_ns = due_ns;
+	/* one that is armed for now by a timer that fires waits for the next turn */
+	t->due_ns = loop->firing && due_ns <= loop->now_ns ? loop->now_ns + 1 : due_ns;
 	if (loop->nheap == loop->heap_cap) {
 		loop->heap_cap = loop->heap_cap ? 2 * loop->heap_cap : 16;
 		loop->heap = xrealloc(loop->heap, loop->heap_cap * sizeof(struct timer *));
@@ -76,12 +77,14 @@ void loop_timer_stop(struct loop *loop, struct timer *t)
 
 void timers_fire(struct loop *loop)
 {
-	while (loop->nheap && loop->heap[0]->due_ns <= loop->now_ns) {
+	loop->firing = true;
+	while (!loop->forked && loop->nheap && loop->heap[0]->due_ns <= loop->now_ns) {
 		struct timer *t = loop->heap[0];
 
 		loop_timer_stop(loop, t);
 		t->fn(t);
 	}
+	loop->firing = false;
 }
 
 int timers_wait_ms(const struct loop *loop)

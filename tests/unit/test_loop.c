@@ -238,6 +238,77 @@ static void test_forked(void **state)
 
 /* One watch frees the owner of another at once, though no event of that is in hand: only a build
  * with AddressSanitizer can tell, and always does. */
+/* ---- ready without a descriptor, by hand ---- */
+
+struct again {
+	struct ready ready;
+	struct timer timer;
+	struct deferred deferred;
+	int calls;
+};
+
+static char turns[32];
+
+static void turn_note(char c)
+{
+	turns[strlen(turns)] = c;
+}
+
+static void on_ready(struct ready *r)
+{
+	struct again *a = container_of(r, struct again, ready);
+
+	turn_note('r');
+	if (a->calls++ == 0) {
+		loop_ready(loop, r); /* never from within the call */
+		loop_ready(loop, r);
+	}
+}
+
+static void on_order_timer(struct timer *t)
+{
+	turn_note('t');
+	if (strlen(turns) < 20)
+		loop_timer(loop, t, loop_now(loop));
+}
+
+static void on_order_deferred(struct deferred *d)
+{
+	(void)d;
+	turn_note('d');
+}
+
+/* The order of a turn; a clock that stands still. */
+static void test_by_hand(void **state)
+{
+	struct err err;
+	struct again a = { .calls = 0 };
+	(void)state;
+
+	loop = loop_new_by_hand(&err);
+	ready_init(&a.ready, on_ready);
+	timer_init(&a.timer, on_order_timer);
+	memset(turns, 0, sizeof(turns));
+	loop_timer(loop, &a.timer, loop_now(loop) + 10);
+	loop_ready(loop, &a.ready);
+	loop_defer(loop, &a.deferred, on_order_deferred);
+	loop_turn(loop, 9);
+	assert_string_equal(turns, "dr");
+	loop_turn(loop, 1);
+	assert_string_equal(turns, "drrt");
+	loop_turn(loop, 0);
+	assert_string_equal(turns, "drrt"); /* its time is a nanosecond later */
+	loop_turn(loop, 1);
+	assert_string_equal(turns, "drrtt");
+	loop_ready(loop, &a.ready);
+	loop_unready(&a.ready);
+	loop_unready(&a.ready);
+	loop_timer_stop(loop, &a.timer);
+	loop_turn(loop, NSEC_PER_SEC);
+	assert_string_equal(turns, "drrtt");
+	loop_free(loop);
+}
+
 #ifdef __SANITIZE_ADDRESS__
 static void on_event_free(struct watch *w, uint32_t events)
 {
@@ -292,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_ended_by_another), cmocka_unit_test(test_always_ready),
 		cmocka_unit_test(test_not_open),         cmocka_unit_test(test_deferred),
 		cmocka_unit_test(test_signals),          cmocka_unit_test(test_forked),
+		cmocka_unit_test(test_by_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

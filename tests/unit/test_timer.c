@@ -99,7 +99,7 @@ static void test_wait(void **state)
 	loop_free(loop);
 }
 
-/* A timer may set itself and stop others while it fires. */
+/* A timer may set itself and stop others while it fires; for now means in the next turn. */
 static struct timer twice, victim;
 static int rounds;
 
@@ -127,8 +127,11 @@ static void test_within(void **state)
 	all.loop->now_ns = 100;
 	loop_timer(all.loop, &victim, 50);
 	loop_timer(all.loop, &twice, 40);
-	timers_fire(all.loop);
-	assert_int_equal(rounds, 3);
+	for (int i = 1; i <= 3; i++) {
+		timers_fire(all.loop);
+		assert_int_equal(rounds, i);
+		all.loop->now_ns++;
+	}
 	assert_int_equal(all.loop->nheap, 0);
 	loop_free(all.loop);
 }
