@@ -4,10 +4,8 @@
  * --help WORD explains whatever bears that name: a topic, a type, an option, a flag; all of them if
  * there are several. Except for topics and examples (help_topics.c) it comes from the tables. */
 #include "addr/addr.h"
-#include "base/list.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "base/str.h"
 #include "cli.h"
 #include "help_topics.h"
 #include "opt/opt.h"

@@ -3,16 +3,15 @@
  * The only place that ends the program. Signals end it through the relay, so that sockets, locks,
  * links and terminals are put right whatever the reason. */
 #include "base/log.h"
-#include "base/mem.h"
-#include "base/str.h"
 #include "cli.h"
 #include "doctor/doctor.h"
 #include "explain/explain.h"
 #include "relay/dgram_seal.h"
+#include "relay/leftovers.h"
 #include "relay/lock.h"
 #include "relay/orphans.h"
 #include "relay/proc.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/fd.h"
 
 #include <signal.h>
@@ -24,6 +23,8 @@
 struct program {
 	struct cli cli;
 	struct plan plan;
+	struct engine engine;
+	struct orphans orphans;
 	struct relay relay;
 	struct leftovers lock;
 };
@@ -60,10 +61,10 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 	if (sig == SIGHUP && dgram_seal_used(&p->relay)) {
 		log_notice("socat_signal(): SIGHUP: reading the key files again");
 		dgram_seal_reread(&p->relay);
-		procs_pass_signal(&p->relay, sig, by_terminal);
+		procs_pass_signal(&p->engine, sig, by_terminal);
 		return;
 	}
-	passed = procs_pass_signal(&p->relay, sig, by_terminal);
+	passed = procs_pass_signal(&p->engine, sig, by_terminal);
 	if (passed) {
 		log_notice("socatsignalpass(sig=%d)", sig);
 		log_info("socatsignalpass(): propagated signal to %d sub processes", passed);
@@ -74,7 +75,7 @@ static void on_end_signal(struct loop *loop, int sig, void *arg)
 	log_at(level_of(sig), "exiting on signal %d", sig);
 	log_notice("socat_signal(): finishing signal %d", sig);
 	/* to the process of a session its parent says that the time to drain is over */
-	final = p->relay.session_process && loop_signal_sender(loop) == p->relay.parent;
+	final = p->engine.session_process && loop_signal_sender(loop) == p->engine.parent;
 	if (p->plan.set.drain_ns > 0 && !p->relay.stopping && !final)
 		relay_drain(&p->relay, 128 + sig);
 	else
@@ -177,14 +178,16 @@ static int run(struct program *p, struct err *err)
 	if (!loop)
 		return -1;
 	if (plan_make(&p->plan, &p->cli, err) == 0 && catch_signals(p, loop, err) == 0) {
-		if (relay_init(&p->relay, loop, &p->plan, err) == 0 &&
-		    orphans_adopt(&p->relay, err) == 0) {
+		engine_init(&p->engine, loop);
+		if (relay_init(&p->relay, &p->engine, &p->plan, err) == 0 &&
+		    orphans_adopt(&p->orphans, &p->engine, err) == 0) {
 			relay_start(&p->relay);
 			loop_run(loop);
 			relay_final_statistics(&p->relay);
 			status = p->relay.status;
 		}
 		relay_done(&p->relay);
+		engine_done(&p->engine);
 	}
 	plan_done(&p->plan);
 	loop_free(loop);

@@ -4,7 +4,6 @@
  * whether sessions need processes of their own. */
 #include "addr/addr.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/names.h"
 #include "base/str.h"
 #include "cli.h"

@@ -36,7 +36,7 @@ static bool is_datagram(const struct opening *o)
 /* Errors carry no code: trying again (option retry) would not mend any of them. */
 static int check(struct opening *o, int fd, struct err *err)
 {
-	const char *keyword = o->half->keyword;
+	const char *keyword = o->addr->half->keyword;
 
 	if (fcntl(fd, F_GETFD) == -1)
 		return err_set(err, 0, "%s:%d: %s", keyword, fd, strerror(errno));

@@ -1,9 +1,7 @@
 /* dialogue.c - what is said to a proxy before the bytes of the session may flow, see dialogue.h */
 #include "addr/dialogue.h"
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "relay/session.h"
 #include "sys/chaos.h"
 
 #include <errno.h>
@@ -13,12 +11,12 @@
 
 void dialogue_begin(struct opening *o, struct dialogue *d, void (*free_fn)(void *impl))
 {
-	int64_t limit = o->half->conf.proxy.timeout_ns;
+	int64_t limit = o->addr->conf->proxy.timeout_ns;
 
 	o->impl = d;
 	o->impl_free = free_fn;
 	o->remote_step = 0;
-	d->due_ns = limit > 0 ? loop_now(o->relay->loop) + limit : 0;
+	d->due_ns = limit > 0 ? loop_now(o->addr->engine->loop) + limit : 0;
 }
 
 void dialogue_done(struct dialogue *d)
@@ -58,9 +56,9 @@ int dialogue_target_port(struct opening *o, const char *text, struct err *err)
 static enum step_result wait_for(struct opening *o, const struct dialogue *d, uint32_t events,
 				 struct err *err)
 {
-	if (d->due_ns && loop_clock(o->relay->loop) >= d->due_ns) {
+	if (d->due_ns && loop_clock(o->addr->engine->loop) >= d->due_ns) {
 		err_set(err, 0, "no complete %s within %g seconds (option proxy-timeout)", d->what,
-			(double)o->half->conf.proxy.timeout_ns / NSEC_PER_SEC);
+			(double)o->addr->conf->proxy.timeout_ns / NSEC_PER_SEC);
 		return dialogue_failed(err, ETIMEDOUT);
 	}
 	opening_wait(o, o->target.fd, events, d->due_ns);

@@ -13,8 +13,6 @@
 #include "relay/dgram.h"
 #include "relay/dial.h"
 #include "relay/forecast.h"
-#include "relay/listen.h"
-#include "relay/session.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -44,7 +42,7 @@ static ssize_t wire_recv(void *arg, void *buf, size_t cap)
 	struct err err;
 
 	for (;;) {
-		struct batch *b = d->received ? d->received : pool_batch(&d->ep.relay->pool);
+		struct batch *b = d->received ? d->received : pool_batch(&d->ep.addr->engine->pool);
 		const struct packet *p;
 		size_t len;
 
@@ -57,7 +55,7 @@ static ssize_t wire_recv(void *arg, void *buf, size_t cap)
 			if (n <= 0) {
 				int code = errno;
 
-				pool_batch_back(&d->ep.relay->pool, b);
+				pool_batch_back(&d->ep.addr->engine->pool, b);
 				d->received = NULL;
 				d->over |= n == 0;
 				errno = n == 0 ? EAGAIN : code;
@@ -77,14 +75,14 @@ static ssize_t wire_send(void *arg, const void *buf, size_t len)
 {
 	struct dtls_ep *d = arg;
 	struct endpoint *lower = &d->lower->ep;
-	struct batch *b = pool_batch(&lower->relay->pool);
+	struct batch *b = pool_batch(&lower->addr->engine->pool);
 	struct err err;
 	int rc, code;
 
 	batch_put(b, buf, len);
 	rc = lower->ops->send_batch(lower, b, &err);
 	code = errno;
-	pool_batch_back(&lower->relay->pool, b);
+	pool_batch_back(&lower->addr->engine->pool, b);
 	d->ep.wfd = lower->wfd; /* where room is waited for */
 	errno = code;
 	return rc == -1 ? -1 : (ssize_t)len;
@@ -94,7 +92,7 @@ static ssize_t wire_send(void *arg, const void *buf, size_t len)
 
 static void arm(struct dtls_ep *d)
 {
-	struct loop *loop = d->ep.relay->loop;
+	struct loop *loop = d->ep.addr->engine->loop;
 	int64_t left = d->api->timeout_ns(d->tls);
 
 	if (left >= 0)
@@ -188,7 +186,7 @@ static void ep_shut_write(struct endpoint *ep)
 {
 	struct dtls_ep *d = (struct dtls_ep *)ep;
 
-	if (ep->conf->flow.shut == SHUT_NONE || d->notified)
+	if (ep->addr->conf->flow.shut == SHUT_NONE || d->notified)
 		return;
 	log_info("sending close-notify on %d", ep->wfd);
 	(void)d->api->close_notify(d->tls);
@@ -199,12 +197,12 @@ static void ep_close(struct endpoint *ep)
 {
 	struct dtls_ep *d = (struct dtls_ep *)ep;
 
-	loop_timer_stop(ep->relay->loop, &d->repeat);
+	loop_timer_stop(ep->addr->engine->loop, &d->repeat);
 	if (!(ep->caps & EP_SHARED))
 		ep_shut_write(ep);
 	d->api->free(d->tls);
 	if (d->received)
-		pool_batch_back(&ep->relay->pool, d->received);
+		pool_batch_back(&ep->addr->engine->pool, d->received);
 	d->lower->top = NULL;
 	d->lower->opening = NULL;
 	d->lower->ep.caps |= ep->caps & EP_SHARED;
@@ -216,7 +214,6 @@ static void ep_report(struct endpoint *ep)
 {
 	struct endpoint *lower = &((struct dtls_ep *)ep)->lower->ep;
 
-	lower->number = ep->number;
 	if (lower->ops->report)
 		lower->ops->report(lower);
 }
@@ -243,7 +240,7 @@ static struct dtls_ep *layer(struct opening *o, struct dgram_ep *lower, struct e
 		free(d);
 		return NULL;
 	}
-	endpoint_init(&d->ep, &ops, o->relay, &o->half->conf, lower->ep.rfd, lower->ep.wfd);
+	endpoint_init(&d->ep, &ops, o->addr, lower->ep.rfd, lower->ep.wfd);
 	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT | (lower->ep.caps & EP_QUEUED);
 	d->lower = lower;
 	d->api = a->api;
@@ -251,8 +248,9 @@ static struct dtls_ep *layer(struct opening *o, struct dgram_ep *lower, struct e
 	lower->top = &d->ep;
 	lower->opening = o;
 	timer_init(&d->repeat, on_repeat);
-	if (o->half->conf.tls.handshake_timeout_ns > 0)
-		d->due_ns = loop_now(o->relay->loop) + o->half->conf.tls.handshake_timeout_ns;
+	if (o->addr->conf->tls.handshake_timeout_ns > 0)
+		d->due_ns =
+			loop_now(o->addr->engine->loop) + o->addr->conf->tls.handshake_timeout_ns;
 	return d;
 }
 
@@ -281,20 +279,20 @@ static ssize_t greeting_recv(void *arg, void *buf, size_t cap)
 static ssize_t greeting_send(void *arg, const void *buf, size_t len)
 {
 	const struct dgram_greeting *g = ((struct greeting *)arg)->g;
-	struct batch *b = pool_batch(&g->sock->relay->pool);
+	struct batch *b = pool_batch(&g->sock->addr->engine->pool);
 	struct err err;
 
 	batch_put(b, buf, len);
 	/* lost or refused: the client asks again */
 	(void)dgram_send(g->sock, b, g->peer, g->local, &err);
-	pool_batch_back(&g->sock->relay->pool, b);
+	pool_batch_back(&g->sock->addr->engine->pool, b);
 	return (ssize_t)len;
 }
 
 /* Nothing is kept about anybody who has not shown a cookie. */
-static bool greets(struct relay *relay, const struct half *half, const struct dgram_greeting *g)
+static bool greets(struct address *addr, const struct dgram_greeting *g)
 {
-	const struct tls_address *a = relay_share_of(relay, half)->data;
+	const struct tls_address *a = addr->share;
 	struct greeting w = { g, false };
 	struct tls_wire wire = { greeting_recv, greeting_send, &w };
 
@@ -326,8 +324,8 @@ static struct endpoint *take_lower(struct opening *o, struct err *err)
 	o->lower = NULL;
 	if (lower)
 		return lower;
-	return o->half->type->flags & TYPE_PASSIVE ? dgram_make_listen(o, err)
-						   : dgram_make_connect(o, err);
+	return o->addr->half->type->flags & TYPE_PASSIVE ? dgram_make_listen(o, err)
+							 : dgram_make_connect(o, err);
 }
 
 static struct dtls_ep *begin(struct opening *o, struct err *err)
@@ -351,15 +349,16 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	r = d->api->handshake(d->tls, err);
 	if (r == TLS_DONE) {
-		loop_timer_stop(o->relay->loop, &d->repeat);
+		loop_timer_stop(o->addr->engine->loop, &d->repeat);
 		d->lower->opening = NULL;
 		tls_tell_variables(o, d->api, d->tls);
 		return STEP_DONE;
 	}
 	if (r == TLS_FAIL || r == TLS_END)
 		return STEP_FAIL;
-	if (d->over || (d->due_ns && loop_now(o->relay->loop) >= d->due_ns)) {
-		err_set(err, d->over ? ECONNRESET : ETIMEDOUT, "%s: handshake", o->half->keyword);
+	if (d->over || (d->due_ns && loop_now(o->addr->engine->loop) >= d->due_ns)) {
+		err_set(err, d->over ? ECONNRESET : ETIMEDOUT, "%s: handshake",
+			o->addr->half->keyword);
 		err->status = 1;
 		return STEP_FAIL;
 	}

@@ -12,7 +12,7 @@
 #include "relay/dgram.h"
 #include "relay/forecast.h"
 #include "relay/proc.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "spec/spec.h"
 #include "sys/child.h"
 #include "sys/fd.h"
@@ -50,7 +50,7 @@ static enum channel channel_by(const struct conf *c)
 
 static enum channel channel_of(const struct opening *o)
 {
-	return channel_by(&o->half->conf);
+	return channel_by(o->addr->conf);
 }
 
 static int make_pipes(struct opening *o, struct channel_ends *prog, struct err *err)
@@ -80,7 +80,7 @@ static int make_pipes(struct opening *o, struct channel_ends *prog, struct err *
 
 static int make_socketpair(struct opening *o, struct channel_ends *prog, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	int family = c->sock.family >= 0 ? c->sock.family : AF_UNIX;
 	int type = c->sock.type >= 0 ? (int)c->sock.type : SOCK_STREAM;
 	int protocol = c->sock.protocol >= 0 ? (int)c->sock.protocol : 0;
@@ -132,9 +132,9 @@ static int exec_command(const struct opening *o, struct command *c, struct err *
 	if (n == -1)
 		return -1;
 	if (n == 0)
-		return err_set(err, 0, "%s: the command line is empty", o->half->keyword);
+		return err_set(err, 0, "%s: the command line is empty", o->addr->half->keyword);
 	c->file = xstrdup(c->argv[0]);
-	if (o->half->conf.prog.dash) {
+	if (o->addr->conf->prog.dash) {
 		char *base = strrchr(c->file, '/');
 		char *word = xasprintf("-%s", base ? base + 1 : c->file);
 
@@ -167,7 +167,7 @@ static int system_command(const struct opening *o, struct command *c, struct err
 
 static int shell_command(const struct opening *o, struct command *c, struct err *err)
 {
-	const char *shell = o->half->conf.prog.shell;
+	const char *shell = o->addr->conf->prog.shell;
 
 	if (!shell)
 		shell = getenv("SHELL");
@@ -177,14 +177,14 @@ static int shell_command(const struct opening *o, struct command *c, struct err 
 		return err_set(err, 0, "SHELL \"%s\" variable does not specify a path (has no '/')",
 			       shell);
 	c->file = xstrdup(shell);
-	c->argv = shell_argv(shell, o->half->nparams ? opening_param(o, 0) : NULL);
+	c->argv = shell_argv(shell, o->addr->half->nparams ? opening_param(o, 0) : NULL);
 	return 0;
 }
 
 /* Which of the three it is: the types carry it in their rows. */
 static enum proc_kind kind_of(const struct opening *o)
 {
-	return (enum proc_kind)o->half->type->net.protocol;
+	return (enum proc_kind)o->addr->half->type->net.protocol;
 }
 
 static int build_command(const struct opening *o, struct command *c, struct err *err)
@@ -204,7 +204,7 @@ static int build_command(const struct opening *o, struct command *c, struct err 
 
 static int check_options(const struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (c->prog.fdin >= 0 && o->mode == MODE_READ)
 		return err_set(err, 0,
@@ -223,7 +223,7 @@ static int check_options(const struct opening *o, struct err *err)
 static void set_moves(const struct opening *o, const struct channel_ends *prog,
 		      struct child_setup *s)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	int in = c->prog.fdin >= 0 ? (int)c->prog.fdin : 0;
 	int out = c->prog.fdout >= 0 ? (int)c->prog.fdout : 1;
 
@@ -252,7 +252,7 @@ static void say_command(const struct opening *o, const struct command *c)
 static void describe(const struct opening *o, const struct command *cmd, char **env,
 		     struct child_setup *s)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	*s = (struct child_setup){
 		.file = cmd->file,
@@ -261,8 +261,8 @@ static void describe(const struct opening *o, const struct command *cmd, char **
 		.envp = env,
 		.ctty = -1,
 		.ident = &c->ident,
-		.nofile = o->relay->plan->set.nofile,
-		.wait_s = c->prog.nofork ? 0 : o->relay->plan->set.fork_wait_s,
+		.nofile = o->addr->relay->plan->set.nofile,
+		.wait_s = c->prog.nofork ? 0 : o->addr->relay->plan->set.fork_wait_s,
 	};
 }
 
@@ -278,9 +278,8 @@ static uint32_t signals_to_pass(const struct conf *c)
 
 static void watch_program(struct opening *o, struct child child)
 {
-	o->proc = proc_new(o->relay, kind_of(o), child);
-	o->proc->number = o->number;
-	o->proc->pass = signals_to_pass(&o->half->conf);
+	o->proc = proc_new(o->addr, kind_of(o), child);
+	o->proc->pass = signals_to_pass(o->addr->conf);
 	if (kind_of(o) == PROC_SYSTEM)
 		o->proc->command = opening_param(o, 0);
 }
@@ -289,7 +288,7 @@ static void watch_program(struct opening *o, struct child child)
 static int launch(struct opening *o, const struct channel_ends *prog, bool replace, struct err *err)
 {
 	static const char *const word[] = { "socket", "pipes", "pty" };
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct command cmd;
 	struct child_setup s;
 	struct child child;
@@ -324,10 +323,8 @@ static int launch(struct opening *o, const struct channel_ends *prog, bool repla
 
 static bool left_is_transparent(const struct relay *relay)
 {
-	const struct side *left = &relay->plan->side[0];
-
-	for (size_t i = 0; i < left->nhalves; i++) {
-		if (!(left->half[i].type->flags & TYPE_TRANSPARENT))
+	for (const struct address *a = relay_address(relay, 1); a; a = a->dual) {
+		if (!(a->half->type->flags & TYPE_TRANSPARENT))
 			return false;
 	}
 	return true;
@@ -344,7 +341,7 @@ static enum step_result end_with_command(struct opening *o, struct err *err)
 {
 	int status = o->proc->status;
 
-	o->relay->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	o->addr->relay->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	err_over(err);
 	return STEP_FAIL;
 }
@@ -358,7 +355,7 @@ static enum step_result without_fork(struct opening *o, struct err *err)
 
 	if (o->proc)
 		return end_with_command(o, err);
-	if (!left || o->dual_in || o->side || !left_is_transparent(o->relay)) {
+	if (!left || o->dual_in || o->is_dual || !left_is_transparent(o->addr->relay)) {
 		err_set(err, 0, "option nofork is not allowed here");
 		return STEP_FAIL;
 	}
@@ -386,19 +383,19 @@ static int apply_options(struct opening *o, const struct channel_ends *prog, str
 	struct tty_edit edit = { 0 };
 
 	t.tty = &edit;
-	if (ch == CH_SOCKETPAIR && opts_apply(&o->half->opts, PH_PASTSOCKET, &t, err) == -1)
+	if (ch == CH_SOCKETPAIR && opts_apply(&o->addr->half->opts, PH_PASTSOCKET, &t, err) == -1)
 		return -1;
 	if (ch == CH_PTY)
 		t.fd = prog->in >= 0 ? prog->in : prog->out;
-	if (opts_apply(&o->half->opts, PH_FD, &t, err) == -1)
+	if (opts_apply(&o->addr->half->opts, PH_FD, &t, err) == -1)
 		return -1;
 	if (ch == CH_PIPES && o->fd2 >= 0 && o->fd2 != o->target.fd) {
 		t.fd = o->fd2;
-		if (opts_apply(&o->half->opts, PH_FD, &t, err) == -1)
+		if (opts_apply(&o->addr->half->opts, PH_FD, &t, err) == -1)
 			return -1;
 	}
 	if (ch == CH_SOCKETPAIR)
-		return opts_apply(&o->half->opts, PH_CONNECTED, &t, err);
+		return opts_apply(&o->addr->half->opts, PH_CONNECTED, &t, err);
 	return 0;
 }
 
@@ -407,7 +404,7 @@ static enum step_result step_program(struct opening *o, struct err *err)
 	struct channel_ends prog = { -1, -1 };
 	int rc = check_options(o, err);
 
-	if (rc == 0 && o->half->conf.prog.nofork)
+	if (rc == 0 && o->addr->conf->prog.nofork)
 		return without_fork(o, err);
 	if (rc == 0) {
 		switch (channel_of(o)) {
@@ -434,7 +431,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 {
 	enum channel ch = channel_of(o);
 	int rfd = o->target.fd, wfd = o->fd2 >= 0 ? o->fd2 : o->target.fd;
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct endpoint *ep;
 
 	if (ch == CH_SOCKETPAIR && (c->sock.type == SOCK_DGRAM || c->sock.type == SOCK_SEQPACKET))
@@ -443,7 +440,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 		wfd = -1;
 	if (ch == CH_PIPES && o->mode == MODE_WRITE)
 		rfd = -1;
-	ep = endpoint_fd_new(o->relay, c, rfd, wfd);
+	ep = endpoint_fd_new(o->addr, rfd, wfd);
 	ep->caps |= EP_QUIET_PIPE;
 	switch (ch) {
 	case CH_SOCKETPAIR:

@@ -9,11 +9,8 @@
 #include "addr/unix.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
 #include "sys/fd.h"
-#include "sys/tty.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,14 +34,14 @@ static enum step_result step_open(struct opening *o, struct err *err)
 
 static enum step_result step_create(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *path = o->target.path;
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
 	struct stat st;
 
 	if (o->mode == MODE_READ) {
 		err_set(err, 0, "%s:\"%s\": read-only mode, refusing to truncate or create file",
-			o->half->keyword, path);
+			o->addr->half->keyword, path);
 		return STEP_FAIL;
 	}
 	if (o->waiting != STEP_AGAIN)
@@ -122,7 +119,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	(void)err;
 	if (fd_kind(fd) == FD_TTY || fd_kind(fd) == FD_PIPE)
 		fd_nonblock(fd);
-	return endpoint_fd_new(o->relay, &o->half->conf, fd, fd);
+	return endpoint_fd_new(o->addr, fd, fd);
 }
 
 static struct endpoint *make_gopen(struct opening *o, struct err *err)

@@ -6,7 +6,6 @@
  * another family that is bound to interfaces, such as CAN (pf=29,type=3,prototype=1). */
 #include "addr/addr.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
 #include "relay/forecast.h"
@@ -49,7 +48,7 @@ static void on_close(struct dgram_ep *d, void *arg)
 /* Options that share their group with TUN. */
 static int check(const struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *name = c->netif.tun_name     ? "tun-name"
 			   : c->netif.tun_type   ? "tun-type"
 			   : c->netif.tun_device ? "tun-device"
@@ -61,7 +60,7 @@ static int check(const struct opening *o, struct err *err)
 
 static enum step_result step_interface(struct opening *o, struct err *err)
 {
-	int family = o->half->conf.sock.family;
+	int family = o->addr->conf->sock.family;
 	/* with option pf: sockaddr_can, for one, has the interface at the same place */
 	struct sockaddr_ll ll = { .sll_family = family >= 0 ? (sa_family_t)family : AF_PACKET,
 				  .sll_protocol = htons(ETH_P_ALL) };
@@ -121,7 +120,7 @@ static int interface_of(const struct opening *o)
 
 static enum step_result step_configure(struct opening *o, struct err *err)
 {
-	const struct conf *conf = &o->half->conf;
+	const struct conf *conf = o->addr->conf;
 	struct changes *c = xcalloc(1, sizeof(*c));
 
 	c->fd = o->target.fd;

@@ -10,7 +10,6 @@
 #include "relay/dgram.h"
 #include "relay/forecast.h"
 #include "relay/membership.h"
-#include "relay/session.h"
 #include "sys/ifset.h"
 
 #include <errno.h>
@@ -56,7 +55,8 @@ static int begin(struct opening *o, struct err *err)
 	if (resolve_port(opening_param(o, 1), IPPROTO_UDP, "udp", &port, err) == -1)
 		return -1;
 	if (!port)
-		return err_set(err, 0, "%s: a group has a port from 1 to 65535", o->half->keyword);
+		return err_set(err, 0, "%s: a group has a port from 1 to 65535",
+			       o->addr->half->keyword);
 	netaddr_any(&o->behind, AF_INET, port);
 	return 0;
 }
@@ -113,10 +113,10 @@ static enum step_result step_source(struct opening *o, struct err *err)
 
 static enum step_result step_interfaces(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *join = c->mcast.join_if ? c->mcast.join_if : c->sock.device;
 	const char *send = c->mcast.send_if ? c->mcast.send_if : c->sock.device;
-	int64_t now = loop_now(o->relay->loop);
+	int64_t now = loop_now(o->addr->engine->loop);
 	struct mcast *m = o->impl;
 
 	o->target.device_chosen = true;
@@ -151,7 +151,7 @@ static bool bound_by_group(const struct opening *o)
 /* Answers are sent to an address of this host, which a socket bound to the group does not hear. */
 static bool must_hear_all(const struct opening *o)
 {
-	return o->half->conf.sock.answers || bound_by_group(o);
+	return o->addr->conf->sock.answers || bound_by_group(o);
 }
 
 static enum step_result step_local(struct opening *o, struct err *err)
@@ -193,7 +193,7 @@ static enum step_result step_join(struct opening *o, struct err *err)
 					  "option hops" };
 	static const struct knob loop = { SOL_IP, IP_MULTICAST_LOOP, SOL_IPV6, IPV6_MULTICAST_LOOP,
 					  "option loop" };
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct mcast *m = o->impl;
 
 	if (turn(o, &all, 0, err) == -1 ||
@@ -213,8 +213,8 @@ static struct endpoint *make_mcast(struct opening *o, struct err *err)
 		return NULL;
 	dgram_member(ep, m->member);
 	/* what is elsewhere cannot be seen from here */
-	if (!o->half->conf.ident.netns)
-		membership_follow(m->member, o->relay->loop);
+	if (!o->addr->conf->ident.netns)
+		membership_follow(m->member, o->addr->engine->loop);
 	m->member = NULL;
 	mcast_free(m);
 	o->impl = NULL;
@@ -240,7 +240,7 @@ static enum step_result step_everybody(struct opening *o, struct err *err)
  * where the interface is given. */
 static enum step_result step_link(struct opening *o, struct err *err)
 {
-	const char *device = o->half->conf.sock.device, *why = "option if", *name;
+	const char *device = o->addr->conf->sock.device, *why = "option if", *name;
 	struct ifset set;
 	int rc;
 
@@ -285,7 +285,7 @@ static struct endpoint *make_bcast(struct opening *o, struct err *err)
 {
 	struct endpoint *ep = dgram_make_generic(o, err);
 
-	if (ep && !o->half->conf.sock.dst && dgram_hear_only(ep, "broadcast", err) == -1) {
+	if (ep && !o->addr->conf->sock.dst && dgram_hear_only(ep, "broadcast", err) == -1) {
 		endpoint_free(ep);
 		return NULL;
 	}

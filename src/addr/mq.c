@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/packet.h"
-#include "relay/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +42,7 @@ static void give_back(struct mq_ep *m)
 	if (m->one_shot)
 		free(m->buf);
 	else if (m->buf)
-		pool_buf_back(&m->ep.relay->pool, m->buf, m->buf_len);
+		pool_buf_back(&m->ep.addr->engine->pool, m->buf, m->buf_len);
 	m->buf = NULL;
 }
 
@@ -74,7 +73,7 @@ static long recv_messages(struct endpoint *ep, struct batch *b, size_t max, stru
 	}
 	if (!m->buf) {
 		m->buf_len = m->msgsize > POOL_BUF_LEN ? m->msgsize : POOL_BUF_LEN;
-		m->buf = pool_buf(&ep->relay->pool, m->buf_len);
+		m->buf = pool_buf(&ep->addr->engine->pool, m->buf_len);
 	}
 	if (max > m->buf_len / m->msgsize)
 		max = m->buf_len / m->msgsize;
@@ -120,7 +119,7 @@ static int send_failed(const struct mq_ep *m, const struct packet *p, struct err
 static int send_messages(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	const struct mq_ep *m = (const struct mq_ep *)ep;
-	unsigned prio = (unsigned)ep->conf->mq.priority;
+	unsigned prio = (unsigned)ep->addr->conf->mq.priority;
 
 	for (; b->next < b->n; b->next++) {
 		struct packet *p = &b->packet[b->next];
@@ -159,11 +158,11 @@ static const struct endpoint_ops mq_ops = {
 	.share = share,
 };
 
-struct mq_ep *mq_ep_new(struct relay *relay, const struct conf *conf, int rfd, int wfd)
+struct mq_ep *mq_ep_new(struct address *addr, int rfd, int wfd)
 {
 	struct mq_ep *m = xcalloc(1, sizeof(*m));
 
-	endpoint_init(&m->ep, &mq_ops, relay, conf, rfd, wfd);
+	endpoint_init(&m->ep, &mq_ops, addr, rfd, wfd);
 	m->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	return m;
 }
@@ -183,18 +182,16 @@ static struct endpoint *share(struct endpoint *ep, struct err *err)
 		err_set(err, errno, "dup(%d)", fd);
 		return NULL;
 	}
-	twin = mq_ep_new(ep->relay, ep->conf, ep->rfd >= 0 ? copy : -1, ep->wfd >= 0 ? copy : -1);
+	twin = mq_ep_new(ep->addr, ep->rfd >= 0 ? copy : -1, ep->wfd >= 0 ? copy : -1);
 	twin->name = m->name;
 	twin->msgsize = m->msgsize;
 	twin->ep.caps |= EP_SHARED;
-	twin->ep.number = ep->number;
 	return &twin->ep;
 }
 
-struct mq_ep *mq_one_shot_new(struct relay *relay, const struct conf *conf, uint8_t *data,
-			      size_t len)
+struct mq_ep *mq_one_shot_new(struct address *addr, uint8_t *data, size_t len)
 {
-	struct mq_ep *m = mq_ep_new(relay, conf, -1, -1);
+	struct mq_ep *m = mq_ep_new(addr, -1, -1);
 
 	m->one_shot = true;
 	m->buf = data;

@@ -19,11 +19,10 @@ struct mq_ep {
 
 /* An end on an open, non-blocking queue; descriptors it does not have are -1. It takes them. The
  * caller sets name and msgsize. */
-struct mq_ep *mq_ep_new(struct relay *relay, const struct conf *conf, int rfd, int wfd);
+struct mq_ep *mq_ep_new(struct address *addr, int rfd, int wfd);
 
 /* An end with one message of @len bytes to give, which it takes (malloc), and then end of file. */
-struct mq_ep *mq_one_shot_new(struct relay *relay, const struct conf *conf, uint8_t *data,
-			      size_t len);
+struct mq_ep *mq_one_shot_new(struct address *addr, uint8_t *data, size_t len);
 
 /* Receive one message into @buf of @cap bytes, the queue's message size. As mq_receive(3), again
  * after a signal. */

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/fd.h"
 #include "sys/tty.h"
 
@@ -20,7 +20,7 @@
 
 int unlink_first(const struct opening *o, struct err *err)
 {
-	if (!o->half->conf.open.unlink || unlink(o->target.path) == 0 || errno == ENOENT)
+	if (!o->addr->conf->open.unlink || unlink(o->target.path) == 0 || errno == ENOENT)
 		return 0;
 	return err_set(err, errno, "unlink(\"%s\")", o->target.path);
 }
@@ -29,11 +29,11 @@ int unlink_first(const struct opening *o, struct err *err)
 static int open_flags(const struct opening *o, int flags)
 {
 	static const int by_mode[] = { O_RDWR, O_RDONLY, O_WRONLY };
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (c->open.access >= 0)
 		flags |= c->open.access;
-	else if (!o->half->type->reads)
+	else if (!o->addr->half->type->reads)
 		flags |= O_WRONLY;
 	else
 		flags |= by_mode[o->mode];
@@ -90,14 +90,14 @@ static enum step_result wait_for_writer(struct opening *o)
 	/* the writer may have come between open and watch */
 	if (has_writer(o->target.fd))
 		return STEP_DONE;
-	relay_ready(o->relay);
+	relay_ready(o->addr->relay);
 	opening_wait(o, fd, EPOLLIN, 0);
 	return STEP_WAIT;
 }
 
 enum step_result open_path(struct opening *o, int flags, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *path = o->target.path;
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
 	bool fifo = is_fifo(path), user_nonblock;
@@ -111,7 +111,7 @@ enum step_result open_path(struct opening *o, int flags, struct err *err)
 	o->target.fd = open(path, how | ours | (fifo ? O_NONBLOCK : 0), perm);
 	if (o->target.fd == -1) {
 		if (errno == ENXIO && fifo && !user_nonblock) {
-			opening_wait(o, -1, 0, loop_now(o->relay->loop) + RETRY_NS);
+			opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + RETRY_NS);
 			return STEP_AGAIN;
 		}
 		err_set(err, errno, "open(\"%s\", 0%o, 0%03o)", path, (unsigned)how,
@@ -127,7 +127,7 @@ enum step_result open_path(struct opening *o, int flags, struct err *err)
 
 enum step_result step_opened(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	(void)err;
 	if (o->impl)

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "relay/dgram.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -42,7 +41,7 @@ static int own(const char *path, const struct conf *c, struct err *err)
 
 static enum step_result step_named(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
 	const char *path = o->target.path;
 	struct stat st;
@@ -69,12 +68,12 @@ static enum step_result step_named(struct opening *o, struct err *err)
 
 static enum step_result step_pipe(struct opening *o, struct err *err)
 {
-	return o->half->nparams ? step_named(o, err) : step_unnamed(o, err);
+	return o->addr->half->nparams ? step_named(o, err) : step_unnamed(o, err);
 }
 
 static enum step_result step_pipe_opened(struct opening *o, struct err *err)
 {
-	return o->half->nparams ? step_opened(o, err) : STEP_DONE;
+	return o->addr->half->nparams ? step_opened(o, err) : STEP_DONE;
 }
 
 /* Blocks larger than the pipe would need several turns; classic blocks there. */
@@ -86,8 +85,7 @@ static struct endpoint *make_pipe(struct opening *o, struct err *err)
 	(void)err;
 	if (!unnamed && fd_kind(o->target.fd) == FD_PIPE)
 		fd_nonblock(o->target.fd);
-	ep = endpoint_fd_new(o->relay, &o->half->conf, o->target.fd,
-			     unnamed ? o->fd2 : o->target.fd);
+	ep = endpoint_fd_new(o->addr, o->target.fd, unnamed ? o->fd2 : o->target.fd);
 	if (unnamed)
 		ep->half_close = SHUT_CLOSE;
 	return ep;
@@ -95,7 +93,7 @@ static struct endpoint *make_pipe(struct opening *o, struct err *err)
 
 static enum step_result step_socketpair(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	int family = c->sock.family >= 0 ? c->sock.family : AF_UNIX;
 	int type = c->sock.type >= 0 ? (int)c->sock.type : SOCK_DGRAM;
 	int protocol = c->sock.protocol >= 0 ? (int)c->sock.protocol : 0;
@@ -117,20 +115,20 @@ static enum step_result step_socketpair(struct opening *o, struct err *err)
 static struct endpoint *make_socketpair(struct opening *o, struct err *err)
 {
 	struct dgram_kind kind = { AF_UNIX, SOCK_DGRAM, 0 };
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct dgram_sock *in, *out;
 	struct dgram_ep *rd, *wr;
 	struct endpoint *ep;
 
 	if (c->sock.type >= 0 && c->sock.type != SOCK_DGRAM && c->sock.type != SOCK_SEQPACKET) {
-		ep = endpoint_fd_new(o->relay, c, o->target.fd, o->fd2);
+		ep = endpoint_fd_new(o->addr, o->target.fd, o->fd2);
 		ep->half_close = SHUT_CLOSE;
 		return ep;
 	}
-	in = dgram_sock_new(o->relay, c, o->target.fd, kind, 0, err);
+	in = dgram_sock_new(o->addr, o->target.fd, kind, 0, err);
 	if (!in)
 		return NULL;
-	out = dgram_sock_new(o->relay, c, o->fd2, kind, 0, err);
+	out = dgram_sock_new(o->addr, o->fd2, kind, 0, err);
 	if (!out) {
 		in->fd = -1;
 		dgram_sock_unref(in);

@@ -12,7 +12,8 @@
 #include "base/str.h"
 #include "relay/dial.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
+#include "relay/relay.h"
+#include "relay/source.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -105,8 +106,8 @@ static int open_failed(const struct opening *o, int flags, const struct mq_attr 
 	if (a)
 		snprintf(attr, sizeof(attr), "{flags=%ld, maxmsg=%ld, msgsize=%ld, curmsgs=%ld}",
 			 a->mq_flags, a->mq_maxmsg, a->mq_msgsize, a->mq_curmsgs);
-	err_set(err, code, "%s: mq_open(\"%s\", 0%o, 0%03o, %s)", o->half->keyword, o->target.queue,
-		(unsigned)(flags | O_CLOEXEC), (unsigned)perm, attr);
+	err_set(err, code, "%s: mq_open(\"%s\", 0%o, 0%03o, %s)", o->addr->half->keyword,
+		o->target.queue, (unsigned)(flags | O_CLOEXEC), (unsigned)perm, attr);
 	open_hint(o, a, err);
 	return -1;
 }
@@ -142,13 +143,13 @@ static int flush(const struct opening *o, struct err *err)
 /* What the written options demand, as far as it can be told before the queue is open. */
 static int check(const struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
-	if (strcasecmp(o->half->keyword, "POSIXMQ") == 0 && o->mode == MODE_RW)
+	if (strcasecmp(o->addr->half->keyword, "POSIXMQ") == 0 && o->mode == MODE_RW)
 		return err_set(err, 0,
 			       "Keyword \"%s\" in bidirectional mode might unwanted flush the "
 			       "queue; use \"POSIXMQ-BIDIRECTIONAL\" to confirm usage",
-			       o->half->keyword);
+			       o->addr->half->keyword);
 	if (c->mq.priority > PRIORITY_MAX)
 		return err_set(err, 0, "posixmq-priority %lld is too high: priorities are 0 to %d",
 			       (long long)c->mq.priority, PRIORITY_MAX);
@@ -160,10 +161,10 @@ static int check(const struct opening *o, struct err *err)
 static int access_mode(const struct opening *o)
 {
 	static const int by_mode[] = { O_RDWR, O_RDONLY, O_WRONLY };
-	const struct addr_type *t = o->half->type;
+	const struct addr_type *t = o->addr->half->type;
 
-	if (o->half->conf.open.access >= 0)
-		return o->half->conf.open.access;
+	if (o->addr->conf->open.access >= 0)
+		return o->addr->conf->open.access;
 	if (t->reads && t->writes)
 		return by_mode[o->mode];
 	return t->reads ? O_RDONLY : O_WRONLY;
@@ -181,7 +182,7 @@ static void compare(const struct opening *o, const struct mq_attr *wish, const s
 
 static int open_queue(struct opening *o, struct mq_opening *q, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *name = o->target.queue;
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
 	int flags = ((access_mode(o) | O_CREAT | c->open.set) & ~c->open.clear) & ~O_NONBLOCK;
@@ -213,7 +214,7 @@ static enum step_result step_queue(struct opening *o, struct err *err)
 	o->impl_free = opening_free;
 	if (check(o, err) == -1)
 		return STEP_FAIL;
-	if (o->half->conf.mq.flush && flush(o, err) == -1)
+	if (o->addr->conf->mq.flush && flush(o, err) == -1)
 		return STEP_FAIL;
 	return open_queue(o, q, err) == -1 ? STEP_FAIL : STEP_DONE;
 }
@@ -237,11 +238,11 @@ static enum step_result step_first(struct opening *o, struct err *err)
 	unsigned prio;
 	ssize_t n;
 
-	if (o->half->conf.listen.fork)
+	if (o->addr->conf->listen.fork)
 		return STEP_DONE;
 	if (!q->first) {
 		q->first = xmalloc(q->msgsize);
-		log_info("%s: waiting for data or interval", o->half->keyword);
+		log_info("%s: waiting for data or interval", o->addr->half->keyword);
 	}
 	n = mq_take(o->target.fd, q->first, q->msgsize, &prio);
 	if (n >= 0) {
@@ -259,7 +260,7 @@ static struct endpoint *make_queue(struct opening *o, struct err *err)
 {
 	struct mq_opening *q = o->impl;
 	int fd = o->target.fd, access = fcntl(fd, F_GETFL) & O_ACCMODE;
-	struct mq_ep *m = mq_ep_new(o->relay, &o->half->conf, access == O_WRONLY ? -1 : fd, fd);
+	struct mq_ep *m = mq_ep_new(o->addr, access == O_WRONLY ? -1 : fd, fd);
 
 	(void)err;
 	m->name = o->target.queue;
@@ -271,7 +272,7 @@ static struct endpoint *make_queue(struct opening *o, struct err *err)
 static struct endpoint *make_receive(struct opening *o, struct err *err)
 {
 	struct mq_opening *q = o->impl;
-	struct mq_ep *m = mq_one_shot_new(o->relay, &o->half->conf, q->first, q->first_len);
+	struct mq_ep *m = mq_one_shot_new(o->addr, q->first, q->first_len);
 
 	(void)err;
 	m->name = o->target.queue;
@@ -294,8 +295,7 @@ struct mq_source {
 
 static void begin_session(struct mq_source *q, size_t len, unsigned prio)
 {
-	struct mq_ep *m =
-		mq_one_shot_new(q->src.relay, q->src.conf, xmemdup(q->buf, len ? len : 1), len);
+	struct mq_ep *m = mq_one_shot_new(q->src.addr, xmemdup(q->buf, len ? len : 1), len);
 	struct vars vars = { 0 };
 
 	m->name = q->name;
@@ -316,7 +316,7 @@ static void on_readable(struct watch *w, uint32_t events)
 
 		if (n == -1 && errno != EAGAIN) {
 			log_error("mq_receive(mqd=%d): %m", q->fd);
-			q->src.relay->status = 1;
+			q->src.addr->relay->status = 1;
 			source_close(&q->src);
 		}
 		if (n == -1)
@@ -329,21 +329,21 @@ static void pause_source(struct source *src)
 {
 	struct mq_source *q = container_of(src, struct mq_source, src);
 
-	loop_watch(src->relay->loop, &q->watch, q->fd, 0);
+	loop_watch(src->addr->engine->loop, &q->watch, q->fd, 0);
 }
 
 static void resume_source(struct source *src)
 {
 	struct mq_source *q = container_of(src, struct mq_source, src);
 
-	loop_watch(src->relay->loop, &q->watch, q->fd, EPOLLIN);
+	loop_watch(src->addr->engine->loop, &q->watch, q->fd, EPOLLIN);
 }
 
 static void close_source(struct source *src)
 {
 	struct mq_source *q = container_of(src, struct mq_source, src);
 
-	loop_watch(src->relay->loop, &q->watch, q->fd, 0);
+	loop_watch(src->addr->engine->loop, &q->watch, q->fd, 0);
 	fd_close(&q->fd);
 	free(q->buf);
 	q->buf = NULL;
@@ -361,14 +361,14 @@ static struct source *make_source(struct opening *o, struct err *err)
 	struct mq_source *q = xcalloc(1, sizeof(*q));
 
 	(void)err;
-	source_init(&q->src, &source_ops, o->relay, &o->half->conf, o->number);
+	source_init(&q->src, &source_ops, o->addr);
 	watch_init(&q->watch, on_readable);
 	q->fd = o->target.fd;
 	q->name = o->target.queue;
 	q->msgsize = state->msgsize;
 	q->buf = xmalloc(q->msgsize);
 	opening_free(state);
-	log_info("%s: waiting for data or interval", o->half->keyword);
+	log_info("%s: waiting for data or interval", o->addr->half->keyword);
 	return &q->src;
 }
 

@@ -54,7 +54,7 @@ static const char *auth_of(const struct conf *c)
 
 static int check(const struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (c->proxy.auth && c->proxy.auth_read)
 		return err_set(err, 0,
@@ -67,7 +67,7 @@ static int check(const struct opening *o, struct err *err)
 
 static enum step_result step_begin(struct opening *o, struct err *err)
 {
-	const char *port = o->half->conf.proxy.port ? o->half->conf.proxy.port : PROXY_PORT;
+	const char *port = o->addr->conf->proxy.port ? o->addr->conf->proxy.port : PROXY_PORT;
 
 	if (check(o, err) == -1 || dialogue_server_port(o, port, err) == -1 ||
 	    dialogue_target_port(o, opening_param(o, 2), err) == -1)
@@ -82,7 +82,7 @@ static enum step_result step_resolve_here(struct opening *o, struct err *err)
 {
 	enum step_result r;
 
-	if (!o->half->conf.proxy.resolve)
+	if (!o->addr->conf->proxy.resolve)
 		return STEP_DONE;
 	r = opening_resolve(o, opening_param(o, 1), AF_INET, err);
 	if (r == STEP_FAIL) {
@@ -94,7 +94,7 @@ static enum step_result step_resolve_here(struct opening *o, struct err *err)
 
 static void put_request(struct opening *o, struct proxy *p)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *host = opening_param(o, 1), *auth = auth_of(c);
 	struct str *out = &p->d.out;
 	char ip[INET_ADDRSTRLEN];
@@ -125,7 +125,7 @@ static enum step_result step_request(struct opening *o, struct err *err)
 	if (!p) {
 		p = xcalloc(1, sizeof(*p));
 		dialogue_begin(o, &p->d, proxy_free);
-		p->head.bare = o->half->conf.proxy.ignorecr;
+		p->head.bare = o->addr->conf->proxy.ignorecr;
 		put_request(o, p);
 	}
 	return dialogue_send(o, &p->d, err);

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -74,7 +74,7 @@ static enum step_result step_pair(struct opening *o, struct err *err)
 		free(p);
 		return STEP_FAIL;
 	}
-	if (ends_with_client(&o->half->conf))
+	if (ends_with_client(o->addr->conf))
 		p->opened = watch_clients(p->pair.name);
 	o->target.fd = p->pair.slave;
 	p->pair.slave = -1;
@@ -107,11 +107,11 @@ static enum step_result step_wait_slave(struct opening *o, struct err *err)
 	bool again = o->waiting == STEP_AGAIN;
 
 	(void)err;
-	if (!o->half->conf.pty.wait_slave)
+	if (!o->addr->conf->pty.wait_slave)
 		return STEP_DONE;
 	if (!again)
 		log_info("waiting for a client of \"%s\"", p->pair.name);
-	relay_ready(o->relay);
+	relay_ready(o->addr->relay);
 	if (p->opened >= 0) {
 		opening_wait(o, p->opened, EPOLLIN, 0);
 		return STEP_WAIT;
@@ -119,7 +119,7 @@ static enum step_result step_wait_slave(struct opening *o, struct err *err)
 	fd_close(&o->target.fd);
 	if (again && has_client(p->pair.master))
 		return STEP_DONE;
-	opening_wait(o, -1, 0, loop_now(o->relay->loop) + o->half->conf.pty.interval_ns);
+	opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + o->addr->conf->pty.interval_ns);
 	return STEP_AGAIN;
 }
 
@@ -127,8 +127,8 @@ static enum step_result step_wait_slave(struct opening *o, struct err *err)
 
 static void stop_watching(struct pty_ep *p)
 {
-	loop_watch(p->ep.relay->loop, &p->watch, p->opened, 0);
-	loop_timer_stop(p->ep.relay->loop, &p->look);
+	loop_watch(p->ep.addr->engine->loop, &p->watch, p->opened, 0);
+	loop_timer_stop(p->ep.addr->engine->loop, &p->look);
 	fd_close(&p->opened);
 }
 
@@ -146,10 +146,10 @@ static void on_opened(struct watch *w, uint32_t events)
 static void on_look(struct timer *t)
 {
 	struct pty_ep *p = container_of(t, struct pty_ep, look);
-	struct loop *loop = p->ep.relay->loop;
+	struct loop *loop = p->ep.addr->engine->loop;
 
 	if (!has_client(p->ep.rfd >= 0 ? p->ep.rfd : p->ep.wfd)) {
-		loop_timer(loop, &p->look, loop_now(loop) + p->ep.conf->pty.interval_ns);
+		loop_timer(loop, &p->look, loop_now(loop) + p->ep.addr->conf->pty.interval_ns);
 		return;
 	}
 	p->away = false;
@@ -196,9 +196,9 @@ static const struct endpoint_ops pty_ops = {
 /* When the address ends with its client: let go of the slave as soon as there is one. */
 static void await_client(struct pty_ep *p)
 {
-	struct loop *loop = p->ep.relay->loop;
+	struct loop *loop = p->ep.addr->engine->loop;
 
-	if (p->ep.conf->pty.wait_slave) { /* it is there */
+	if (p->ep.addr->conf->pty.wait_slave) { /* it is there */
 		fd_close(&p->slave);
 		stop_watching(p);
 	} else if (p->opened >= 0) {
@@ -207,7 +207,7 @@ static void await_client(struct pty_ep *p)
 		fd_close(&p->slave);
 		p->away = true;
 		endpoint_mask(&p->ep, EPOLLIN | EPOLLOUT);
-		loop_timer(loop, &p->look, loop_now(loop) + p->ep.conf->pty.interval_ns);
+		loop_timer(loop, &p->look, loop_now(loop) + p->ep.addr->conf->pty.interval_ns);
 	}
 }
 
@@ -227,7 +227,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	int wfd = o->mode == MODE_READ ? -1 : from->pair.master;
 
 	(void)err;
-	endpoint_init(&p->ep, &pty_ops, o->relay, &o->half->conf, rfd, wfd);
+	endpoint_init(&p->ep, &pty_ops, o->addr, rfd, wfd);
 	endpoint_probe(&p->ep);
 	p->ep.caps |= EP_HUP_IS_EOF;
 	p->slave = o->target.fd;
@@ -235,7 +235,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	watch_init(&p->watch, on_opened);
 	timer_init(&p->look, on_look);
 	free(from);
-	if (ends_with_client(&o->half->conf))
+	if (ends_with_client(o->addr->conf))
 		await_client(p);
 	return &p->ep;
 }

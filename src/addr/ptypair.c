@@ -2,7 +2,6 @@
 #include "addr/ptypair.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -25,7 +24,7 @@ void pty_announce(const struct pty_pair *pair)
 
 int pty_link(struct opening *o, const char *name, struct err *err)
 {
-	const char *link = o->half->conf.pty.link;
+	const char *link = o->addr->conf->pty.link;
 	struct stat st;
 
 	if (!link)
@@ -40,7 +39,7 @@ int pty_link(struct opening *o, const char *name, struct err *err)
 	}
 	if (symlink(name, link) == -1)
 		return err_set(err, errno, "symlink(\"%s\", \"%s\")", name, link);
-	if (o->half->conf.open.unlink_close != 0)
+	if (o->addr->conf->open.unlink_close != 0)
 		leftovers_add_link(&o->undo.left, link, name);
 	return 0;
 }

@@ -4,7 +4,6 @@
  * header, which relay/dgram.c removes; IPv6 payload arrives bare. Needs CAP_NET_RAW. */
 #include "addr/addr.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "relay/dgram.h"
 #include "relay/forecast.h"
@@ -14,7 +13,7 @@
 /* The last parameter is an IP protocol number. */
 static enum step_result step_protocol(struct opening *o, struct err *err)
 {
-	const char *text = opening_param(o, o->half->nparams - 1);
+	const char *text = opening_param(o, o->addr->half->nparams - 1);
 	int64_t number = 0;
 
 	switch (num_parse(text, &number, NULL)) {

@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
 #include "sys/fd.h"
 #include "sys/tty.h"
 
@@ -95,7 +94,7 @@ static void flush(struct readline_ep *r)
 	if (r->screen.len && r->screen_fd == -1)
 		r->screen_fd = fcntl(r->tty, F_DUPFD_CLOEXEC, 3);
 	if (r->screen_fd >= 0)
-		loop_watch(r->ep.relay->loop, &r->screen_watch, r->screen_fd,
+		loop_watch(r->ep.addr->engine->loop, &r->screen_watch, r->screen_fd,
 			   r->screen.len ? EPOLLOUT : 0);
 }
 
@@ -135,7 +134,7 @@ static void add_visible(struct str *out, const char *text, size_t len)
 /* The text of option prompt, or NULL. */
 static const char *fixed_prompt(const struct readline_ep *r)
 {
-	return r->ep.conf->readline.noprompt ? NULL : r->ep.conf->readline.prompt;
+	return r->ep.addr->conf->readline.noprompt ? NULL : r->ep.addr->conf->readline.prompt;
 }
 
 static void set_prompt(struct readline_ep *r)
@@ -155,8 +154,8 @@ static bool asks_for_secret(struct readline_ep *r)
 {
 	char text[TAIL_MAX + 1];
 
-	if (!r->has_noecho || r->answered || r->ep.conf->readline.prompt ||
-	    r->ep.conf->readline.noprompt)
+	if (!r->has_noecho || r->answered || r->ep.addr->conf->readline.prompt ||
+	    r->ep.addr->conf->readline.noprompt)
 		return false;
 	memcpy(text, r->tail, r->tail_len);
 	text[r->tail_len] = '\0';
@@ -513,7 +512,7 @@ static void on_continue(struct loop *loop, int sig, void *arg)
 
 static int catch_signals(struct readline_ep *r, bool on, struct err *err)
 {
-	struct loop *loop = r->ep.relay->loop;
+	struct loop *loop = r->ep.addr->engine->loop;
 	static const struct {
 		int sig;
 		loop_signal_fn *fn;
@@ -530,7 +529,7 @@ static int catch_signals(struct readline_ep *r, bool on, struct err *err)
 
 static void release(struct readline_ep *r)
 {
-	const char *path = r->ep.conf->readline.history;
+	const char *path = r->ep.addr->conf->readline.history;
 
 	/* whatever comes next on the terminal begins a line */
 	if (r->editing && (r->tail_len || fixed_prompt(r) || *r->ops->typed(r->editor)))
@@ -540,7 +539,7 @@ static void release(struct readline_ep *r)
 	end_hidden(r);
 	r->ops->close(r->editor);
 	flush(r);
-	loop_watch(r->ep.relay->loop, &r->screen_watch, r->screen_fd, 0);
+	loop_watch(r->ep.addr->engine->loop, &r->screen_watch, r->screen_fd, 0);
 	fd_close(&r->screen_fd);
 	if (r->tty > 2)
 		fd_close(&r->tty);
@@ -603,12 +602,12 @@ static void forecast(const struct half *half, enum open_mode mode, struct foreca
 
 static struct endpoint *make(struct opening *o, struct err *err)
 {
-	lineedit_fn *load = (lineedit_fn *)o->half->module;
+	lineedit_fn *load = (lineedit_fn *)o->addr->half->module;
 	struct readline_ep *r = xcalloc(1, sizeof(*r));
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	bool apart = !isatty(1);
 
-	endpoint_init(&r->ep, &readline_ops, o->relay, c, o->mode == MODE_WRITE ? -1 : 0,
+	endpoint_init(&r->ep, &readline_ops, o->addr, o->mode == MODE_WRITE ? -1 : 0,
 		      o->mode == MODE_READ ? -1 : (int)apart);
 	r->ep.whow = apart ? fd_how(1) : FD_HOW_PLAIN;
 	r->ep.caps |= EP_KEEP_OPEN;

@@ -48,8 +48,8 @@ static int get_address(struct netaddr *a, int domain, const char *text, struct e
 /* DOMAIN:PROTOCOL:ADDRESS, or DOMAIN:TYPE:PROTOCOL:ADDRESS. Options so-type and so-protocol win. */
 static int get_parameters(struct opening *o, struct netaddr *a, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
-	size_t last = o->half->nparams - 1;
+	const struct conf *c = o->addr->conf;
+	size_t last = o->addr->half->nparams - 1;
 	int domain = 0, type = o->socktype, protocol = 0;
 
 	if (get_number(o, 0, UINT16_MAX, &domain, err) == -1 ||
@@ -65,7 +65,7 @@ static int get_parameters(struct opening *o, struct netaddr *a, struct err *err)
 
 static enum step_result step_remote(struct opening *o, struct err *err)
 {
-	const char *bind = o->half->conf.sock.bind;
+	const char *bind = o->addr->conf->sock.bind;
 
 	o->remote.n = 1;
 	o->local = (struct netaddr){ 0 };
@@ -78,9 +78,9 @@ static enum step_result step_remote(struct opening *o, struct err *err)
 
 static enum step_result step_local(struct opening *o, struct err *err)
 {
-	if (o->half->conf.sock.bind) {
+	if (o->addr->conf->sock.bind) {
 		err_set(err, 0, "%s: binds to its last parameter, bind option not allowed",
-			o->half->keyword);
+			o->addr->half->keyword);
 		return STEP_FAIL;
 	}
 	return get_parameters(o, &o->local, err) == -1 ? STEP_FAIL : STEP_DONE;

@@ -10,10 +10,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/session.h"
 #include "relay/dial.h"
 #include "relay/forecast.h"
 #include "relay/listen.h"
+#include "relay/relay.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -40,18 +40,18 @@ static void socks_free(void *impl)
 /* Host and port of the target are the last two parameters. */
 static const char *target_host(const struct opening *o)
 {
-	return opening_param(o, o->half->nparams - 2);
+	return opening_param(o, o->addr->half->nparams - 2);
 }
 
 static const char *target_port(const struct opening *o)
 {
-	return opening_param(o, o->half->nparams - 1);
+	return opening_param(o, o->addr->half->nparams - 1);
 }
 
 /* An empty LOGNAME counts; that is how classic has it. */
 static const char *socks4_user(const struct opening *o)
 {
-	const char *user = o->half->conf.proxy.socksuser;
+	const char *user = o->addr->conf->proxy.socksuser;
 
 	user = user ? user : getenv("LOGNAME");
 	user = user ? user : getenv("USER");
@@ -62,9 +62,9 @@ static const char *socks4_user(const struct opening *o)
 
 static const char *server_port(const struct opening *o)
 {
-	if (o->half->conf.proxy.socksport)
-		return o->half->conf.proxy.socksport;
-	if (o->half->nparams > 3)
+	if (o->addr->conf->proxy.socksport)
+		return o->addr->conf->proxy.socksport;
+	if (o->addr->half->nparams > 3)
 		return opening_param(o, 1);
 	return getservbyname("socks", "tcp") ? "socks" : SOCKS_PORT;
 }
@@ -76,7 +76,7 @@ static int read_ports(struct opening *o, struct err *err)
 	    dialogue_target_port(o, target_port(o), err) == -1)
 		return -1;
 	if (!*target_host(o))
-		return err_set(err, 0, "%s: the target's name is missing", o->half->keyword);
+		return err_set(err, 0, "%s: the target's name is missing", o->addr->half->keyword);
 	return 0;
 }
 
@@ -86,7 +86,7 @@ static enum step_result begin4(struct opening *o, const char *name, struct err *
 		return STEP_FAIL;
 	log_notice("opening connection to %s:%s via %s server %s:%s as user \"%s\"", target_host(o),
 		   target_port(o), name, opening_param(o, 0), o->service, socks4_user(o));
-	if (o->half->conf.proxy.sockspass)
+	if (o->addr->conf->proxy.sockspass)
 		log_warn("option sockspass has no effect: SOCKS4 knows no passwords");
 	return STEP_DONE;
 }
@@ -119,7 +119,7 @@ static enum step_result step_refuse_port0(struct opening *o, struct err *err)
 {
 	if (netaddr_port(&o->behind))
 		return STEP_DONE;
-	err_set(err, 0, "%s: nobody can be connected at port 0", o->half->keyword);
+	err_set(err, 0, "%s: nobody can be connected at port 0", o->addr->half->keyword);
 	return STEP_FAIL;
 }
 
@@ -226,7 +226,7 @@ static enum step_result step_request4a(struct opening *o, struct err *err)
 /* Offer to name ourselves only if there is a name. */
 static void put_hello(struct opening *o)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	bool named = c->proxy.socksuser || c->proxy.sockspass;
 	struct socks *s = begin_dialogue(o);
 	struct str *out = say(s, "SOCKS5 server hello");
@@ -264,7 +264,7 @@ static enum step_result step_hello5(struct opening *o, struct err *err)
 
 static int put_auth(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct socks *s = o->impl;
 	struct str *out;
 
@@ -364,7 +364,7 @@ static enum step_result step_listen5(struct opening *o, struct err *err)
 	if (bound.len)
 		log_notice("SOCKS5 server listens on %s", netaddr_text(&bound, text));
 	log_notice("listening on remote host, waiting for connection");
-	relay_ready(o->relay);
+	relay_ready(o->addr->relay);
 	s->d.due_ns = 0;
 	say(s, "SOCKS5 reply");
 	return STEP_DONE;
@@ -384,7 +384,7 @@ static enum step_result step_accepted5(struct opening *o, struct err *err)
 static struct endpoint *make_connected(struct opening *o, struct err *err)
 {
 	log_notice("successfully connected to %s:%s via %s %s:%s", target_host(o), target_port(o),
-		   o->half->type->server.noun, opening_param(o, 0), o->service);
+		   o->addr->half->type->server.noun, opening_param(o, 0), o->service);
 	socks_free(o->impl);
 	o->impl = NULL;
 	return make_stream(o, err);

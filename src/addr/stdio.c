@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
 #include "sys/tty.h"
 
 #include <errno.h>
@@ -52,7 +51,7 @@ static enum step_result step_stdio(struct opening *o, struct err *err)
 static enum step_result step_std(struct opening *o, struct err *err)
 {
 	static const char *const name[] = { "stdin", "stdout", "stderr" };
-	int fd = o->half->type->net.protocol; /* the row says which */
+	int fd = o->addr->half->type->net.protocol; /* the row says which */
 
 	(void)err;
 	log_notice("using %s for %s", name[fd], mode_word(fd == 0 ? MODE_READ : MODE_WRITE));
@@ -117,7 +116,7 @@ static const struct endpoint_ops stdio_ops = {
 
 static struct endpoint *make(struct opening *o, struct err *err)
 {
-	bool both = o->half->type->reads && o->half->type->writes;
+	bool both = o->addr->half->type->reads && o->addr->half->type->writes;
 	int rfd = o->target.fd, wfd = o->fd2 >= 0 ? o->fd2 : o->target.fd;
 	struct endpoint *ep = xmalloc(sizeof(*ep));
 
@@ -126,7 +125,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 		wfd = -1;
 	if (both && o->mode == MODE_WRITE)
 		rfd = -1;
-	endpoint_init(ep, &stdio_ops, o->relay, &o->half->conf, rfd, wfd);
+	endpoint_init(ep, &stdio_ops, o->addr, rfd, wfd);
 	endpoint_probe(ep);
 	ep->caps |= EP_KEEP_OPEN;
 	if (rfd >= 0 && rfd == wfd) {

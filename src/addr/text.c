@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/forecast.h"
-#include "relay/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,8 +65,7 @@ static struct endpoint *make_text(struct opening *o, struct err *err)
 	struct endpoint *ep = xmalloc(sizeof(*ep));
 
 	(void)err;
-	endpoint_init(ep, &text_ops, o->relay, &o->half->conf, o->target.fd,
-		      o->mode == MODE_READ ? -1 : 1);
+	endpoint_init(ep, &text_ops, o->addr, o->target.fd, o->mode == MODE_READ ? -1 : 1);
 	endpoint_probe(ep);
 	ep->caps |= EP_KEEP_OPEN;
 	return ep;
@@ -102,7 +100,7 @@ static enum step_result step_stall(struct opening *o, struct err *err)
 
 static struct endpoint *make_stall(struct opening *o, struct err *err)
 {
-	struct endpoint *ep = endpoint_fd_new(o->relay, &o->half->conf, o->target.fd, o->fd2);
+	struct endpoint *ep = endpoint_fd_new(o->addr, o->target.fd, o->fd2);
 
 	(void)err;
 	ep->caps = EP_NEVER_WRITABLE;

@@ -12,7 +12,7 @@
 #include "relay/dial.h"
 #include "relay/forecast.h"
 #include "relay/listen.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -44,34 +44,33 @@ static void address_free(void *data)
 
 struct tls_address *tls_address_of(const struct opening *o)
 {
-	return relay_share_of(o->relay, o->half)->data;
+	return o->addr->share;
 }
 
 int tls_address_load(struct opening *o, enum tls_role role, struct err *err)
 {
-	struct relay_share *share = relay_share_of(o->relay, o->half);
 	bool client = role == TLS_CLIENT || role == DTLS_CLIENT;
-	const struct tls_api *api = o->half->module;
+	const struct tls_api *api = o->addr->half->module;
 	struct tls_context *context;
 	struct tls_address *a;
 
-	if (share->data)
+	if (o->addr->share)
 		return 0;
-	context = api->context_new(&o->half->conf, role, client ? opening_param(o, 0) : NULL, err);
+	context = api->context_new(o->addr->conf, role, client ? opening_param(o, 0) : NULL, err);
 	if (!context)
 		return -1;
 	a = xcalloc(1, sizeof(*a));
 	a->api = api;
 	a->context = context;
-	share->data = a;
-	share->free = address_free;
+	o->addr->share = a;
+	o->addr->share_free = address_free;
 	return 0;
 }
 
 enum step_result tls_client_context(struct opening *o, enum tls_role role, struct err *err)
 {
 	if (!*opening_param(o, 0)) {
-		err_set(err, 0, "%s: empty host name", o->half->keyword);
+		err_set(err, 0, "%s: empty host name", o->addr->half->keyword);
 		return STEP_FAIL;
 	}
 	if (tls_address_load(o, role, err) == -1)
@@ -118,7 +117,7 @@ static void shaking_free(void *impl)
 
 static struct shaking *begin(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct tls_address *a = tls_address_of(o);
 	struct tls *tls = a->api->start(a->context, o->target.fd, NULL, NULL, 0, err);
 	struct shaking *s;
@@ -129,7 +128,7 @@ static struct shaking *begin(struct opening *o, struct err *err)
 	s->api = a->api;
 	s->tls = tls;
 	if (c->tls.handshake_timeout_ns > 0)
-		s->due_ns = loop_now(o->relay->loop) + c->tls.handshake_timeout_ns;
+		s->due_ns = loop_now(o->addr->engine->loop) + c->tls.handshake_timeout_ns;
 	o->impl = s;
 	o->impl_free = shaking_free;
 	return s;
@@ -148,13 +147,13 @@ static void tell(void *arg, const char *name, const char *value)
 
 void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls)
 {
-	if (o->relay->plan->programs)
+	if (o->addr->relay->plan->programs)
 		api->describe(tls, tell, &o->vars);
 }
 
 static enum step_result step_handshake(struct opening *o, struct err *err)
 {
-	int64_t now = loop_now(o->relay->loop);
+	int64_t now = loop_now(o->addr->engine->loop);
 	struct shaking *s = o->impl ? o->impl : begin(o, err);
 	enum tls_result r;
 
@@ -172,7 +171,7 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	}
 	if (s->due_ns && now >= s->due_ns) {
-		err_set(err, ETIMEDOUT, "%s: handshake", o->half->keyword);
+		err_set(err, ETIMEDOUT, "%s: handshake", o->addr->half->keyword);
 		err->status = 1;
 		return STEP_FAIL;
 	}
@@ -257,7 +256,7 @@ static uint32_t ep_wants(const struct endpoint *ep)
 
 static void notify(struct tls_ep *t)
 {
-	struct loop *loop = t->ep.relay->loop;
+	struct loop *loop = t->ep.addr->engine->loop;
 
 	if (t->api->close_notify(t->tls) == TLS_DONE)
 		t->notified = true;
@@ -274,7 +273,7 @@ static void ep_shut_write(struct endpoint *ep)
 {
 	struct tls_ep *t = (struct tls_ep *)ep;
 
-	switch (ep->conf->flow.shut) {
+	switch (ep->addr->conf->flow.shut) {
 	case SHUT_NONE:
 		break;
 	case SHUT_DEFAULT:
@@ -314,7 +313,7 @@ static void ep_close(struct endpoint *ep)
 	struct rest rest = { t->api, t->tls };
 	bool shared = ep->caps & EP_SHARED;
 
-	loop_timer_stop(ep->relay->loop, &t->notify);
+	loop_timer_stop(ep->addr->engine->loop, &t->notify);
 	if (!shared && !t->notified)
 		t->notified = rest_flush(&rest);
 	if (endpoint_lingers(ep)) {
@@ -341,7 +340,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	struct tls_ep *t = xcalloc(1, sizeof(*t));
 
 	(void)err;
-	endpoint_init(&t->ep, &ops, o->relay, &o->half->conf, o->target.fd, o->target.fd);
+	endpoint_init(&t->ep, &ops, o->addr, o->target.fd, o->target.fd);
 	t->ep.rkind = t->ep.wkind = FD_SOCKET;
 	t->ep.half_close = SHUT_DOWN;
 	t->ep.caps = EP_LINGERS;

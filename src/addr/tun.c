@@ -13,10 +13,8 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "relay/forecast.h"
 #include "relay/packet.h"
-#include "relay/session.h"
 #include "sys/netif.h"
 
 #include <errno.h>
@@ -92,8 +90,8 @@ static bool count_refused(struct tun_ep *t, size_t len, int code)
 	if (!known)
 		return false;
 	t->refused++;
-	tally_add(&relay_tally(t->ep.relay, t->ep.conf)->lost[LOSS_INTERFACE], 1);
-	if (!log_limit_pass(&t->limit, (uint64_t)code, loop_now(t->ep.relay->loop), &hidden))
+	tally_add(&t->ep.addr->tally->lost[LOSS_INTERFACE], 1);
+	if (!log_limit_pass(&t->limit, (uint64_t)code, loop_now(t->ep.addr->engine->loop), &hidden))
 		return true;
 	if (hidden)
 		snprintf(more, sizeof(more), " (%u more since)", hidden);
@@ -301,7 +299,7 @@ static void report(struct endpoint *ep)
 
 	if (t->refused)
 		log_put(LV_INFO, "COUNTERS: socket %u packets: %llu refused by interface \"%s\"",
-			ep->number, (unsigned long long)t->refused, t->name);
+			ep->addr->number, (unsigned long long)t->refused, t->name);
 }
 
 static struct endpoint *share(struct endpoint *ep, struct err *err);
@@ -315,11 +313,11 @@ static const struct endpoint_ops tun_ops = {
 	.share = share,
 };
 
-static struct tun_ep *tun_ep_new(struct relay *relay, const struct conf *conf, int fd)
+static struct tun_ep *tun_ep_new(struct address *addr, int fd)
 {
 	struct tun_ep *t = xcalloc(1, sizeof(*t));
 
-	endpoint_init(&t->ep, &tun_ops, relay, conf, fd, fd);
+	endpoint_init(&t->ep, &tun_ops, addr, fd, fd);
 	t->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	return t;
 }
@@ -334,12 +332,11 @@ static struct endpoint *share(struct endpoint *ep, struct err *err)
 		err_set(err, errno, "dup(%d)", ep->rfd);
 		return NULL;
 	}
-	twin = tun_ep_new(ep->relay, ep->conf, fd);
+	twin = tun_ep_new(ep->addr, fd);
 	memcpy(twin->name, t->name, sizeof(t->name));
 	twin->tap = t->tap;
 	twin->no_pi = t->no_pi;
 	twin->ep.caps |= EP_SHARED;
-	twin->ep.number = ep->number;
 	return &twin->ep;
 }
 
@@ -355,7 +352,7 @@ struct tun_opening {
 /* Everything that can be wrong in what was written, before anything is made. */
 static int check(const struct opening *o, struct tun_opening *t, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *type = c->netif.tun_type ? c->netif.tun_type : "tun";
 	const char *name = c->netif.tun_name ? c->netif.tun_name : "";
 
@@ -372,14 +369,14 @@ static int check(const struct opening *o, struct tun_opening *t, struct err *err
 	t->req.ifr_flags = strcasecmp(type, "tap") == 0 ? IFF_TAP : IFF_TUN;
 	if (c->netif.no_pi)
 		t->req.ifr_flags |= IFF_NO_PI;
-	if (!o->half->nparams)
+	if (!o->addr->half->nparams)
 		return 0;
 	return netif_parse_network(opening_param(o, 0), &t->addr, &t->bits, err);
 }
 
 static int open_device(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *path = c->netif.tun_device ? c->netif.tun_device : DEVICE;
 	int access = c->open.access >= 0 ? c->open.access : O_RDWR;
 	int flags = (access | c->open.set) & ~c->open.clear;
@@ -421,7 +418,7 @@ static enum step_result step_tun(struct opening *o, struct err *err)
  * the interface goes up. */
 static enum step_result step_configure(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const struct tun_opening *t = o->impl;
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int index, rc;
@@ -447,7 +444,7 @@ static struct endpoint *make_tun(struct opening *o, struct err *err)
 
 	(void)err;
 	fd_nonblock(o->target.fd); /* whatever option nonblock=0 says: the loop never waits */
-	t = tun_ep_new(o->relay, &o->half->conf, o->target.fd);
+	t = tun_ep_new(o->addr, o->target.fd);
 	memcpy(t->name, state->req.ifr_name, sizeof(t->name));
 	t->tap = state->req.ifr_flags & IFF_TAP;
 	t->no_pi = state->req.ifr_flags & IFF_NO_PI;

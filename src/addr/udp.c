@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "relay/dgram.h"
 #include "relay/forecast.h"
 
@@ -26,7 +25,8 @@ static enum step_result step_listen_port(struct opening *o, struct err *err)
 {
 	unsigned port;
 
-	if (resolve_port(opening_param(o, 0), o->half->type->net.protocol, "udp", &port, err) == -1)
+	if (resolve_port(opening_param(o, 0), o->addr->half->type->net.protocol, "udp", &port,
+			 err) == -1)
 		return STEP_FAIL;
 	free(o->service);
 	o->service = xasprintf("%u", port);
@@ -40,7 +40,7 @@ static enum step_result step_warn_bound(struct opening *o, struct err *err)
 	char text[NETADDR_TEXT_LEN];
 
 	(void)err;
-	if (!o->half->conf.sock.joins)
+	if (!o->addr->conf->sock.joins)
 		return STEP_DONE;
 	getsockname(o->target.fd, &local.any, &local.len);
 	if (netaddr_is_any(&local) || netaddr_is_multicast(&local) || netaddr_is_broadcast(&local))
@@ -48,7 +48,8 @@ static enum step_result step_warn_bound(struct opening *o, struct err *err)
 	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
 		 "received; %s, or bind to the group",
 		 netaddr_host_text(&local, text),
-		 o->half->nparams == 2 ? "bind to the port only (bind=:PORT)" : "leave bind out");
+		 o->addr->half->nparams == 2 ? "bind to the port only (bind=:PORT)"
+					     : "leave bind out");
 	return STEP_DONE;
 }
 

@@ -35,7 +35,7 @@ static const int kinds[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
 
 static bool is_abstract(const struct opening *o)
 {
-	return !(o->half->type->groups & G_NAMED);
+	return !(o->addr->half->type->groups & G_NAMED);
 }
 
 static int set_name(struct netaddr *a, const struct opening *o, const char *name, struct err *err)
@@ -45,7 +45,7 @@ static int set_name(struct netaddr *a, const struct opening *o, const char *name
 
 	if (!len && !abstract)
 		return err_set(err, 0, "%s: an empty path cannot be the name of a socket",
-			       o->half->keyword);
+			       o->addr->half->keyword);
 	if (len > room) {
 		log_warn("%s address %zu characters long, truncating to %zu",
 			 abstract ? "socket" : "unix socket", len + abstract,
@@ -54,7 +54,7 @@ static int set_name(struct netaddr *a, const struct opening *o, const char *name
 	}
 	*a = (struct netaddr){ .un.sun_family = AF_UNIX };
 	memcpy(a->un.sun_path + abstract, name, len);
-	a->len = o->half->conf.sock.tightsocklen
+	a->len = o->addr->conf->sock.tightsocklen
 			 ? (socklen_t)(offsetof(struct sockaddr_un, sun_path) + abstract + len)
 			 : sizeof(a->un);
 	return 0;
@@ -72,7 +72,7 @@ static const char *own_path(const struct opening *o)
  * us until owner and mode are set. (A client's were given to the descriptor before.) */
 static enum step_result bind_entry(struct opening *o, struct err *err)
 {
-	int64_t perm = o->half->conf.open.perm;
+	int64_t perm = o->addr->conf->open.perm;
 	bool guard = o->target.binds && perm >= 0 && own_path(o);
 	mode_t old = guard ? umask(0777 & ~((mode_t)perm & 0700)) : 0;
 	enum step_result r = step_bind(o, err);
@@ -84,7 +84,7 @@ static enum step_result bind_entry(struct opening *o, struct err *err)
 
 static int set_owner_and_mode(const struct opening *o, const char *path, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (!o->target.binds)
 		return 0;
@@ -104,12 +104,12 @@ static int finish_entry(struct opening *o, struct err *err)
 
 	if (!path)
 		return 0;
-	if (o->half->conf.open.unlink_close != 0)
+	if (o->addr->conf->open.unlink_close != 0)
 		leftovers_add_entry(&o->undo.left, path, S_IFSOCK);
 	o->target.path = path;
 	if (set_owner_and_mode(o, path, err) == -1)
 		return -1;
-	if (o->half->conf.open.unlink && unlink(path) == -1)
+	if (o->addr->conf->open.unlink && unlink(path) == -1)
 		return err_set(err, errno, "unlink(\"%s\")", path);
 	return 0;
 }
@@ -141,12 +141,13 @@ static enum step_result step_bind_own(struct opening *o, struct err *err)
 
 static enum step_result step_own_name(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	bool bind = c->sock.bind;
 
 	if (bind || c->sock.bind_tempname) {
-		err_set(err, 0, "%s:%s: binds implicitly, %s option not allowed", o->half->keyword,
-			opening_param(o, 0), bind ? "bind" : "bind-tempname");
+		err_set(err, 0, "%s:%s: binds implicitly, %s option not allowed",
+			o->addr->half->keyword, opening_param(o, 0),
+			bind ? "bind" : "bind-tempname");
 		return STEP_FAIL;
 	}
 	return set_name(&o->local, o, opening_param(o, 0), err) == -1 ? STEP_FAIL : STEP_DONE;
@@ -156,7 +157,9 @@ static enum step_result step_own_name(struct opening *o, struct err *err)
 
 int unix_connect_to(struct opening *o, const char *name, struct err *err)
 {
-	size_t n = o->half->conf.sock.type < 0 && !o->half->type->net.type ? ARRAY_SIZE(kinds) : 1;
+	size_t n = o->addr->conf->sock.type < 0 && !o->addr->half->type->net.type
+			   ? ARRAY_SIZE(kinds)
+			   : 1;
 
 	if (set_name(&o->remote.addr[0], o, name, err) == -1)
 		return -1;
@@ -176,8 +179,8 @@ static int needs_own_entry(const struct opening *o, struct err *err)
 	};
 	char name[64];
 
-	for (size_t i = 0; i < o->half->opts.n; i++) {
-		opt_name(o->half->opts.opt[i].row, 0, name, sizeof(name));
+	for (size_t i = 0; i < o->addr->half->opts.n; i++) {
+		opt_name(o->addr->half->opts.opt[i].row, 0, name, sizeof(name));
 		for (size_t k = 0; k < ARRAY_SIZE(about); k++) {
 			if (strcmp(name, about[k]) == 0)
 				return err_set(err, 0, "Option \"%s\" only with bind option", name);
@@ -188,7 +191,7 @@ static int needs_own_entry(const struct opening *o, struct err *err)
 
 static enum step_result step_target(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (!c->sock.bind && !c->sock.bind_tempname && needs_own_entry(o, err) == -1)
 		return STEP_FAIL;
@@ -197,7 +200,7 @@ static enum step_result step_target(struct opening *o, struct err *err)
 
 enum step_result step_unix_name(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *temp = c->sock.bind_tempname;
 
 	o->local = (struct netaddr){ 0 };
@@ -214,7 +217,7 @@ enum step_result step_unix_name(struct opening *o, struct err *err)
 	if (c->sock.bind && set_name(&o->local, o, c->sock.bind, err) == -1)
 		return STEP_FAIL;
 	o->target.path = own_path(o);
-	o->remote_step = (size_t)(o->step - o->half->type->steps) + 1;
+	o->remote_step = (size_t)(o->step - o->addr->half->type->steps) + 1;
 	return STEP_DONE;
 }
 
@@ -286,7 +289,7 @@ static enum step_result bind_tempname(struct opening *o, const char *pattern, st
 
 enum step_result step_unix_bind(struct opening *o, struct err *err)
 {
-	const char *temp = o->half->conf.sock.bind_tempname;
+	const char *temp = o->addr->conf->sock.bind_tempname;
 
 	if (!o->remote.n || (!temp && !o->local.len))
 		return STEP_DONE;
@@ -307,8 +310,8 @@ static void client_failed(struct opening *o, struct err *err)
 	if (next && o->remote_i + 1 < o->remote.n)
 		return;
 	o->remote.n = o->remote_i + 1;
-	err_set(err, err->code, "%s: %s", names_get(o->half->type->names, 0, name, sizeof(name)),
-		opening_param(o, 0));
+	err_set(err, err->code, "%s: %s",
+		names_get(o->addr->half->type->names, 0, name, sizeof(name)), opening_param(o, 0));
 }
 
 enum step_result step_unix_connect(struct opening *o, struct err *err)

@@ -87,7 +87,7 @@ static enum step_result step_own_cid(struct opening *o, struct err *err)
 static enum step_result step_remote(struct opening *o, struct err *err)
 {
 	const char *cid = opening_param(o, 0), *port = opening_param(o, 1);
-	const char *bind = o->half->conf.sock.bind;
+	const char *bind = o->addr->conf->sock.bind;
 
 	o->remote.n = 1;
 	o->local = (struct netaddr){ 0 };
@@ -100,7 +100,7 @@ static enum step_result step_remote(struct opening *o, struct err *err)
 
 static enum step_result step_local(struct opening *o, struct err *err)
 {
-	const char *bind = o->half->conf.sock.bind, *port = opening_param(o, 0);
+	const char *bind = o->addr->conf->sock.bind, *port = opening_param(o, 0);
 
 	if (bind && strchr(bind, ':')) {
 		err_set(err, 0, "port specification not allowed in this bind option");

@@ -6,7 +6,6 @@
 #include "base/list.h"
 #include "base/log_syslog.h"
 #include "base/out.h"
-#include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,6 @@
  * The rules are read by the programs that write them, nft and iptables-save, and judged for the
  * packets the address needs: the group's datagrams coming in or going out, and the reports of
  * membership. Where the programs are missing the kernel is asked whether there are any rules. */
-#include "base/list.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "doctor/rules.h"

@@ -4,12 +4,11 @@
  * what it will be asked later. It ends where a packet would be waited for, goes on behind an option
  * that is refused, and collects refusals as findings. Only UDP, UDP-Lite and raw IP addresses are
  * rehearsed: others might start programs or make files. */
-#include "base/log.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "relay/dgram.h"
 #include "relay/opening.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/fd.h"
 #include "sys/groups.h"
 
@@ -24,7 +23,9 @@
 
 /* A relay with nothing in it, because steps may look at one. */
 struct stage {
+	struct engine engine;
 	struct relay relay;
+	struct address addr;
 	struct opening opening;
 };
 
@@ -181,8 +182,8 @@ static enum step_result run_step(struct opening *o, struct err *err)
 	for (int i = 0; i < STEPS_MAX; i++) {
 		enum step_result r = o->step->run ? o->step->run(o, err) : STEP_DONE;
 
-		loop_watch(o->relay->loop, &o->watch, o->watch.fd, 0);
-		loop_timer_stop(o->relay->loop, &o->timer);
+		loop_watch(o->addr->engine->loop, &o->watch, o->watch.fd, 0);
+		loop_timer_stop(o->addr->engine->loop, &o->timer);
 		o->waiting = r;
 		if (r == STEP_DONE || r == STEP_FAIL)
 			return r;
@@ -191,7 +192,7 @@ static enum step_result run_step(struct opening *o, struct err *err)
 		if (r == STEP_WAIT)
 			return r;
 	}
-	err_set(err, 0, "%s: no end of waiting", o->half->keyword);
+	err_set(err, 0, "%s: no end of waiting", o->addr->half->keyword);
 	return STEP_FAIL;
 }
 
@@ -257,12 +258,14 @@ void rehearse(struct exam *x)
 	x->ip = is_rehearsed(type);
 	s->relay.plan = x->ask->plan;
 	s->relay.notify_fd = -1;
-	s->relay.loop = x->ip ? loop_new(&err) : NULL;
-	if (!s->relay.loop) {
+	s->relay.engine = &s->engine;
+	engine_init(&s->engine, x->ip ? loop_new(&err) : NULL);
+	if (!s->engine.loop) {
 		free(s);
 		return;
 	}
-	*o = (struct opening){ .relay = &s->relay, .half = x->half, .fd2 = -1 };
+	address_init(&s->addr, &s->relay, &s->engine, x->half, 1, NULL);
+	*o = (struct opening){ .addr = &s->addr, .fd2 = -1 };
 	o->step = type->steps;
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = c->sock.type >= 0 ? (int)c->sock.type : type->net.type;
@@ -290,7 +293,9 @@ void rehearse(struct exam *x)
 	free(o->host);
 	free(o->service);
 	vars_done(&o->vars);
-	loop_free(s->relay.loop);
+	address_done(&s->addr);
+	engine_done(&s->engine);
+	loop_free(s->engine.loop);
 	free(s);
 }
 

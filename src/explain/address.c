@@ -2,7 +2,6 @@
  *
  * What it is comes from the row of its type, what its options do from theirs. */
 #include "addr/addr.h"
-#include "base/list.h"
 #include "base/names.h"
 #include "explain/parts.h"
 

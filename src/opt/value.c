@@ -5,7 +5,6 @@
  * setters' business. Numbers are read with base 0 and cut to the width of their type. */
 #include "opt/opt.h"
 
-#include "base/list.h"
 #include "base/mem.h"
 #include "spec/dalan.h"
 #include "spec/spec.h"

@@ -5,7 +5,6 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "base/str.h"
 
 #include <time.h> /* before errqueue.h, which needs it */
 

@@ -8,7 +8,6 @@
 
 #include "base/err.h"
 #include "relay/packet.h"
-#include "sys/netaddr.h"
 
 #include <stdbool.h>
 

@@ -4,10 +4,12 @@
 
 #include "base/mem.h"
 #include "relay/ancillary.h"
+#include "relay/dgram_seal.h"
+#include "relay/echo.h"
 #include "relay/frames.h"
 #include "relay/membership.h"
 #include "relay/packet.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/groups.h"
 
 #include <errno.h>
@@ -57,7 +59,7 @@ void dgram_serves_many(struct dgram_sock *sock)
 	socklen_t len = sizeof(now);
 
 	/* the kernel tells twice of what it was asked for */
-	if (!sock->conf->sock.rcvbuf_given &&
+	if (!sock->addr->conf->sock.rcvbuf_given &&
 	    getsockopt(sock->fd, SOL_SOCKET, SO_RCVBUF, &now, &len) == 0 && now > 2 * want)
 		(void)setsockopt(sock->fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 }
@@ -78,53 +80,52 @@ static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 }
 
 /* What names in option range mean. */
-static struct hosts *names_of(struct relay *relay, const struct conf *conf)
+static struct hosts *names_of(struct address *addr)
 {
-	if (!conf->sock.range)
+	if (!addr->conf->sock.range)
 		return NULL;
-	return &relay_share_of(relay, container_of(conf, const struct half, conf))->hosts;
+	return &addr->hosts;
 }
 
-struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
-				  struct dgram_kind kind, unsigned target_port, struct err *err)
+struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kind kind,
+				  unsigned target_port, struct err *err)
 {
 	struct dgram_sock *sock = xcalloc(1, sizeof(*sock));
+	const struct conf *conf = addr->conf;
 
-	sock->relay = relay;
-	sock->conf = conf;
-	sock->tally = relay_tally(relay, conf);
+	sock->addr = addr;
 	sock->fd = fd;
 	sock->refs = 1;
 	sock->kind = kind;
 	sock->raw4 = kind.type == SOCK_RAW && kind.family == AF_INET;
 	sock->frames = kind.family == AF_PACKET;
-	sock->no_gso =
-		relay->plan->set.plain || kind.type != SOCK_DGRAM || kind.protocol != IPPROTO_UDP;
-	if (admission_init(&sock->admission, conf, kind.family, target_port, names_of(relay, conf),
-			   err) == -1) {
+	sock->no_gso = addr->relay->plan->set.plain || kind.type != SOCK_DGRAM ||
+		       kind.protocol != IPPROTO_UDP;
+	if (admission_init(&sock->admission, conf, kind.family, target_port, names_of(addr), err) ==
+	    -1) {
 		free(sock);
 		return NULL;
 	}
-	sock->admission.total = sock->tally->refused;
+	sock->admission.total = sock->addr->tally->refused;
 	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
 	}
 	if (conf->seal.file) {
-		sock->seal = dgram_seal_new(relay, conf);
+		sock->seal = dgram_seal_new(addr);
 		dgram_ask_destination(fd);
 	}
 	if (conf->sock.no_echo)
 		sock->echo = echo_new();
 	sock->errqueue = is_on(fd, SOL_IP, IP_RECVERR) || is_on(fd, SOL_IPV6, IPV6_RECVERR);
 	set_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
-	if (!relay->many) {
+	if (!addr->relay->many) {
 		enlarge_queue(conf, fd);
 		if (!sock->no_gso)
 			set_on(fd, IPPROTO_UDP, UDP_GRO);
 	}
 	sock->seen = &sock->drops_seen;
-	list_add_tail(&relay->socks, &sock->node);
+	list_add_tail(&addr->engine->socks, &sock->node);
 	return sock;
 }
 
@@ -219,7 +220,7 @@ static void empty_error_queue(struct dgram_sock *sock)
 		if (recvmsg(sock->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
 			return;
 		m.ctl_len = h.msg_controllen;
-		ancillary_report(&m, sock->conf->sock.pktinfo_given, NULL);
+		ancillary_report(&m, sock->addr->conf->sock.pktinfo_given, NULL);
 	}
 }
 
@@ -241,8 +242,8 @@ static void count_truncated(struct dgram_sock *sock, const struct message *m)
 	unsigned hidden;
 
 	sock->count.truncated++;
-	tally_add(&sock->tally->oversize, 1);
-	if (log_limit_pass(&sock->limit, 4, loop_now(sock->relay->loop), &hidden))
+	tally_add(&sock->addr->tally->oversize, 1);
+	if (log_limit_pass(&sock->limit, 4, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn("a datagram from %s was longer than %u bytes and has been cut",
 			 netaddr_text(&m->peer, text), (unsigned)(BATCH_HEAD + BATCH_TAIL));
 }
@@ -254,7 +255,7 @@ static void count_passed(struct dgram_sock *sock, const struct message *m)
 	unsigned hidden;
 
 	sock->count.passed += m->passed;
-	if (log_limit_pass(&sock->limit, 16, loop_now(sock->relay->loop), &hidden))
+	if (log_limit_pass(&sock->limit, 16, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn("%u descriptors passed by %s have been closed: only data are relayed",
 			 m->passed, netaddr_text(&m->peer, text));
 }
@@ -266,7 +267,7 @@ static void strip_ip_header(struct dgram_sock *sock, struct packet *p)
 
 	if (p->len < sizeof(struct iphdr) || p->len < header) {
 		log_warn("xioread(%d, ...)/IP4: short packet", sock->fd);
-		tally_add(&sock->tally->lost[LOSS_SHORT], 1);
+		tally_add(&sock->addr->tally->lost[LOSS_SHORT], 1);
 		p->drop = true;
 		return;
 	}
@@ -300,21 +301,24 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 	if (peer) {
 		if (from_peer(sock, &m->peer, peer))
 			return true;
-		admit_refuse(&sock->admission, &m->peer, REFUSE_PEER, loop_now(sock->relay->loop));
+		admit_refuse(&sock->admission, &m->peer, REFUSE_PEER,
+			     loop_now(sock->addr->engine->loop));
 		log_info("recvfrom(): wrong peer address, ignoring packet");
 		return false;
 	}
 	if (m->ctl_len && log_threshold <= LV_NOTICE) /* records only: formatted for readers */
-		ancillary_report(m, sock->conf->sock.pktinfo_given, NULL);
+		ancillary_report(m, sock->addr->conf->sock.pktinfo_given, NULL);
 	if (!sock->connected &&
-	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->relay->loop)))
+	    !admit(&sock->admission, &m->peer, NULL, loop_now(sock->addr->engine->loop)))
 		return false;
 	if (sock->answers && dgram_is_self(sock, m)) {
-		admit_refuse(&sock->admission, &m->peer, REFUSE_SELF, loop_now(sock->relay->loop));
+		admit_refuse(&sock->admission, &m->peer, REFUSE_SELF,
+			     loop_now(sock->addr->engine->loop));
 		return false;
 	}
 	if (!is_for_us(sock, m)) {
-		admit_refuse(&sock->admission, &m->peer, REFUSE_DST, loop_now(sock->relay->loop));
+		admit_refuse(&sock->admission, &m->peer, REFUSE_DST,
+			     loop_now(sock->addr->engine->loop));
 		return false;
 	}
 	log_info("permitting packet from %s", netaddr_text(&m->peer, text));
@@ -325,7 +329,7 @@ static bool judge_message(struct dgram_sock *sock, struct message *m, const stru
 static bool is_echo(struct dgram_sock *sock, const struct batch *b, struct packet *p)
 {
 	const struct netaddr *peer = &b->msg[p->msg].peer;
-	int64_t now = loop_now(sock->relay->loop);
+	int64_t now = loop_now(sock->addr->engine->loop);
 
 	if (!sock->echo || !echo_is(sock->echo, sock->fd, peer, p->data, p->len, now))
 		return false;
@@ -342,7 +346,7 @@ static void unseal(struct dgram_sock *sock, const struct batch *b, struct packet
 	if (r == SEAL_OK)
 		return;
 	admit_refuse(&sock->admission, &m->peer, (enum refusal)(REFUSE_SEAL + r),
-		     loop_now(sock->relay->loop));
+		     loop_now(sock->addr->engine->loop));
 	p->drop = true;
 }
 

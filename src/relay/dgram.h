@@ -6,17 +6,12 @@
 #ifndef RELAY_DGRAM_H
 #define RELAY_DGRAM_H
 
-#include "base/log.h"
 #include "base/log_limit.h"
 #include "relay/admit.h"
-#include "relay/destination.h"
-#include "relay/dgram_seal.h"
-#include "relay/echo.h"
 #include "relay/endpoint.h"
 #include "relay/inbox.h"
 #include "relay/opening.h"
 #include "relay/packet.h"
-#include "relay/tally.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,8 +29,7 @@ struct dgram_kind {
 
 /* A datagram socket; counted, because many endpoints may send through it. */
 struct dgram_sock {
-	struct relay *relay;
-	const struct conf *conf;
+	struct address *addr; /* whose socket it is */
 	int fd;
 	unsigned refs;
 	struct dgram_kind kind;
@@ -56,8 +50,7 @@ struct dgram_sock {
 	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct groups *more; /* sockets that have joined for this one; counted, or NULL */
 	struct log_limit limit;
-	struct tally *tally; /* of its address; borrowed */
-	struct list node; /* in relay->socks */
+	struct list node; /* in relay->engine->socks */
 	uint64_t drops_seen; /* last kernel counter, if this socket is ours alone */
 	uint64_t *seen; /* &drops_seen, or, shared by sessions, the one in the tally; NULL: the
 			 * process that forked us counts */
@@ -74,8 +67,8 @@ int dgram_take_groups(struct dgram_sock *sock, struct groups **more, struct err 
  * of many short-lived ones, make its receive buffer as large as is allowed (unless option rcvbuf)
  * and let the kernel merge what it receives. @target_port as in admission_init(). NULL with @err;
  * @fd stays the caller's then. */
-struct dgram_sock *dgram_sock_new(struct relay *relay, const struct conf *conf, int fd,
-				  struct dgram_kind kind, unsigned target_port, struct err *err);
+struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kind kind,
+				  unsigned target_port, struct err *err);
 
 /* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
  */
@@ -107,10 +100,10 @@ void dgram_ask_for_drops(struct dgram_sock *sock);
 void dgram_share_drops(struct dgram_sock *sock);
 
 /* Ask for losses that no later datagram has told of: of all sockets. */
-void dgram_count_drops(struct relay *relay);
+void dgram_count_drops(struct engine *engine);
 
 /* In a session process: what was open before is counted by the process that forked it. */
-void dgram_forget_drops(struct relay *relay);
+void dgram_forget_drops(struct engine *engine);
 
 /* The kind of socket that @o has made. */
 struct dgram_kind dgram_kind_of(const struct opening *o);

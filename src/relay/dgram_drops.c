@@ -7,7 +7,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "relay/dgram.h"
-#include "relay/session.h"
 
 #include <linux/sock_diag.h>
 
@@ -22,9 +21,9 @@ void dgram_drops_are(struct dgram_sock *sock, uint32_t total)
 
 	if (!lost)
 		return;
-	tally_add(&sock->tally->kernel_drops, lost);
+	tally_add(&sock->addr->tally->kernel_drops, lost);
 	sock->count.kernel_drops += lost;
-	if (log_limit_pass(&sock->limit, 2, loop_now(sock->relay->loop), &hidden))
+	if (log_limit_pass(&sock->limit, 2, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn(
 			"%llu datagrams were lost in the receive queue of socket %d: it overflows; "
 			"consider option rcvbuf and sysctl net.core.rmem_max",
@@ -40,15 +39,15 @@ void dgram_ask_for_drops(struct dgram_sock *sock)
 		dgram_drops_are(sock, info[SK_MEMINFO_DROPS]);
 }
 
-void dgram_count_drops(struct relay *relay)
+void dgram_count_drops(struct engine *engine)
 {
-	list_for_each (node, &relay->socks)
+	list_for_each (node, &engine->socks)
 		dgram_ask_for_drops(container_of(node, struct dgram_sock, node));
 }
 
-void dgram_forget_drops(struct relay *relay)
+void dgram_forget_drops(struct engine *engine)
 {
-	list_for_each (node, &relay->socks)
+	list_for_each (node, &engine->socks)
 		container_of(node, struct dgram_sock, node)->seen = NULL;
 }
 
@@ -56,6 +55,6 @@ void dgram_share_drops(struct dgram_sock *sock)
 {
 	if (sock->seen != &sock->drops_seen)
 		return;
-	sock->seen = &sock->tally->drops_seen;
+	sock->seen = &sock->addr->tally->drops_seen;
 	tally_set(sock->seen, sock->drops_seen);
 }

@@ -4,6 +4,7 @@
 #include "relay/dgram.h"
 
 #include "base/mem.h"
+#include "relay/destination.h"
 #include "relay/dgram_seal.h"
 #include "relay/echo.h"
 #include "relay/frames.h"
@@ -36,7 +37,7 @@ bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)
 {
 	if (inbox_push(&d->inbox, data, len, share_of(d)))
 		return true;
-	tally_add(&d->sock->tally->lost[LOSS_SLOW], 1);
+	tally_add(&d->sock->addr->tally->lost[LOSS_SLOW], 1);
 	d->overflow++;
 	return false;
 }
@@ -63,15 +64,15 @@ static long would_block(void)
 static bool meet_empty(struct dgram_ep *d, struct batch *b)
 {
 	/* the other end of a feed sends nothing empty: it has closed */
-	bool is_end =
-		d->feed >= 0 || (!d->top && (d->sock->connected || d->ep.conf->sock.null_eof));
+	bool is_end = d->feed >= 0 ||
+		      (!d->top && (d->sock->connected || d->ep.addr->conf->sock.null_eof));
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->packet[i].drop || b->packet[i].len)
 			continue;
 		b->packet[i].drop = true;
 		if (!is_end) {
-			tally_add(&d->sock->tally->lost[LOSS_EMPTY], 1);
+			tally_add(&d->sock->addr->tally->lost[LOSS_EMPTY], 1);
 			continue;
 		}
 		while (++i < b->n)
@@ -108,7 +109,7 @@ static long recv_error(struct dgram_ep *d, struct err *err)
 		return would_block();
 	}
 	err_set(err, code, "read(%d, %p, %zu)", d->sock->fd, (void *)d,
-		d->sock->relay->plan->set.block);
+		d->sock->addr->relay->plan->set.block);
 	if (code == ECONNREFUSED)
 		hint_nobody(d, err);
 	errno = code;
@@ -180,9 +181,9 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 		if (b->packet[b->next].drop)
 			continue;
 		b->packet[b->next].drop = true; /* not counted as transferred */
-		tally_add(&d->sock->tally->lost[LOSS_NAMELESS], 1);
+		tally_add(&d->sock->addr->tally->lost[LOSS_NAMELESS], 1);
 	}
-	if (log_limit_pass(&d->sock->limit, 8, loop_now(d->sock->relay->loop), &hidden))
+	if (log_limit_pass(&d->sock->limit, 8, loop_now(d->sock->addr->engine->loop), &hidden))
 		log_warn("the sender's socket has no name, so answers cannot reach it: use option "
 			 "bind or bind-tempname on the client");
 	return 0;
@@ -191,7 +192,7 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 /* Option forever, for datagrams to a UNIX socket: its receiver is away, and may come back. */
 static bool is_awaited(const struct dgram_sock *sock)
 {
-	return sock->kind.family == AF_UNIX && sock->conf->retry.forever &&
+	return sock->kind.family == AF_UNIX && sock->addr->conf->retry.forever &&
 	       (errno == ENOENT || errno == ECONNREFUSED);
 }
 
@@ -200,8 +201,8 @@ static void lose_receiver(struct dgram_sock *sock, const struct err *err)
 	char more[80];
 	unsigned hidden;
 
-	tally_add(&sock->tally->lost[LOSS_RECEIVER], 1);
-	if (log_limit_pass(&sock->limit, 32, loop_now(sock->relay->loop), &hidden))
+	tally_add(&sock->addr->tally->lost[LOSS_RECEIVER], 1);
+	if (log_limit_pass(&sock->limit, 32, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn("%s; lost until it is there again (option forever)%s", err->text,
 			 log_limit_text(&sock->limit, hidden, "kind", more, sizeof(more)));
 }
@@ -218,7 +219,7 @@ static bool is_lost(struct dgram_sock *sock, struct err *err)
 		return frames_lose(sock, err);
 	if (!sock->member || errno == EAGAIN || !membership_lose(sock->member, err))
 		return false;
-	tally_add(&sock->tally->lost[LOSS_INTERFACE], 1);
+	tally_add(&sock->addr->tally->lost[LOSS_INTERFACE], 1);
 	return true;
 }
 
@@ -226,7 +227,7 @@ static bool is_lost(struct dgram_sock *sock, struct err *err)
  * process, now and then is enough. */
 static void tell_sent(struct dgram_ep *d)
 {
-	int64_t now = loop_now(d->ep.relay->loop);
+	int64_t now = loop_now(d->ep.addr->engine->loop);
 
 	if (d->on_sent)
 		d->on_sent(d, d->arg);
@@ -260,7 +261,7 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 static void ep_shut(struct endpoint *ep)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
-	enum shut_how how = ep->conf->flow.shut;
+	enum shut_how how = ep->addr->conf->flow.shut;
 	struct batch *b;
 	struct err err;
 
@@ -268,17 +269,17 @@ static void ep_shut(struct endpoint *ep)
 		how = ep->half_close;
 	switch (how) {
 	case SHUT_NULL:
-		b = pool_batch(&ep->relay->pool);
+		b = pool_batch(&ep->addr->engine->pool);
 		batch_put(b, "", 0);
 		if (dgram_send(d->sock, b, &d->to, &d->from, &err) == -1 && errno != EAGAIN) {
 			log_info("%s", err.text);
 			/* the kernel tells an ICMP error once: the reader has to hear it */
 			if (d->sock->connected) {
 				d->icmp = err.code;
-				loop_timer(ep->relay->loop, &ep->sitout, 0);
+				loop_timer(ep->addr->engine->loop, &ep->sitout, 0);
 			}
 		}
-		pool_batch_back(&ep->relay->pool, b);
+		pool_batch_back(&ep->addr->engine->pool, b);
 		break;
 	case SHUT_CLOSE:
 		endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
@@ -317,15 +318,15 @@ static void ep_report(struct endpoint *ep)
 		str_addf(&text, "%s%llu dropped because this session is too slow",
 			 text.len ? ", " : "", (unsigned long long)d->overflow);
 	if (text.len)
-		log_put(LV_INFO, "COUNTERS: socket %u datagrams: %s", ep->number, text.data);
+		log_put(LV_INFO, "COUNTERS: socket %u datagrams: %s", ep->addr->number, text.data);
 	str_done(&text);
 }
 
 /* What is still in the inbox will not be read. */
 static void count_unread(const struct dgram_ep *d)
 {
-	if (!d->ep.relay->forgetting)
-		tally_add(&d->sock->tally->lost[LOSS_UNREAD], inbox_count(&d->inbox));
+	if (!d->ep.addr->engine->forgetting)
+		tally_add(&d->sock->addr->tally->lost[LOSS_UNREAD], inbox_count(&d->inbox));
 }
 
 static void ep_close(struct endpoint *ep)
@@ -357,7 +358,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	dgram_share_drops(d->sock);
 	sock = xmemdup(d->sock, sizeof(*sock));
 	list_init(&sock->node);
-	list_add_tail(&sock->relay->socks, &sock->node);
+	list_add_tail(&sock->addr->engine->socks, &sock->node);
 	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
 	sock->echo = d->sock->echo ? echo_new() : NULL;
 	sock->seal = dgram_seal_ref(d->sock->seal);
@@ -370,7 +371,6 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	twin->accept = d->accept;
 	twin->ep.caps |= EP_SHARED;
 	twin->ep.half_close = SHUT_NONE;
-	twin->ep.number = ep->number;
 	return &twin->ep;
 }
 
@@ -403,7 +403,7 @@ struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to)
 {
 	struct dgram_ep *d = xcalloc(1, sizeof(*d));
 
-	endpoint_init(&d->ep, &ops, sock->relay, sock->conf, sock->fd, sock->fd);
+	endpoint_init(&d->ep, &ops, sock->addr, sock->fd, sock->fd);
 	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	d->sock = sock;
 	d->observer = d->copy = d->feed = -1;

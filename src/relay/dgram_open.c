@@ -6,7 +6,7 @@
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
 #include "relay/packet.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,8 +17,7 @@
 static struct dgram_sock *take_socket(struct opening *o, struct dgram_kind kind,
 				      unsigned target_port, struct err *err)
 {
-	struct dgram_sock *sock =
-		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, kind, target_port, err);
+	struct dgram_sock *sock = dgram_sock_new(o->addr, o->target.fd, kind, target_port, err);
 
 	if (!sock)
 		return NULL;
@@ -155,14 +154,15 @@ static struct first *begin_waiting(struct opening *o, struct err *err)
 	f = xcalloc(1, sizeof(*f));
 	f->sock = sock;
 	dgram_answers(sock);
-	if (o->half->conf.listen.accept_timeout_ns > 0)
-		f->due_ns = loop_now(o->relay->loop) + o->half->conf.listen.accept_timeout_ns;
+	if (o->addr->conf->listen.accept_timeout_ns > 0)
+		f->due_ns =
+			loop_now(o->addr->engine->loop) + o->addr->conf->listen.accept_timeout_ns;
 	o->impl = f;
 	o->impl_free = first_free;
-	if (!(o->half->type->groups & G_LISTEN))
+	if (!(o->addr->half->type->groups & G_LISTEN))
 		say_bound(o, sock->fd, "_xioopen_dgram_recvfrom");
-	dgram_say_waiting(sock, o->half->type->groups & G_LISTEN);
-	relay_ready(o->relay);
+	dgram_say_waiting(sock, o->addr->half->type->groups & G_LISTEN);
+	relay_ready(o->addr->relay);
 	return f;
 }
 
@@ -173,29 +173,30 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 	struct batch *b;
 	struct first *f;
 
-	if (o->half->conf.listen.fork)
+	if (o->addr->conf->listen.fork)
 		return STEP_DONE; /* a source will wait */
 	f = o->impl ? o->impl : begin_waiting(o, err);
 	if (!f)
 		return STEP_FAIL;
-	b = pool_batch(&o->relay->pool);
+	b = pool_batch(&o->addr->engine->pool);
 	/* a flood of refused datagrams must not keep us from everything else */
 	for (int i = 0; i < BATCH_MAX && r == STEP_AGAIN; i++) {
 		struct message *m = &b->msg[0];
 
 		if (dgram_recv(f->sock, b, 1) <= 0)
 			break;
-		log_notice(o->half->type->groups & G_LISTEN ? "accepting UDP connection from %s"
-							    : "receiving packet from %s",
+		log_notice(o->addr->half->type->groups & G_LISTEN
+				   ? "accepting UDP connection from %s"
+				   : "receiving packet from %s",
 			   netaddr_text(&m->peer, text));
 		/* a merged message is a run of datagrams of one sender: all are kept */
 		if (!dgram_judge(f->sock, b, NULL)) {
-			if (o->half->type->groups & G_LISTEN)
+			if (o->addr->half->type->groups & G_LISTEN)
 				log_notice("forbidding UDP connection from %s",
 					   netaddr_text(&m->peer, text));
 			continue;
 		}
-		if (o->half->type->groups & G_LISTEN)
+		if (o->addr->half->type->groups & G_LISTEN)
 			log_info("permitting UDP connection from %s", netaddr_text(&m->peer, text));
 		f->ep = dgram_ep_new(f->sock, &m->peer);
 		for (size_t k = 0; k < b->n; k++) {
@@ -203,13 +204,13 @@ enum step_result step_first_packet(struct opening *o, struct err *err)
 				dgram_ep_push(f->ep, b->packet[k].data, b->packet[k].len);
 		}
 		dgram_peer_vars(f->sock, &m->peer, &o->vars);
-		ancillary_report(m, o->half->conf.sock.pktinfo_given, &o->vars);
+		ancillary_report(m, o->addr->conf->sock.pktinfo_given, &o->vars);
 		r = STEP_DONE;
 	}
-	pool_batch_back(&o->relay->pool, b);
+	pool_batch_back(&o->addr->engine->pool, b);
 	if (r != STEP_AGAIN)
 		return r;
-	if (f->due_ns && loop_now(o->relay->loop) >= f->due_ns) {
+	if (f->due_ns && loop_now(o->addr->engine->loop) >= f->due_ns) {
 		log_warn("accept: Connection timed out");
 		err_over(err);
 		return STEP_FAIL;
@@ -224,7 +225,7 @@ enum step_result step_connect_first(struct opening *o, struct err *err)
 	struct first *f = o->impl;
 	char text[NETADDR_TEXT_LEN];
 
-	if (o->half->conf.listen.fork)
+	if (o->addr->conf->listen.fork)
 		return STEP_DONE;
 	/* the kernel then reports ICMP errors; what others have queued is refused by dgram_judge */
 	if (connect(f->sock->fd, &f->ep->to.any, f->ep->to.len) == -1) {

@@ -6,8 +6,8 @@
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
 #include "relay/proc.h"
+#include "relay/relay.h"
 #include "relay/seal_file.h"
-#include "relay/session.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -62,17 +62,16 @@ static void say_keys(const struct seal_keys *k, const char *file)
 		   file, k->nkeys);
 }
 
-int dgram_seal_load(struct relay *relay, const struct half *half, struct err *err)
+int dgram_seal_load(struct address *addr, struct err *err)
 {
-	const struct conf *c = &half->conf;
+	const struct conf *c = addr->conf;
 	struct seal_files files = { c->seal.file, c->seal.sign_file, c->seal.trust_file };
-	struct relay_share *share;
 	struct seal_address *a;
 	seal_crypto_fn *load;
 
-	if (!files.group || (share = relay_share_of(relay, half))->data)
+	if (!files.group || addr->share)
 		return 0;
-	load = (seal_crypto_fn *)half->seal;
+	load = (seal_crypto_fn *)addr->half->seal;
 	a = xcalloc(1, sizeof(*a));
 	a->crypto = load();
 	if (!a->crypto)
@@ -85,15 +84,15 @@ int dgram_seal_load(struct relay *relay, const struct half *half, struct err *er
 	a->path[0] = absolute(files.group);
 	a->path[1] = absolute(files.sign);
 	a->path[2] = absolute(files.trust);
-	share->data = a;
-	share->free = address_free;
+	addr->share = a;
+	addr->share_free = address_free;
 	return 0;
 }
 
-struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf)
+struct dgram_seal *dgram_seal_new(struct address *addr)
 {
-	const struct half *half = container_of(conf, const struct half, conf);
-	struct seal_address *a = relay_share_of(relay, half)->data;
+	const struct conf *conf = addr->conf;
+	struct seal_address *a = addr->share;
 	int64_t age_s = (conf->seal.age_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 	size_t max = conf->seal.senders > 0 ? (size_t)conf->seal.senders : 1;
 	struct dgram_seal *seal = xcalloc(1, sizeof(*seal));
@@ -101,7 +100,7 @@ struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf)
 	seal->refs = 1;
 	seal->address = a;
 	seal->senders = seal_senders_new(a->crypto, max, age_s > 0 ? (uint64_t)age_s : 0,
-					 (uint64_t)relay->start_seconds);
+					 (uint64_t)addr->relay->start_seconds);
 	return seal;
 }
 
@@ -218,11 +217,9 @@ int dgram_seal_batch(struct dgram_sock *sock, struct batch *out, const struct ba
 
 bool dgram_seal_used(const struct relay *relay)
 {
-	for (int i = 0; i < 2; i++) {
-		for (size_t k = 0; k < relay->plan->side[i].nhalves; k++) {
-			if (relay->plan->side[i].half[k].conf.seal.file)
-				return true;
-		}
+	for (size_t i = 0; i < relay->naddr; i++) {
+		if (relay->addr[i].conf->seal.file)
+			return true;
 	}
 	return false;
 }
@@ -242,14 +239,14 @@ static void reread(struct seal_address *a)
 
 void dgram_seal_reread(struct relay *relay)
 {
-	for (struct relay_share *s = relay->shares; s; s = s->next) {
-		if (s->half->conf.seal.file && s->data)
-			reread(s->data);
+	for (size_t i = 0; i < relay->naddr; i++) {
+		if (relay->addr[i].conf->seal.file && relay->addr[i].share)
+			reread(relay->addr[i].share);
 	}
-	list_for_each (node, &relay->procs) {
+	list_for_each (node, &relay->engine->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->kind == PROC_SESSION && !p->done)
+		if (p->kind == PROC_SESSION && p->addr->relay == relay && !p->done)
 			kill(p->child.pid, SIGHUP);
 	}
 }

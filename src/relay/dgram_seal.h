@@ -11,7 +11,7 @@
 #include "relay/seal.h"
 #include "sys/netaddr.h"
 
-struct conf;
+struct address;
 struct dgram_sock;
 struct dgram_seal;
 struct half;
@@ -19,10 +19,10 @@ struct relay;
 
 /* Load the module and read the key files of @half, if it has option seal and that has not happened:
  * early in its opening, before user, root and directory change. 0, or -1 with @err. */
-int dgram_seal_load(struct relay *relay, const struct half *half, struct err *err);
+int dgram_seal_load(struct address *addr, struct err *err);
 
-/* The seal of one more socket of a loaded address; @conf is part of its half. */
-struct dgram_seal *dgram_seal_new(struct relay *relay, const struct conf *conf);
+/* The seal of one more socket of a loaded address. */
+struct dgram_seal *dgram_seal_new(struct address *addr);
 struct dgram_seal *dgram_seal_ref(struct dgram_seal *seal); /* NULL is fine, here and below */
 void dgram_seal_unref(struct dgram_seal *seal);
 

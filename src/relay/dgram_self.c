@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
-#include "relay/session.h"
 #include "sys/own_addrs.h"
 
 #include <string.h>
@@ -53,13 +52,13 @@ static void note_own(struct own_addrs *own, const struct ident *ident, int64_t n
 
 static bool is_own(struct dgram_sock *sock, const struct netaddr *host)
 {
-	int64_t now = loop_now(sock->relay->loop);
+	int64_t now = loop_now(sock->addr->engine->loop);
 	struct netaddr a = unmapped(host);
 
 	if (!sock->own)
 		sock->own = xcalloc(1, sizeof(*sock->own));
 	if (own_addrs_are_old(sock->own, now))
-		note_own(sock->own, &sock->conf->ident, now);
+		note_own(sock->own, &sock->addr->conf->ident, now);
 	return own_addrs_have(sock->own, &a);
 }
 

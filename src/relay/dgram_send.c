@@ -3,11 +3,11 @@
  * A run of datagrams of equal size (the last may be shorter) goes down as one message that the
  * kernel cuts (UDP_SEGMENT, Linux 4.18): it passes the stack once. Where an interface or a size
  * does not take that, the same datagrams are sent one by one; nothing is lost. */
-#include "base/list.h"
 #include "base/log.h"
 #include "relay/dgram.h"
+#include "relay/dgram_seal.h"
+#include "relay/echo.h"
 #include "relay/packet.h"
-#include "relay/session.h"
 #include "sys/route.h"
 
 #include <errno.h>
@@ -110,7 +110,7 @@ static int send_run(struct dgram_sock *sock, struct batch *b, size_t n, const st
 		rc = sendmsg(sock->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (rc == -1 && errno == EINTR);
 	if (rc != -1)
-		tally_set(&sock->tally->gso, 1);
+		tally_set(&sock->addr->tally->gso, 1);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -128,7 +128,7 @@ static bool segmentation_refused(struct dgram_sock *sock, uint32_t size)
 			 "by one",
 			 sock->fd);
 		sock->no_gso = true;
-		tally_set(&sock->tally->gso, 0);
+		tally_set(&sock->addr->tally->gso, 0);
 		return true;
 	}
 	return false;
@@ -200,7 +200,7 @@ static void say_local(const struct dgram_sock *sock)
  * and noted again, which does no harm. */
 static void note(struct dgram_sock *sock, const struct batch *b)
 {
-	int64_t now = loop_now(sock->relay->loop);
+	int64_t now = loop_now(sock->addr->engine->loop);
 
 	for (size_t i = b->next; i < b->n; i++) {
 		if (!b->packet[i].drop)
@@ -255,7 +255,7 @@ static int send_batch(struct dgram_sock *sock, struct batch *b, const struct net
 static int send_sealed(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
 		       const struct netaddr *from, struct err *err)
 {
-	struct batch *sealed = pool_batch(&sock->relay->pool);
+	struct batch *sealed = pool_batch(&sock->addr->engine->pool);
 	int rc = 0, code;
 
 	while (rc == 0 && b->next < b->n) {
@@ -266,7 +266,7 @@ static int send_sealed(struct dgram_sock *sock, struct batch *b, const struct ne
 		}
 	}
 	code = errno;
-	pool_batch_back(&sock->relay->pool, sealed);
+	pool_batch_back(&sock->addr->engine->pool, sealed);
 	errno = code;
 	return rc;
 }

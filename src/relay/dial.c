@@ -1,13 +1,11 @@
 /* dial.c - connecting again and again, see dial.h */
 #include "relay/dial.h"
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "relay/session.h"
+#include "relay/source.h"
 
 struct dialer {
 	struct source src;
-	const struct half *half;
 	enum open_mode mode;
 	struct endpoint *first; /* connected by the opening, not yet a session */
 	struct opening *opening; /* of the next connection, or NULL */
@@ -17,9 +15,9 @@ struct dialer {
 
 static void wait_interval(struct dialer *d)
 {
-	struct loop *loop = d->src.relay->loop;
+	struct loop *loop = d->src.addr->engine->loop;
 
-	loop_timer(loop, &d->timer, loop_now(loop) + d->half->conf.retry.interval_ns);
+	loop_timer(loop, &d->timer, loop_now(loop) + d->src.addr->conf->retry.interval_ns);
 }
 
 static void yield(struct dialer *d, struct endpoint *ep, const struct vars *vars)
@@ -48,7 +46,7 @@ static void dial(struct dialer *d)
 	struct source *src = &d->src;
 
 	d->due = false;
-	d->opening = opening_start_single(src, d->half, d->mode, -1, NULL, NULL, on_connected);
+	d->opening = opening_start_single(src, d->mode, -1, NULL, NULL, on_connected);
 }
 
 static void on_timer(struct timer *t)
@@ -83,7 +81,7 @@ static void close_dialing(struct source *src)
 {
 	struct dialer *d = container_of(src, struct dialer, src);
 
-	loop_timer_stop(src->relay->loop, &d->timer);
+	loop_timer_stop(src->addr->engine->loop, &d->timer);
 	if (d->opening)
 		opening_cancel(d->opening);
 	d->opening = NULL;
@@ -99,14 +97,13 @@ static const struct source_ops ops = {
 
 struct source *dial_source(struct opening *o, struct err *err)
 {
-	struct endpoint *first = o->half->type->make(o, err);
+	struct endpoint *first = o->addr->half->type->make(o, err);
 	struct dialer *d;
 
 	if (!first)
 		return NULL;
 	d = xcalloc(1, sizeof(*d));
-	source_init(&d->src, &ops, o->relay, &o->half->conf, o->number);
-	d->half = o->half;
+	source_init(&d->src, &ops, o->addr);
 	d->mode = o->mode;
 	d->first = first;
 	timer_init(&d->timer, on_timer);

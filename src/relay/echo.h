@@ -9,7 +9,6 @@
 #ifndef RELAY_ECHO_H
 #define RELAY_ECHO_H
 
-#include "relay/packet.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>

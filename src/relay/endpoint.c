@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/proc.h"
-#include "relay/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +34,7 @@ void endpoint_restore_tty(struct endpoint *ep)
 /* Watch what somebody waits for. */
 static void watch_wanted(struct endpoint *ep)
 {
-	struct loop *loop = ep->relay->loop;
+	struct loop *loop = ep->addr->engine->loop;
 	uint32_t want = ep->want & ~ep->masked;
 
 	if (ep->caps & EP_QUEUED) {
@@ -63,7 +62,7 @@ void endpoint_mask(struct endpoint *ep, uint32_t masked)
  * lasts. The level-triggered hang-up would spin, so we look again in a while. */
 static bool sits_out(struct endpoint *ep, uint32_t event)
 {
-	int64_t sitout = ep->conf->pty.sitout_eio_ns, now = loop_now(ep->relay->loop);
+	int64_t sitout = ep->addr->conf->pty.sitout_eio_ns, now = loop_now(ep->addr->engine->loop);
 
 	if (sitout <= 0)
 		return false;
@@ -74,7 +73,7 @@ static bool sits_out(struct endpoint *ep, uint32_t event)
 	}
 	if (now - ep->eio_since_ns >= sitout)
 		return false;
-	loop_timer(ep->relay->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
+	loop_timer(ep->addr->engine->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
 	endpoint_mask(ep, ep->masked | event);
 	return true;
 }
@@ -86,7 +85,7 @@ static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
 		errno = EAGAIN;
 		return -1;
 	}
-	if (ep->conf->pty.sitout_eio_ns > 0) {
+	if (ep->addr->conf->pty.sitout_eio_ns > 0) {
 		err_set(err, EIO, "read(%d, %p, %zu)", ep->rfd, (void *)ep, len);
 		errno = EIO;
 		return -1;
@@ -192,7 +191,7 @@ static void close_write(struct endpoint *ep)
 
 void ep_fd_shut_write(struct endpoint *ep)
 {
-	enum shut_how how = ep->conf->flow.shut;
+	enum shut_how how = ep->addr->conf->flow.shut;
 
 	if (ep->wfd == -1)
 		return;
@@ -219,7 +218,7 @@ void ep_fd_shut_write(struct endpoint *ep)
 static void final_shutdown(struct endpoint *ep, int fd)
 {
 	if (fd == -1 || ep->final != FINAL_SHUTDOWN || ep->caps & EP_SHARED ||
-	    ep->conf->flow.end_close)
+	    ep->addr->conf->flow.end_close)
 		return;
 	log_info("shutdown(%d, %d)", fd, SHUT_RDWR);
 	if (shutdown(fd, SHUT_RDWR) == -1)
@@ -229,7 +228,7 @@ static void final_shutdown(struct endpoint *ep, int fd)
 bool endpoint_lingers(const struct endpoint *ep)
 {
 	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
-	       ep->parting.written_to && !ep->parting.told && !ep->conf->flow.end_close;
+	       ep->parting.written_to && !ep->parting.told && !ep->addr->conf->flow.end_close;
 }
 
 void ep_fd_close(struct endpoint *ep)
@@ -264,14 +263,13 @@ struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err)
 		fd_close(&rfd);
 		return NULL;
 	}
-	twin = endpoint_fd_new(ep->relay, ep->conf, rfd, wfd);
+	twin = endpoint_fd_new(ep->addr, rfd, wfd);
 	twin->rhow = ep->rhow;
 	twin->whow = ep->whow;
 	twin->rkind = ep->rkind;
 	twin->wkind = ep->wkind;
 	twin->caps = (ep->caps & ~(unsigned)EP_KEEP_OPEN) | EP_SHARED;
 	twin->half_close = SHUT_NONE;
-	twin->number = ep->number;
 	return twin;
 }
 
@@ -353,19 +351,20 @@ unsigned endpoint_fd_caps(int rfd, int wfd)
 	return caps;
 }
 
-void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
-		   const struct conf *conf, int rfd, int wfd)
+void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct address *addr,
+		   int rfd, int wfd)
 {
+	int64_t bytes = addr->conf->flow.readbytes;
+
 	*ep = (struct endpoint){
 		.ops = ops,
-		.relay = relay,
-		.conf = conf,
+		.addr = addr,
 		.rfd = rfd,
 		.wfd = wfd,
 		.half_close = SHUT_NONE,
 		.rkind = FD_OTHER,
 		.wkind = FD_OTHER,
-		.read_left = conf->flow.readbytes > 0 ? (uint64_t)conf->flow.readbytes : UINT64_MAX,
+		.read_left = bytes > 0 ? (uint64_t)bytes : UINT64_MAX,
 	};
 	watch_init(&ep->rwatch, on_read_watch);
 	watch_init(&ep->wwatch, on_write_watch);
@@ -387,20 +386,20 @@ void endpoint_probe(struct endpoint *ep)
 	ep->caps |= endpoint_fd_caps(ep->rfd, ep->wfd);
 }
 
-struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd)
+struct endpoint *endpoint_fd_new(struct address *addr, int rfd, int wfd)
 {
 	struct endpoint *ep = xmalloc(sizeof(*ep));
 
-	endpoint_init(ep, &ep_fd_ops, relay, conf, rfd, wfd);
+	endpoint_init(ep, &ep_fd_ops, addr, rfd, wfd);
 	endpoint_probe(ep);
 	return ep;
 }
 
-struct endpoint *endpoint_socket_new(struct relay *relay, const struct conf *conf, int fd)
+struct endpoint *endpoint_socket_new(struct address *addr, int fd)
 {
 	struct endpoint *ep = xmalloc(sizeof(*ep));
 
-	endpoint_init(ep, &ep_fd_ops, relay, conf, fd, fd);
+	endpoint_init(ep, &ep_fd_ops, addr, fd, fd);
 	ep->rkind = ep->wkind = FD_SOCKET;
 	ep->caps = EP_SPLICE_IN | EP_SPLICE_OUT | EP_LINGERS;
 	ep->half_close = SHUT_DOWN; /* and close(2) at the end: nobody else has this socket */
@@ -442,10 +441,10 @@ void endpoint_free(struct endpoint *ep)
 	if (!ep)
 		return;
 	endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
-	loop_timer_stop(ep->relay->loop, &ep->sitout);
+	loop_timer_stop(ep->addr->engine->loop, &ep->sitout);
 	ep->on_event = NULL;
 	if (ep->proc)
-		proc_release(ep->proc, ep->caps & EP_SHARED || ep->conf->flow.end_close);
+		proc_release(ep->proc, ep->caps & EP_SHARED || ep->addr->conf->flow.end_close);
 	ep->proc = NULL;
 	ep->ops->close(ep);
 	if (ep->undo)
@@ -454,7 +453,7 @@ void endpoint_free(struct endpoint *ep)
 	ep->undo = NULL;
 	f = xcalloc(1, sizeof(*f));
 	f->ep = ep;
-	loop_defer(ep->relay->loop, &f->deferred, free_now);
+	loop_defer(ep->addr->engine->loop, &f->deferred, free_now);
 }
 
 /* A dual address: reads go to one endpoint, writes to another. */
@@ -552,7 +551,7 @@ struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)
 	unsigned in_caps = EP_DGRAM_IN | EP_SPLICE_IN | EP_HUP_IS_EOF | EP_NO_READ;
 	unsigned out_caps = EP_DGRAM_OUT | EP_SPLICE_OUT | EP_NEVER_WRITABLE | EP_NO_WRITE;
 
-	endpoint_init(&d->ep, &dual_ops, in->relay, in->conf, in->rfd, out->wfd);
+	endpoint_init(&d->ep, &dual_ops, in->addr, in->rfd, out->wfd);
 	d->in = in;
 	d->out = out;
 	d->ep.rhow = in->rhow;
@@ -562,7 +561,6 @@ struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)
 	d->ep.caps = (in->caps & in_caps) | (out->caps & out_caps) |
 		     ((in->caps | out->caps) & EP_QUIET_PIPE);
 	d->ep.read_left = in->read_left;
-	d->ep.number = in->number;
 	/* the session watches one program per end: the one that is read from first */
 	d->ep.proc = in->proc ? in->proc : out->proc;
 	*(in->proc ? &in->proc : &out->proc) = NULL;

@@ -9,10 +9,10 @@
 #include "base/err.h"
 #include "ev/loop.h"
 #include "opt/opt.h"
+#include "relay/address.h"
 #include "relay/leftovers.h"
 #include "relay/linger.h"
 #include "sys/fd.h"
-#include "sys/netaddr.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,6 @@
 struct batch;
 struct endpoint;
 struct proc;
-struct relay;
 struct str;
 
 enum ep_caps {
@@ -85,8 +84,7 @@ struct undo {
 
 struct endpoint {
 	const struct endpoint_ops *ops;
-	struct relay *relay;
-	const struct conf *conf; /* of the half it was opened from */
+	struct address *addr; /* it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
 	uint32_t masked; /* of these, what is not watched for the time being */
@@ -98,7 +96,6 @@ struct endpoint {
 	unsigned caps; /* enum ep_caps */
 	enum shut_how half_close; /* what shut_write does */
 	enum ep_final final;
-	unsigned number; /* 1 or 2, in records */
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct parting parting; /* how it is closed */
@@ -120,8 +117,8 @@ struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
 
 /* Set up the common part of an endpoint that the caller has allocated (it may be embedded at the
  * beginning of a larger structure; endpoint_free() frees it as a whole). */
-void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct relay *relay,
-		   const struct conf *conf, int rfd, int wfd);
+void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct address *addr,
+		   int rfd, int wfd);
 
 /* For users of ep_fd_read and ep_fd_write: find out how the descriptors are read and written
  * without blocking, and whether they can be spliced. */
@@ -141,11 +138,11 @@ bool endpoint_lingers(const struct endpoint *ep);
 bool endpoint_kind_splices(enum fd_kind kind);
 
 /* A plain descriptor endpoint. */
-struct endpoint *endpoint_fd_new(struct relay *relay, const struct conf *conf, int rfd, int wfd);
+struct endpoint *endpoint_fd_new(struct address *addr, int rfd, int wfd);
 
 /* A connected stream socket that we have made: non-blocking, half-closed by shutdown(2). Costs no
  * system call. */
-struct endpoint *endpoint_socket_new(struct relay *relay, const struct conf *conf, int fd);
+struct endpoint *endpoint_socket_new(struct address *addr, int fd);
 
 /* Read from @in, write to @out: a dual address. Takes both. */
 struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "relay/filter.h"
 #include "relay/packet.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -68,8 +68,8 @@ int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct 
 	const struct settings *set = &relay->plan->set;
 	int rc;
 
-	*f = (struct flow){ .relay = relay, .src = src, .dst = dst, .err = &relay->err };
-	f->filters = filters_new(set, src->conf, dst->conf, from_left, &rc, f->err);
+	*f = (struct flow){ .relay = relay, .src = src, .dst = dst, .err = &relay->engine->err };
+	f->filters = filters_new(set, src->addr->conf, dst->addr->conf, from_left, &rc, f->err);
 	if (rc == -1)
 		return -1;
 	if (f->filters)
@@ -181,7 +181,7 @@ void flow_stop(struct flow *f)
 
 bool flow_measure(struct flow *f, size_t amount)
 {
-	int64_t now = loop_now(f->relay->loop), length;
+	int64_t now = loop_now(f->relay->engine->loop), length;
 	struct flow_meter *m = f->meter;
 
 	if (!m)
@@ -198,7 +198,7 @@ bool flow_measure(struct flow *f, size_t amount)
 
 void flow_received(struct flow *f, uint64_t bytes)
 {
-	tally_add(&relay_tally(f->relay, f->src->conf)->received_bytes, bytes);
+	tally_add(&f->src->addr->tally->received_bytes, bytes);
 }
 
 void flow_received_batch(struct flow *f, const struct batch *b)
@@ -211,13 +211,13 @@ void flow_received_batch(struct flow *f, const struct batch *b)
 		packets++;
 		bytes += b->packet[i].len;
 	}
-	tally_add(&relay_tally(f->relay, f->src->conf)->received_datagrams, packets);
+	tally_add(&f->src->addr->tally->received_datagrams, packets);
 	flow_received(f, bytes);
 }
 
 void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 {
-	struct tally *t = relay_tally(f->relay, f->dst->conf);
+	struct tally *t = f->dst->addr->tally;
 
 	f->packets += packets;
 	f->bytes += bytes;
@@ -235,7 +235,7 @@ enum move_result flow_write_failed(struct flow *f)
 		    (code == EIO && f->dst->caps & EP_HUP_IS_EOF);
 
 	if (code == EMSGSIZE)
-		tally_add(&relay_tally(f->relay, f->dst->conf)->oversize, 1);
+		tally_add(&f->dst->addr->tally->oversize, 1);
 	if (gone && f->dst->caps & EP_QUIET_PIPE) {
 		log_info("%s (nobody reads it any more)", f->err->text);
 		return MOVE_QUIET;

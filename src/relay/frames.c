@@ -1,8 +1,8 @@
 /* frames.c - what is particular to packet sockets, see frames.h */
 #include "relay/frames.h"
 
+#include "base/log.h"
 #include "relay/ancillary.h"
-#include "relay/session.h"
 #include "sys/netif.h"
 
 #include <errno.h>
@@ -107,7 +107,7 @@ void frames_complete(struct dgram_sock *sock, struct batch *b, size_t i)
 
 	if (ancillary_checksum_due(m))
 		frame_finish_checksum(p->data, p->len);
-	if (!sock->conf->netif.retrieve_vlan || !ancillary_vlan(m, tag))
+	if (!sock->addr->conf->netif.retrieve_vlan || !ancillary_vlan(m, tag))
 		return;
 	if (!batch_insert(b, i, VLAN_AT, tag, sizeof(tag)))
 		log_info("a frame of %u bytes on socket %d stays without its VLAN tag",
@@ -122,9 +122,10 @@ bool frames_lose(struct dgram_sock *sock, const struct err *err)
 	if (errno != EMSGSIZE && errno != EINVAL && errno != ENETDOWN)
 		return false;
 	sock->count.unsent++;
-	tally_add(errno == EMSGSIZE ? &sock->tally->oversize : &sock->tally->lost[LOSS_INTERFACE],
+	tally_add(errno == EMSGSIZE ? &sock->addr->tally->oversize
+				    : &sock->addr->tally->lost[LOSS_INTERFACE],
 		  1);
-	if (!log_limit_pass(&sock->limit, (uint64_t)errno << 8, loop_now(sock->relay->loop),
+	if (!log_limit_pass(&sock->limit, (uint64_t)errno << 8, loop_now(sock->addr->engine->loop),
 			    &hidden))
 		return true;
 	if (hidden)
@@ -160,8 +161,8 @@ long frames_down(struct dgram_ep *d, int code, struct err *err)
 		log_notice("interface number %d is up again", ll.sll_ifindex);
 	sock->down = state == NETIF_DOWN;
 	if (sock->down)
-		loop_timer(sock->relay->loop, &d->ep.sitout,
-			   loop_now(sock->relay->loop) + NSEC_PER_SEC);
+		loop_timer(sock->addr->engine->loop, &d->ep.sitout,
+			   loop_now(sock->addr->engine->loop) + NSEC_PER_SEC);
 	errno = EAGAIN;
 	return -1;
 }

@@ -14,7 +14,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/session.h"
+#include "relay/endpoint.h"
+#include "relay/relay.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -37,12 +38,11 @@
 enum linger_state { FLUSHING, SENDING, LISTENING };
 
 struct lingering {
-	struct relay *relay;
+	struct address *addr; /* the socket was made for */
 	struct list node;
 	enum linger_state state;
 	int fd;
 	int domain;
-	unsigned number; /* of the address, in records */
 	struct parting parting;
 	struct linger_layer layer;
 	struct watch watch;
@@ -72,15 +72,15 @@ static void drop_layer(struct lingering *l)
 
 static void finish(struct lingering *l)
 {
-	struct relay *relay = l->relay;
+	struct relay *relay = l->addr->relay;
 
-	loop_timer_stop(relay->loop, &l->look);
-	loop_watch(relay->loop, &l->watch, l->fd, 0);
+	loop_timer_stop(relay->engine->loop, &l->look);
+	loop_watch(relay->engine->loop, &l->watch, l->fd, 0);
 	drop_layer(l);
 	fd_close(&l->fd);
 	list_del(&l->node);
-	relay->nlingering--;
-	loop_defer(relay->loop, &l->free, free_now);
+	relay->engine->nlingering--;
+	loop_defer(relay->engine->loop, &l->free, free_now);
 	relay_check_idle(relay);
 }
 
@@ -134,18 +134,18 @@ static bool is_dead(const struct lingering *l)
 
 static void failed(struct lingering *l, int code)
 {
-	struct relay *relay = l->relay;
+	struct relay *relay = l->addr->relay;
 	unsigned n = 0;
 	char more[80];
 	struct err err;
 
 	if (l->parting.told)
 		return;
-	if (relay_is_crowded(relay) &&
-	    !log_limit_pass(&relay->shared->lost_ends, l->number, loop_now(relay->loop), &n))
+	if (relay_is_crowded(relay) && !log_limit_pass(&relay->shared->lost_ends, l->addr->number,
+						       loop_now(relay->engine->loop), &n))
 		return;
 	err_set(&err, code, "the peer of socket %u did not take all that was written to it%s",
-		l->number,
+		l->addr->number,
 		log_limit_text(&relay->shared->lost_ends, n, "side", more, sizeof(more)));
 	relay_failed(relay, &err);
 }
@@ -158,7 +158,7 @@ static void on_reset(struct lingering *l, int code)
 	if (l->unacked || !l->parting.read_from)
 		failed(l, code);
 	else
-		log_info("socket %u was reset after its end: %s", l->number, strerror(code));
+		log_info("socket %u was reset after its end: %s", l->addr->number, strerror(code));
 }
 
 static void on_limit(struct lingering *l)
@@ -168,7 +168,7 @@ static void on_limit(struct lingering *l)
 	else if (l->unacked)
 		log_warn("the peer of socket %u has not taken %d bytes yet, for %g seconds "
 			 "(close-timeout): the kernel goes on alone",
-			 l->number, l->unacked, (double)l->limit_ns / 1e9);
+			 l->addr->number, l->unacked, (double)l->limit_ns / 1e9);
 }
 
 /* Read and drop. True when this is the end: end of file or an error. */
@@ -191,7 +191,7 @@ static bool heard_the_end(struct lingering *l)
 			on_reset(l, errno);
 			return true;
 		}
-		l->heard_ns = loop_now(l->relay->loop);
+		l->heard_ns = loop_now(l->addr->engine->loop);
 		l->talks = true;
 	}
 	return false;
@@ -207,7 +207,7 @@ static void shut(struct lingering *l)
 /* Go as far as possible. True when there is nothing more to wait for. */
 static bool advance(struct lingering *l)
 {
-	int64_t now = loop_now(l->relay->loop);
+	int64_t now = loop_now(l->addr->engine->loop);
 	int before = l->unacked;
 
 	if (l->state == FLUSHING && (!l->layer.flush || l->layer.flush(l->layer.arg)))
@@ -240,12 +240,12 @@ static void watch_on(struct lingering *l)
 {
 	uint32_t events = l->state == FLUSHING ? EPOLLIN | EPOLLOUT : EPOLLIN;
 
-	loop_watch(l->relay->loop, &l->watch, l->fd, l->ended ? 0 : events);
+	loop_watch(l->addr->engine->loop, &l->watch, l->fd, l->ended ? 0 : events);
 }
 
 static void look_later(struct lingering *l)
 {
-	loop_timer(l->relay->loop, &l->look, loop_now(l->relay->loop) + l->look_ns);
+	loop_timer(l->addr->engine->loop, &l->look, loop_now(l->addr->engine->loop) + l->look_ns);
 	if (l->look_ns < LOOK_MAX_NS)
 		l->look_ns *= 2;
 }
@@ -303,7 +303,7 @@ static bool all_is_over(const struct endpoint *ep, const struct linger_layer *la
 
 void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 {
-	struct relay *relay = ep->relay;
+	struct engine *engine = ep->addr->engine;
 	socklen_t len = sizeof(int);
 	struct lingering *l;
 
@@ -316,43 +316,43 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 	}
 	l = xcalloc(1, sizeof(*l));
 	*l = (struct lingering){
-		.relay = relay,
+		.addr = ep->addr,
 		.fd = ep->wfd,
-		.number = ep->number,
 		.parting = ep->parting,
-		.limit_ns = ep->conf->sock.close_timeout_ns,
-		.begun_ns = loop_now(relay->loop),
-		.progress_ns = loop_now(relay->loop),
-		.heard_ns = loop_now(relay->loop),
+		.limit_ns = ep->addr->conf->sock.close_timeout_ns,
+		.begun_ns = loop_now(engine->loop),
+		.progress_ns = loop_now(engine->loop),
+		.heard_ns = loop_now(engine->loop),
 		.look_ns = LOOK_MIN_NS,
 	};
 	if (layer)
 		l->layer = *layer;
 	ep->rfd = ep->wfd = -1;
-	list_add_tail(&relay->lingering, &l->node);
-	relay->nlingering++;
+	list_add_tail(&engine->lingering, &l->node);
+	engine->nlingering++;
 	watch_init(&l->watch, on_watch);
 	timer_init(&l->look, on_look);
 	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
 	l->unacked = unacknowledged(l);
-	if (!obey_options(l) || advance(l) || relay->ending || !relay_has_descriptors(relay)) {
+	if (!obey_options(l) || advance(l) || ep->addr->relay->ending ||
+	    !engine_has_descriptors(engine)) {
 		finish(l);
 		return;
 	}
-	if (relay->nlingering > MANY)
-		finish(container_of(relay->lingering.next, struct lingering, node));
-	log_info("socket %u lingers: waiting for its peer to take and end", l->number);
+	if (engine->nlingering > MANY)
+		finish(container_of(engine->lingering.next, struct lingering, node));
+	log_info("socket %u lingers: waiting for its peer to take and end", l->addr->number);
 	watch_on(l);
 	look_later(l);
 }
 
-void lingers_forget(struct relay *relay)
+void lingers_forget(struct engine *engine)
 {
-	list_for_each_safe (node, tmp, &relay->lingering) {
+	list_for_each_safe (node, tmp, &engine->lingering) {
 		struct lingering *l = container_of(node, struct lingering, node);
 
 		list_del(&l->node);
-		relay->nlingering--;
+		engine->nlingering--;
 		drop_layer(l);
 		close(l->fd);
 		free(l);
@@ -361,6 +361,10 @@ void lingers_forget(struct relay *relay)
 
 void lingers_end(struct relay *relay)
 {
-	while (!list_empty(&relay->lingering))
-		finish(container_of(relay->lingering.next, struct lingering, node));
+	list_for_each_safe (node, tmp, &relay->engine->lingering) {
+		struct lingering *l = container_of(node, struct lingering, node);
+
+		if (l->addr->relay == relay)
+			finish(l);
+	}
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct endpoint;
+struct engine;
 struct relay;
 
 /* A protocol above the socket that may still have bytes to send. */
@@ -39,10 +40,10 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer);
  * that it has not read; 0 if there are none, or nobody can tell. One system call, or two. */
 int linger_unacknowledged(int fd);
 
-/* Close all that linger, at once. */
+/* Close all of @relay that linger, at once. */
 void lingers_end(struct relay *relay);
 
 /* In a forked process: these sockets are the parent's. */
-void lingers_forget(struct relay *relay);
+void lingers_forget(struct engine *engine);
 
 #endif

@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "relay/admit.h"
 #include "relay/dgram.h"
-#include "relay/session.h"
+#include "relay/relay.h"
+#include "relay/source.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,8 +21,7 @@
 
 struct listener {
 	int fd;
-	struct relay *relay;
-	const struct half *half;
+	struct address *addr;
 	enum open_mode mode;
 	struct admission admission;
 	struct log_limit limit;
@@ -65,26 +65,24 @@ static void say_listening(const struct listener *l)
 
 static enum step_result begin(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	struct listener *l = xcalloc(1, sizeof(*l));
 
 	l->fd = o->target.fd;
 	o->target.fd = -1;
 	o->impl = l;
 	o->impl_free = listener_free;
-	l->relay = o->relay;
-	l->half = o->half;
+	l->addr = o->addr;
 	l->mode = o->mode;
 	if (c->sock.dst) {
 		err_set(err, 0, "option dst is for datagrams; connections have bind");
 		return STEP_FAIL;
 	}
-	if (admission_init(&l->admission, c, o->target.family, 0,
-			   &relay_share_of(o->relay, o->half)->hosts, err) == -1)
+	if (admission_init(&l->admission, c, o->target.family, 0, &o->addr->hosts, err) == -1)
 		return STEP_FAIL;
-	l->admission.total = relay_tally(o->relay, c)->refused;
+	l->admission.total = o->addr->tally->refused;
 	if (c->listen.accept_timeout_ns > 0)
-		l->due_ns = loop_now(o->relay->loop) + c->listen.accept_timeout_ns;
+		l->due_ns = loop_now(o->addr->engine->loop) + c->listen.accept_timeout_ns;
 	return STEP_DONE;
 }
 
@@ -100,7 +98,7 @@ enum step_result step_listening(struct opening *o, struct err *err)
 
 enum step_result step_listen(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	int backlog = c->listen.backlog >= 0 ? (int)c->listen.backlog : SOMAXCONN;
 
 	if (listen(o->target.fd, backlog) == -1) {
@@ -152,7 +150,8 @@ static enum accepted accept_error(struct listener *l, struct err *err)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-		if (log_limit_pass(&l->limit, (uint64_t)code, loop_now(l->relay->loop), &hidden))
+		if (log_limit_pass(&l->limit, (uint64_t)code, loop_now(l->addr->engine->loop),
+				   &hidden))
 			log_warn("accept(%d): %s; connections wait until there is room%s", l->fd,
 				 strerror(code),
 				 log_limit_text(&l->limit, hidden, "error", more, sizeof(more)));
@@ -188,22 +187,23 @@ static void set_vars(struct vars *vars, int fd, const struct netaddr *peer,
  * going to read them. */
 static enum accepted take_one(struct listener *l, int *fd, struct vars *vars, struct err *err)
 {
-	bool programs = l->relay->plan->programs;
+	bool programs = l->addr->relay->plan->programs;
 	struct netaddr peer = { .len = sizeof(peer.raw) }, local = { .len = sizeof(local.raw) };
 	char a[NETADDR_TEXT_LEN], b[NETADDR_TEXT_LEN];
-	bool need_local = programs || l->half->conf.wrap.on || log_threshold <= LV_NOTICE;
+	bool need_local = programs || l->addr->conf->wrap.on || log_threshold <= LV_NOTICE;
 
 	*fd = accept4(l->fd, &peer.any, &peer.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (*fd == -1)
 		return accept_error(l, err);
-	relay_fd_used(l->relay, *fd);
+	engine_fd_used(l->addr->engine, *fd);
 	if (need_local)
 		getsockname(*fd, &local.any, &local.len);
 	log_info("accept(%d, {%d, %s}, %u) -> %d", l->fd, peer.any.sa_family,
 		 netaddr_text(&peer, a), (unsigned)peer.len, *fd);
 	log_notice("accepting connection from %s on %s", netaddr_text(&peer, a),
 		   netaddr_text(&local, b));
-	if (!admit(&l->admission, &peer, need_local ? &local : NULL, loop_now(l->relay->loop))) {
+	if (!admit(&l->admission, &peer, need_local ? &local : NULL,
+		   loop_now(l->addr->engine->loop))) {
 		shutdown(*fd, SHUT_RDWR);
 		fd_close(fd);
 		return ACCEPT_AGAIN;
@@ -217,7 +217,7 @@ static enum accepted take_one(struct listener *l, int *fd, struct vars *vars, st
 enum step_result step_accept(struct opening *o, struct err *err)
 {
 	struct listener *l = o->impl;
-	int64_t now = loop_now(o->relay->loop), due;
+	int64_t now = loop_now(o->addr->engine->loop), due;
 	enum accepted r = ACCEPT_AGAIN;
 	int fd;
 
@@ -225,7 +225,7 @@ enum step_result step_accept(struct opening *o, struct err *err)
 		return STEP_DONE;
 	if (o->waiting != STEP_AGAIN) {
 		say_listening(l);
-		relay_ready(o->relay);
+		relay_ready(o->addr->relay);
 	}
 	/* a flood of refused connections must not keep us from everything else */
 	for (int i = 0; i < ACCEPTS_PER_TURN && r == ACCEPT_AGAIN; i++)
@@ -260,7 +260,7 @@ static void on_connection(struct opening *o, struct endpoint *ep, struct source 
 
 	(void)none;
 	if (err)
-		relay_tell(src->relay, LV_ERROR, err);
+		relay_tell(src->addr->relay, LV_ERROR, err);
 	source_opened(src, ep, &o->vars); /* NULL after a failure */
 }
 
@@ -275,8 +275,7 @@ static void accept_some(struct listen_source *ls)
 
 		switch (take_one(ls->l, &fd, &vars, &err)) {
 		case ACCEPTED:
-			opening_start_single(src, ls->l->half, ls->l->mode, fd, NULL, &vars,
-					     on_connection);
+			opening_start_single(src, ls->l->mode, fd, NULL, &vars, on_connection);
 			vars_done(&vars);
 			break;
 		case ACCEPT_AGAIN:
@@ -285,9 +284,9 @@ static void accept_some(struct listen_source *ls)
 			ls->burst = 1;
 			return;
 		case ACCEPT_SHORT:
-			loop_watch(src->relay->loop, &ls->watch, ls->l->fd, 0);
-			loop_timer(src->relay->loop, &ls->nap,
-				   loop_now(src->relay->loop) + SHORT_OF_NS);
+			loop_watch(src->addr->engine->loop, &ls->watch, ls->l->fd, 0);
+			loop_timer(src->addr->engine->loop, &ls->nap,
+				   loop_now(src->addr->engine->loop) + SHORT_OF_NS);
 			return;
 		case ACCEPT_FAILED:
 			source_fail(src, &err);
@@ -308,22 +307,22 @@ static void on_nap_over(struct timer *t)
 {
 	struct listen_source *ls = container_of(t, struct listen_source, nap);
 
-	loop_watch(ls->src.relay->loop, &ls->watch, ls->l->fd, EPOLLIN);
+	loop_watch(ls->src.addr->engine->loop, &ls->watch, ls->l->fd, EPOLLIN);
 }
 
 static void pause_listening(struct source *src)
 {
 	struct listen_source *ls = container_of(src, struct listen_source, src);
 
-	loop_timer_stop(src->relay->loop, &ls->nap);
-	loop_watch(src->relay->loop, &ls->watch, ls->l->fd, 0);
+	loop_timer_stop(src->addr->engine->loop, &ls->nap);
+	loop_watch(src->addr->engine->loop, &ls->watch, ls->l->fd, 0);
 }
 
 static void resume_listening(struct source *src)
 {
 	struct listen_source *ls = container_of(src, struct listen_source, src);
 
-	loop_watch(src->relay->loop, &ls->watch, ls->l->fd, EPOLLIN);
+	loop_watch(src->addr->engine->loop, &ls->watch, ls->l->fd, EPOLLIN);
 	say_listening(ls->l);
 }
 
@@ -347,7 +346,8 @@ static void report(struct source *src)
 
 	admission_report(&ls->l->admission, &text);
 	if (text.len)
-		log_put(LV_INFO, "COUNTERS: socket %u connections: %s", src->number, text.data);
+		log_put(LV_INFO, "COUNTERS: socket %u connections: %s", src->addr->number,
+			text.data);
 	str_done(&text);
 }
 
@@ -364,7 +364,7 @@ struct source *listen_source(struct opening *o, struct err *err)
 	struct listen_source *ls = xcalloc(1, sizeof(*ls));
 
 	(void)err;
-	source_init(&ls->src, &ops, o->relay, &o->half->conf, o->number);
+	source_init(&ls->src, &ops, o->addr);
 	ls->l = o->impl;
 	ls->burst = 1;
 	o->impl = NULL;
@@ -384,7 +384,7 @@ const struct step accepted_steps[] = {
 
 struct endpoint *make_stream(struct opening *o, struct err *err)
 {
-	struct endpoint *ep = endpoint_socket_new(o->relay, &o->half->conf, o->target.fd);
+	struct endpoint *ep = endpoint_socket_new(o->addr, o->target.fd);
 
 	(void)err;
 	return ep;

@@ -6,7 +6,7 @@
 #include "base/names.h"
 #include "relay/dgram.h"
 #include "relay/proc.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -94,17 +94,19 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 {
 	size_t processes = 0;
 
-	dgram_count_drops(relay);
-	list_for_each (node, &relay->procs)
+	dgram_count_drops(relay->engine);
+	list_for_each (node, &relay->engine->procs)
 		processes += container_of(node, struct proc, node)->kind == PROC_SESSION;
 	for (int i = 0; i < 2; i++) {
+		const struct address *a = relay_address(relay, (unsigned)i + 1);
+
 		type_text(&relay->plan->side[i], m->address[i].type, sizeof(m->address[i].type));
-		tally_copy(&m->address[i].tally, &relay->shared->tally[i]);
-		m->address[i].tally.sessions = relay->live[i] + processes;
+		tally_copy(&m->address[i].tally, a->tally);
+		m->address[i].tally.sessions = a->live + processes;
 	}
 	m->process.cpu_seconds = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	m->process.start_seconds = relay->start_seconds;
-	m->process.max_fds = relay->fd_limit;
+	m->process.max_fds = relay->engine->fds.limit;
 }
 
 static const uint64_t *values(const struct metrics *m, int i, const struct row *row)
@@ -151,7 +153,7 @@ void metrics_log(struct relay *relay)
 {
 	struct metrics m;
 
-	if (relay->session_process)
+	if (relay->engine->session_process)
 		return;
 	metrics_gather(&m, relay);
 	for (int i = 0; i < 2; i++) {

@@ -7,8 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/http_head.h"
+#include "relay/leftovers.h"
 #include "relay/metrics.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -126,7 +127,7 @@ static void free_conn(struct deferred *d)
 
 static void conn_close(struct conn *c)
 {
-	struct loop *loop = c->http->relay->loop;
+	struct loop *loop = c->http->relay->engine->loop;
 
 	loop_watch(loop, &c->watch, c->fd, 0);
 	loop_timer_stop(loop, &c->timer);
@@ -139,7 +140,7 @@ static void conn_close(struct conn *c)
 static void conn_end(struct conn *c)
 {
 	conn_close(c);
-	loop_defer(c->http->relay->loop, &c->free, free_conn);
+	loop_defer(c->http->relay->engine->loop, &c->free, free_conn);
 }
 
 static const struct {
@@ -174,7 +175,7 @@ static void answer(struct conn *c, int status)
 		 answers[i].line, body.len);
 	str_add(&c->out, body.data, body.len);
 	str_done(&body);
-	loop_watch(c->http->relay->loop, &c->watch, c->fd, EPOLLOUT);
+	loop_watch(c->http->relay->engine->loop, &c->watch, c->fd, EPOLLOUT);
 }
 
 /* What the request line asks for. */
@@ -248,7 +249,7 @@ static void on_room(struct conn *c)
 	if (c->sent < c->out.len)
 		return;
 	shutdown(c->fd, SHUT_WR);
-	loop_watch(c->http->relay->loop, &c->watch, c->fd, EPOLLIN);
+	loop_watch(c->http->relay->engine->loop, &c->watch, c->fd, EPOLLIN);
 }
 
 static void on_conn(struct watch *w, uint32_t events)
@@ -271,7 +272,7 @@ static void on_conn_time(struct timer *t)
 
 static void conn_new(struct metrics_http *h, int fd)
 {
-	struct loop *loop = h->relay->loop;
+	struct loop *loop = h->relay->engine->loop;
 	struct conn *c;
 
 	if (h->nconns >= CONNS_MAX)
@@ -291,7 +292,7 @@ static void conn_new(struct metrics_http *h, int fd)
 static void on_listener(struct watch *w, uint32_t events)
 {
 	struct metrics_http *h = container_of(w, struct metrics_http, watch);
-	struct loop *loop = h->relay->loop;
+	struct loop *loop = h->relay->engine->loop;
 	int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
@@ -309,7 +310,7 @@ static void on_nap_over(struct timer *t)
 {
 	struct metrics_http *h = container_of(t, struct metrics_http, nap);
 
-	loop_watch(h->relay->loop, &h->watch, h->fd, EPOLLIN);
+	loop_watch(h->relay->engine->loop, &h->watch, h->fd, EPOLLIN);
 }
 
 /* Is the entry at this address a socket that nobody listens at? */
@@ -376,7 +377,7 @@ struct metrics_http *metrics_http_new(struct relay *relay, const char *where, st
 	if (a.any.sa_family == AF_UNIX)
 		leftovers_add_entry(&h->left, a.un.sun_path, S_IFSOCK);
 	say_where(fd);
-	loop_watch(relay->loop, &h->watch, fd, EPOLLIN);
+	loop_watch(relay->engine->loop, &h->watch, fd, EPOLLIN);
 	return h;
 }
 
@@ -391,8 +392,8 @@ void metrics_http_free(struct metrics_http *h)
 		conn_close(c);
 		free_conn(&c->free);
 	}
-	loop_watch(h->relay->loop, &h->watch, h->fd, 0);
-	loop_timer_stop(h->relay->loop, &h->nap);
+	loop_watch(h->relay->engine->loop, &h->watch, h->fd, 0);
+	loop_timer_stop(h->relay->engine->loop, &h->nap);
 	close(h->fd);
 	leftovers_remove(&h->left);
 	free(h);

@@ -7,7 +7,8 @@
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/proc.h"
-#include "relay/session.h"
+#include "relay/relay.h"
+#include "relay/source.h"
 #include "sys/groups.h"
 #include "sys/route.h"
 
@@ -31,21 +32,21 @@ const char *mode_word(enum open_mode mode)
 
 const char *opening_param(const struct opening *o, size_t i)
 {
-	return i < o->half->nparams ? o->half->param[i] : "";
+	return i < o->addr->half->nparams ? o->addr->half->param[i] : "";
 }
 
 void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns)
 {
 	if (fd >= 0)
-		loop_watch(o->relay->loop, &o->watch, fd, events);
+		loop_watch(o->addr->engine->loop, &o->watch, fd, events);
 	if (due_ns)
-		loop_timer(o->relay->loop, &o->timer, due_ns);
+		loop_timer(o->addr->engine->loop, &o->timer, due_ns);
 }
 
 static void stop_waiting(struct opening *o)
 {
-	loop_watch(o->relay->loop, &o->watch, o->watch.fd, 0);
-	loop_timer_stop(o->relay->loop, &o->timer);
+	loop_watch(o->addr->engine->loop, &o->watch, o->watch.fd, 0);
+	loop_timer_stop(o->addr->engine->loop, &o->timer);
 }
 
 /* Undo what the steps of one attempt have made. */
@@ -62,7 +63,7 @@ static void drop_attempt(struct opening *o)
 	o->lower = NULL;
 	tty_restore(&o->undo.tty[0]);
 	tty_restore(&o->undo.tty[1]);
-	if (!(o->half->type->flags & TYPE_FOREIGN)) {
+	if (!(o->addr->half->type->flags & TYPE_FOREIGN)) {
 		if (o->fd2 != o->target.fd)
 			fd_close(&o->fd2);
 		fd_close(&o->target.fd);
@@ -90,7 +91,7 @@ static void dispose(struct opening *o)
 	drop_attempt(o);
 	leftovers_remove(&o->undo.left);
 	endpoint_free(o->dual_in);
-	loop_defer(o->relay->loop, &o->deferred, free_now);
+	loop_defer(o->addr->engine->loop, &o->deferred, free_now);
 }
 
 void opening_cancel(struct opening *o)
@@ -130,7 +131,7 @@ static void on_timer(struct timer *t)
 
 static enum step_result step_locks(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
 
 	if (!name || o->undo.left.lock.name)
@@ -146,7 +147,7 @@ static enum step_result step_locks(struct opening *o, struct err *err)
 		}
 		log_at(o->waiting == STEP_AGAIN ? LV_INFO : LV_NOTICE, "waiting for lock \"%s\"",
 		       name);
-		opening_wait(o, -1, 0, loop_now(o->relay->loop) + NSEC_PER_SEC);
+		opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + NSEC_PER_SEC);
 		return STEP_AGAIN;
 	default:
 		return STEP_FAIL;
@@ -165,14 +166,14 @@ static void hint_interfaces(const char *name, struct err *err)
 /* Names in values: looked up before anything is opened, because nobody can wait for them later. */
 static enum step_result step_names(struct opening *o, struct err *err)
 {
-	struct hosts *hosts = &relay_share_of(o->relay, o->half)->hosts;
+	struct hosts *hosts = &o->addr->hosts;
 	struct host *unknown;
 
 	if (!hosts->collected) {
 		hosts->collecting = true;
-		opts_collect(&o->half->opts, hosts);
+		opts_collect(&o->addr->half->opts, hosts);
 		hosts->nlinks = hosts->n;
-		admission_collect(&o->half->conf, hosts);
+		admission_collect(o->addr->conf, hosts);
 		hosts->collecting = false;
 		hosts->collected = true;
 	}
@@ -190,40 +191,40 @@ static enum step_result step_names(struct opening *o, struct err *err)
 
 static enum step_result step_keys(struct opening *o, struct err *err)
 {
-	return dgram_seal_load(o->relay, o->half, err) == -1 ? STEP_FAIL : STEP_DONE;
+	return dgram_seal_load(o->addr, err) == -1 ? STEP_FAIL : STEP_DONE;
 }
 
 static enum step_result step_early(struct opening *o, struct err *err)
 {
-	return ident_apply(&o->half->conf.ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
+	return ident_apply(&o->addr->conf->ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
 }
 
 /* The address yields endpoint after endpoint. */
 static bool forks(const struct opening *o)
 {
-	const struct addr_type *type = o->half->type;
+	const struct addr_type *type = o->addr->half->type;
 
-	return o->half->conf.listen.fork && type->source && !o->from &&
-	       !(type->flags & TYPE_FORK_FIRST && o->relay->many);
+	return o->addr->conf->listen.fork && type->source && !o->from &&
+	       !(type->flags & TYPE_FORK_FIRST && o->addr->relay->many);
 }
 
 /* Process options at the end of opening act on this process only if it serves one session; where
  * an address forks they wait for the session's own process (source.c). */
 static bool acts_on_us(const struct opening *o)
 {
-	return !(o->half->type->flags & TYPE_PROGRAM) && !o->relay->many && !forks(o);
+	return !(o->addr->half->type->flags & TYPE_PROGRAM) && !o->addr->relay->many && !forks(o);
 }
 
 static enum step_result step_late_ident(struct opening *o, struct err *err)
 {
-	if (acts_on_us(o) && ident_apply(&o->half->conf.ident, ID_LATE, err) == -1)
+	if (acts_on_us(o) && ident_apply(&o->addr->conf->ident, ID_LATE, err) == -1)
 		return STEP_FAIL;
 	return STEP_DONE;
 }
 
 static enum step_result step_privileges(struct opening *o, struct err *err)
 {
-	if (acts_on_us(o) && ident_become(&o->half->conf.ident, ID_LATE2, err) == -1)
+	if (acts_on_us(o) && ident_become(&o->addr->conf->ident, ID_LATE2, err) == -1)
 		return STEP_FAIL;
 	return STEP_DONE;
 }
@@ -259,7 +260,7 @@ static void give_up(struct opening *o, struct err *err)
 {
 	opening_done_fn *done = o->done;
 
-	if (o->relay->plan->set.sloppy && !err->over)
+	if (o->addr->relay->plan->set.sloppy && !err->over)
 		err->status = 255;
 	dispose(o);
 	done(o, NULL, NULL, err);
@@ -279,7 +280,7 @@ static void limit_directions(struct endpoint *ep, const struct addr_type *type)
 
 static void succeed(struct opening *o)
 {
-	const struct addr_type *type = o->half->type;
+	const struct addr_type *type = o->addr->half->type;
 	struct endpoint *ep = NULL;
 	struct source *src = NULL;
 	struct err err;
@@ -297,23 +298,19 @@ static void succeed(struct opening *o)
 	if (src) {
 		src->left = o->undo.left;
 	} else {
-		ep->number = o->number;
 		limit_directions(ep, type);
 		endpoint_undo_later(ep, &o->undo);
 		ep->proc = o->proc;
-		if (o->proc)
-			o->proc->number = o->number;
 	}
 	o->proc = NULL;
 	o->undo.left = (struct leftovers){ 0 };
 	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
-	if (ep && o->side) {
+	if (ep && o->is_dual) {
 		open_second_half(o, ep);
 		return;
 	}
 	if (ep && o->dual_in) {
 		ep = endpoint_dual_new(o->dual_in, ep);
-		ep->number = o->number;
 		o->dual_in = NULL;
 	}
 	dispose(o);
@@ -323,15 +320,15 @@ static void succeed(struct opening *o)
 /* Connecting types end with an error that names the address as written. */
 static void final_connect_error(const struct opening *o, struct err *err)
 {
-	const struct addr_type *t = o->half->type;
+	const struct addr_type *t = o->addr->half->type;
 	char hint[ERR_TEXT_LEN];
 
 	memcpy(hint, err->hint, sizeof(hint));
 	if (t->server.noun)
-		err_set(err, err->code, "%s:%s%s%s%s", o->half->keyword, opening_param(o, 0),
+		err_set(err, err->code, "%s:%s%s%s%s", o->addr->half->keyword, opening_param(o, 0),
 			t->server.before, o->service, t->server.behind);
 	else
-		err_set(err, err->code, "%s:%s:%s", o->half->keyword, opening_param(o, 0),
+		err_set(err, err->code, "%s:%s:%s", o->addr->half->keyword, opening_param(o, 0),
 			opening_param(o, 1));
 	memcpy(err->hint, hint, sizeof(hint));
 }
@@ -340,19 +337,19 @@ static void final_connect_error(const struct opening *o, struct err *err)
 static void try_again(struct opening *o, int64_t delay_ns)
 {
 	if (!in_prologue(o->step))
-		o->step = o->half->type->steps;
+		o->step = o->addr->half->type->steps;
 	o->stage = AT_STEPS;
 	o->remote_i = o->remote_step = 0;
 	o->waiting = STEP_AGAIN;
-	opening_wait(o, -1, 0, loop_now(o->relay->loop) + delay_ns);
+	opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + delay_ns);
 }
 
 /* This session's right address finds no descriptors, and other sessions will give some back. */
 static bool is_short(const struct opening *o, const struct err *err)
 {
-	const struct list *all = &o->relay->sessions;
+	const struct list *all = &o->addr->relay->sessions;
 
-	return (err->code == EMFILE || err->code == ENFILE) && o->relay->many && !o->from &&
+	return (err->code == EMFILE || err->code == ENFILE) && o->addr->relay->many && !o->from &&
 	       all->next != all->prev;
 }
 
@@ -361,9 +358,10 @@ static void say_short(struct opening *o, const struct err *err)
 	char more[80];
 	unsigned hidden;
 
-	if (log_limit_pass(&o->relay->shared->shortage, 0, loop_now(o->relay->loop), &hidden))
+	if (log_limit_pass(&o->addr->relay->shared->shortage, 0, loop_now(o->addr->engine->loop),
+			   &hidden))
 		log_warn("%s; the session waits until others have ended%s", err->text,
-			 log_limit_text(&o->relay->shared->shortage, hidden, "kind", more,
+			 log_limit_text(&o->addr->relay->shared->shortage, hidden, "kind", more,
 					sizeof(more)));
 }
 
@@ -374,7 +372,7 @@ static void tell_refusal(struct opening *o, enum log_level level, const struct e
 
 	bare.hint[0] = '\0';
 	if (level == LV_WARN)
-		relay_tell(o->relay, level, &bare);
+		relay_tell(o->addr->relay, level, &bare);
 	else
 		log_err(level, &bare);
 }
@@ -382,7 +380,7 @@ static void tell_refusal(struct opening *o, enum log_level level, const struct e
 static void failed(struct opening *o, struct err *err)
 {
 	/* options and look-ups have a sentence of their own */
-	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
+	bool connects = o->addr->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
 	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
@@ -398,16 +396,17 @@ static void failed(struct opening *o, struct err *err)
 		log_err(LV_NOTICE, err);
 	if (next) {
 		o->remote_i++;
-		o->step = o->half->type->steps + o->remote_step;
+		o->step = o->addr->half->type->steps + o->remote_step;
 		run(o);
 		return;
 	}
 	if (retry) {
 		if (!connects)
-			log_err(o->half->type->flags & TYPE_CONNECTS ? LV_NOTICE : LV_INFO, err);
+			log_err(o->addr->half->type->flags & TYPE_CONNECTS ? LV_NOTICE : LV_INFO,
+				err);
 		if (o->retries_left > 0)
 			o->retries_left--;
-		try_again(o, o->half->conf.retry.interval_ns);
+		try_again(o, o->addr->conf->retry.interval_ns);
 		return;
 	}
 	if (connects)
@@ -426,8 +425,8 @@ static int apply_options(struct opening *o, int fd, enum phase phase, struct err
 	target.fd = fd;
 	target.tty = &edit;
 	target.more = &o->more;
-	target.hosts = &relay_share_of(o->relay, o->half)->hosts;
-	if (opts_apply(&o->half->opts, phase, &target, err) == 0)
+	target.hosts = &o->addr->hosts;
+	if (opts_apply(&o->addr->half->opts, phase, &target, err) == 0)
 		return 0;
 	err->code = 0;
 	return -1;
@@ -440,7 +439,7 @@ static enum step_result run_step(struct opening *o, struct err *err)
 	enum step_result r = STEP_DONE;
 	struct ident_saved saved;
 
-	if (ident_enter(&o->half->conf.ident, &saved, err) == -1)
+	if (ident_enter(&o->addr->conf->ident, &saved, err) == -1)
 		return STEP_FAIL;
 	if (o->step->run)
 		r = o->step->run(o, err);
@@ -460,7 +459,7 @@ static enum step_result run_step(struct opening *o, struct err *err)
  * steps of its connections are left to its source, and so are the options at the end. */
 static bool next_list(struct opening *o)
 {
-	const struct addr_type *type = o->half->type;
+	const struct addr_type *type = o->addr->half->type;
 
 	if (in_prologue(o->step)) {
 		o->step = type->steps;
@@ -510,11 +509,12 @@ static void run(struct opening *o)
 	}
 }
 
-static void begin_half(struct opening *o, const struct half *half, enum open_mode mode)
+static void begin_half(struct opening *o, struct address *addr, enum open_mode mode)
 {
+	const struct half *half = addr->half;
 	const struct addr_type *type = half->type;
 
-	o->half = half;
+	o->addr = addr;
 	o->mode = mode;
 	o->step = prologue;
 	o->stage = AT_STEPS;
@@ -540,27 +540,24 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 
 		err_set(&err, 0, "address is opened in %s mode but only supports %s", word[mode],
 			type->reads ? "read-only" : "write-only");
-		relay_tell(o->relay, LV_WARN, &err);
+		relay_tell(o->addr->relay, LV_WARN, &err);
 	}
 }
 
 static void open_second_half(struct opening *o, struct endpoint *in)
 {
-	const struct half *half = &o->side->half[1];
-
-	o->side = NULL;
+	o->is_dual = false;
 	o->dual_in = in;
-	begin_half(o, half, MODE_WRITE);
+	begin_half(o, o->addr->dual, MODE_WRITE);
 	run(o);
 }
 
-static struct opening *new_opening(struct relay *relay, unsigned number, const struct vars *vars,
+static struct opening *new_opening(struct address *addr, const struct vars *vars,
 				   opening_done_fn *done, void *arg)
 {
 	struct opening *o = xcalloc(1, sizeof(*o));
 
-	o->relay = relay;
-	o->number = number;
+	o->addr = addr;
 	o->done = done;
 	o->arg = arg;
 	o->job.fd = -1;
@@ -569,7 +566,7 @@ static struct opening *new_opening(struct relay *relay, unsigned number, const s
 	timer_init(&o->timer, on_timer);
 	if (vars)
 		vars_copy(&o->vars, vars);
-	list_add_tail(&relay->openings, &o->node);
+	list_add_tail(&addr->relay->openings, &o->node);
 	return o;
 }
 
@@ -579,42 +576,41 @@ static struct opening *unless_over(struct opening *o)
 	return o->over ? NULL : o;
 }
 
-struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-			      unsigned number, const struct vars *vars, struct endpoint *other,
-			      opening_done_fn *done, void *arg)
+struct opening *opening_start(struct address *addr, enum open_mode mode, const struct vars *vars,
+			      struct endpoint *other, opening_done_fn *done, void *arg)
 {
-	struct opening *o = new_opening(relay, number, vars, done, arg);
-	const struct half *half = &side->half[0];
+	struct opening *o = new_opening(addr, vars, done, arg);
 
 	o->other = other;
-	if (side->nhalves == 2) {
+	if (addr->dual) {
 		if (mode == MODE_RW) {
-			o->side = side;
+			o->is_dual = true;
 			mode = MODE_READ;
 		} else {
 			log_warn("unidirectional open of dual address");
-			half = &side->half[mode == MODE_READ ? 0 : 1];
+			addr = mode == MODE_READ ? addr : addr->dual;
 		}
 	}
-	begin_half(o, half, mode);
+	begin_half(o, addr, mode);
 	run(o);
 	return unless_over(o);
 }
 
-struct opening *opening_start_single(struct source *src, const struct half *half,
-				     enum open_mode mode, int fd, struct endpoint *lower,
-				     const struct vars *vars, opening_done_fn *done)
+struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
+				     struct endpoint *lower, const struct vars *vars,
+				     opening_done_fn *done)
 {
-	struct opening *o = new_opening(src->relay, src->number, vars, done, src);
+	struct opening *o = new_opening(src->addr, vars, done, src);
+	const struct addr_type *type = src->addr->half->type;
 
 	source_opening(src);
 	o->from = src;
-	begin_half(o, half, mode);
-	o->step = half->type->steps;
+	begin_half(o, src->addr, mode);
+	o->step = type->steps;
 	if (fd != -1 || lower) {
 		o->target.fd = fd;
 		o->lower = lower;
-		o->step = half->type->conn_steps;
+		o->step = type->conn_steps;
 		o->stage = AT_CONNECTION;
 		o->retries_left = 0;
 	}

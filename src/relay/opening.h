@@ -74,8 +74,7 @@ struct addr_type {
 	/* build the endpoint when all steps are done; takes o->fd, o->fd2 */
 	struct endpoint *(*make)(struct opening *o, struct err *err);
 	/* datagrams, with fork: does this first one begin a session? NULL: every one does */
-	bool (*greets)(struct relay *relay, const struct half *half,
-		       const struct dgram_greeting *g);
+	bool (*greets)(struct address *addr, const struct dgram_greeting *g);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
 	struct source *(*source)(struct opening *o, struct err *err);
 	/* what make() builds, told without opening anything (forecast.h) */
@@ -93,10 +92,8 @@ typedef void opening_done_fn(struct opening *o, struct endpoint *ep, struct sour
 			     struct err *err);
 
 struct opening {
-	struct relay *relay;
-	const struct half *half;
+	struct address *addr; /* what is opened; of a dual address one half after the other */
 	enum open_mode mode;
-	unsigned number; /* 1 or 2 */
 	struct list node; /* in relay->openings */
 	/* what the steps work on */
 	const struct step *step;
@@ -137,24 +134,23 @@ struct opening {
 	void *arg;
 	/* dual addresses */
 	struct endpoint *dual_in; /* the half to read from, already open */
-	const struct side *side; /* whose second half follows, or NULL */
+	bool is_dual; /* the half to write to follows */
 };
 
-/* Begin to open @side; @done is called from within or later, then the opening is gone. @vars: what
- * is known so far (copied), or NULL. @number: 1 left, 2 right. @other: left endpoint, or NULL.
+/* Begin to open @addr; @done is called from within or later, then the opening is gone. @vars: what
+ * is known so far (copied), or NULL. @other: left endpoint, or NULL.
  * Returns the opening while it goes on, for opening_cancel(), or NULL when @done has been called.
  */
-struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
-			      unsigned number, const struct vars *vars, struct endpoint *other,
-			      opening_done_fn *done, void *arg);
+struct opening *opening_start(struct address *addr, enum open_mode mode, const struct vars *vars,
+			      struct endpoint *other, opening_done_fn *done, void *arg);
 
-/* As opening_start() for one more endpoint of @src, whose address is @half: a new connection
+/* As opening_start() for one more endpoint of @src: a new connection
  * (dial.c), or, where @fd is not -1 or @lower not NULL, the steps of a connection that has been
  * accepted (listen.c, peers.c). Takes @fd and @lower. @done gets @src as argument and must call
  * source_opened(). */
-struct opening *opening_start_single(struct source *src, const struct half *half,
-				     enum open_mode mode, int fd, struct endpoint *lower,
-				     const struct vars *vars, opening_done_fn *done);
+struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
+				     struct endpoint *lower, const struct vars *vars,
+				     opening_done_fn *done);
 
 /* What it waits for has come without a descriptor telling (datagrams handed over). */
 void opening_kick(struct opening *o);

@@ -8,7 +8,8 @@
 
 #include "base/log.h"
 #include "relay/proc.h"
-#include "relay/session.h"
+#include "relay/opening.h"
+#include "relay/relay.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -16,14 +17,8 @@
 
 #define AGAIN_NS (10 * NSEC_PER_MSEC) /* when a child of our own was in the way */
 
-static bool is_ours(const struct relay *relay, pid_t pid)
+static bool is_look_up(const struct relay *relay, pid_t pid)
 {
-	list_for_each (node, &relay->procs) {
-		const struct proc *p = container_of(node, struct proc, node);
-
-		if (!p->done && p->child.pid == pid)
-			return true;
-	}
 	list_for_each (node, &relay->openings) {
 		if (container_of(node, struct opening, node)->job.pid == pid)
 			return true;
@@ -31,15 +26,31 @@ static bool is_ours(const struct relay *relay, pid_t pid)
 	return false;
 }
 
-static void collect(struct relay *relay)
+static bool is_ours(const struct engine *engine, pid_t pid)
 {
+	list_for_each (node, &engine->procs) {
+		const struct proc *p = container_of(node, struct proc, node);
+
+		if (!p->done && p->child.pid == pid)
+			return true;
+	}
+	list_for_each (node, &engine->relays) {
+		if (is_look_up(container_of(node, struct relay, node), pid))
+			return true;
+	}
+	return false;
+}
+
+static void collect(struct orphans *o)
+{
+	struct loop *loop = o->engine->loop;
 	siginfo_t info = { 0 };
 
 	if (getpid() != 1) /* a session process: its parent does that */
 		return;
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
-		if (is_ours(relay, info.si_pid)) {
-			loop_timer(relay->loop, &relay->orphans, loop_now(relay->loop) + AGAIN_NS);
+		if (is_ours(o->engine, info.si_pid)) {
+			loop_timer(loop, &o->again, loop_now(loop) + AGAIN_NS);
 			return;
 		}
 		if (waitpid(info.si_pid, NULL, WNOHANG) <= 0)
@@ -51,7 +62,7 @@ static void collect(struct relay *relay)
 
 static void on_again(struct timer *t)
 {
-	collect(container_of(t, struct relay, orphans));
+	collect(container_of(t, struct orphans, again));
 }
 
 static void on_child(struct loop *loop, int sig, void *arg)
@@ -61,10 +72,9 @@ static void on_child(struct loop *loop, int sig, void *arg)
 	collect(arg);
 }
 
-int orphans_adopt(struct relay *relay, struct err *err)
+int orphans_adopt(struct orphans *o, struct engine *engine, struct err *err)
 {
-	if (getpid() != 1)
-		return 0;
-	timer_init(&relay->orphans, on_again);
-	return loop_signal(relay->loop, SIGCHLD, on_child, relay, err);
+	o->engine = engine;
+	timer_init(&o->again, on_again);
+	return getpid() == 1 ? loop_signal(engine->loop, SIGCHLD, on_child, o, err) : 0;
 }

@@ -6,11 +6,17 @@
 #define RELAY_ORPHANS_H
 
 #include "base/err.h"
+#include "ev/loop.h"
 
-struct relay;
+struct engine;
 
-/* Collect them from now on, if we are process 1; anywhere else nothing happens. Returns 0, or -1
- * with @err. */
-int orphans_adopt(struct relay *relay, struct err *err);
+struct orphans {
+	struct engine *engine;
+	struct timer again;
+};
+
+/* Collect them from now on, if we are process 1; anywhere else nothing happens. @o lives as long as
+ * the loop runs. Returns 0, or -1 with @err. */
+int orphans_adopt(struct orphans *o, struct engine *engine, struct err *err);
 
 #endif

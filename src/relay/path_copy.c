@@ -5,7 +5,7 @@
  * a large buffer saves system calls. The buffer is borrowed while it holds bytes. */
 #include "relay/filter.h"
 #include "relay/flow.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <string.h>
@@ -47,9 +47,9 @@ static enum move_result deliver(struct flow *f)
 static void put(struct flow *f, const uint8_t *data, size_t len)
 {
 	if (len > f->copy.cap) {
-		pool_buf_back(&f->relay->pool, f->copy.buf, f->copy.cap);
+		pool_buf_back(&f->relay->engine->pool, f->copy.buf, f->copy.cap);
 		f->copy.cap = len > POOL_BUF_LEN ? len : POOL_BUF_LEN;
-		f->copy.buf = pool_buf(&f->relay->pool, f->copy.cap);
+		f->copy.buf = pool_buf(&f->relay->engine->pool, f->copy.cap);
 	}
 	if (data != f->copy.buf)
 		memmove(f->copy.buf, data, len);
@@ -72,7 +72,7 @@ static enum move_result move(struct flow *f)
 		return MOVE_END;
 	if (!f->copy.buf) {
 		f->copy.cap = want > POOL_BUF_LEN ? want : POOL_BUF_LEN;
-		f->copy.buf = pool_buf(&f->relay->pool, f->copy.cap);
+		f->copy.buf = pool_buf(&f->relay->engine->pool, f->copy.cap);
 	}
 	n = f->src->ops->read(f->src, f->copy.buf, want, f->err);
 	if (n == -1)
@@ -99,7 +99,7 @@ static enum move_result move(struct flow *f)
 static void idle(struct flow *f)
 {
 	if (f->copy.buf)
-		pool_buf_back(&f->relay->pool, f->copy.buf, f->copy.cap);
+		pool_buf_back(&f->relay->engine->pool, f->copy.buf, f->copy.cap);
 	f->copy.buf = NULL;
 	f->copy.cap = f->copy.off = f->copy.len = 0;
 }

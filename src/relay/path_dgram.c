@@ -4,11 +4,10 @@
  * stream (-b bytes) makes one; to a stream datagrams are written whole and in order. Many at a time
  * where they wait: one system call receives a batch, one sends it. The batch is borrowed while it
  * holds packets. */
-#include "base/mem.h"
 #include "relay/filter.h"
 #include "relay/flow.h"
 #include "relay/packet.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -228,7 +227,7 @@ static enum move_result move(struct flow *f)
 	long n;
 
 	if (!f->dgram.batch)
-		f->dgram.batch = pool_batch(&f->relay->pool);
+		f->dgram.batch = pool_batch(&f->relay->engine->pool);
 	if (f->dgram.batch->next < f->dgram.batch->n)
 		r = f->filters ? deliver_filtered(f) : deliver(f);
 	if (r != MOVE_SOME)
@@ -258,7 +257,7 @@ static void idle(struct flow *f)
 {
 	if (!f->dgram.batch)
 		return;
-	pool_batch_back(&f->relay->pool, f->dgram.batch);
+	pool_batch_back(&f->relay->engine->pool, f->dgram.batch);
 	f->dgram.batch = NULL;
 	f->dgram.part = 0;
 }

@@ -4,7 +4,7 @@
  * end is noticed and it is not held up, and dropped; the session says how much it was. */
 #include "relay/flow.h"
 #include "relay/packet.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 
@@ -15,7 +15,7 @@ static const char *against(const struct path_ask *ask)
 
 static long drop_batch(struct flow *f)
 {
-	struct batch *b = pool_batch(&f->relay->pool);
+	struct batch *b = pool_batch(&f->relay->engine->pool);
 	long n;
 	int code;
 
@@ -29,7 +29,7 @@ static long drop_batch(struct flow *f)
 	if (n > 0)
 		flow_received_batch(f, b);
 	f->drained = n > 0 && b->all;
-	pool_batch_back(&f->relay->pool, b);
+	pool_batch_back(&f->relay->engine->pool, b);
 	errno = code;
 	return n;
 }
@@ -37,11 +37,11 @@ static long drop_batch(struct flow *f)
 static long drop_bytes(struct flow *f)
 {
 	size_t len = f->src->read_left < POOL_BUF_LEN ? (size_t)f->src->read_left : POOL_BUF_LEN;
-	uint8_t *buf = pool_buf(&f->relay->pool, POOL_BUF_LEN);
+	uint8_t *buf = pool_buf(&f->relay->engine->pool, POOL_BUF_LEN);
 	ssize_t n = f->src->ops->read(f->src, buf, len, f->err);
 	int code = errno;
 
-	pool_buf_back(&f->relay->pool, buf, POOL_BUF_LEN);
+	pool_buf_back(&f->relay->engine->pool, buf, POOL_BUF_LEN);
 	if (n > 0) {
 		f->dropped += (uint64_t)n;
 		flow_received(f, (uint64_t)n);

@@ -4,7 +4,6 @@
  * What it has taken is sent, so nothing is ever in flight here. Where the kernel refuses (a file
  * system without it) the flow goes on by splicing or copying. */
 #include "relay/flow.h"
-#include "relay/session.h"
 #include "sys/chaos.h"
 
 #include <errno.h>

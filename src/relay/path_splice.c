@@ -3,9 +3,8 @@
  * splice(2) moves pages between a pipe and a file or socket. Where neither end is a pipe, a pipe of
  * our own goes in between, borrowed while bytes are in it. Used only where nobody needs to see the
  * bytes; where the kernel refuses the flow goes on by copying. */
-#include "relay/filter.h"
 #include "relay/flow.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/chaos.h"
 
 #include <errno.h>
@@ -108,7 +107,7 @@ static void widen(struct flow *f)
 	for (int i = 0; i < 2; i++) {
 		int size = fcntl(fd[i], F_GETPIPE_SZ);
 
-		if (size > 0 && size < PIPE_WIDE && !end[i]->conf->flow.pipesz_given)
+		if (size > 0 && size < PIPE_WIDE && !end[i]->addr->conf->flow.pipesz_given)
 			(void)fcntl(fd[i], F_SETPIPE_SZ, PIPE_WIDE);
 	}
 }
@@ -166,7 +165,7 @@ static void idle(struct flow *f)
 		close(f->splice.pipe[0]);
 		close(f->splice.pipe[1]);
 	} else {
-		pool_pipe_back(&f->relay->pool, f->splice.pipe, f->wide);
+		pool_pipe_back(&f->relay->engine->pool, f->splice.pipe, f->wide);
 	}
 	f->splice.open = false;
 	f->splice.in_pipe = 0;
@@ -201,7 +200,7 @@ static enum move_result move_through_pipe(struct flow *f)
 		idle(f);
 		f->wide = true;
 	}
-	if (!f->splice.open && pool_pipe(&f->relay->pool, f->splice.pipe, f->wide) == -1) {
+	if (!f->splice.open && pool_pipe(&f->relay->engine->pool, f->splice.pipe, f->wide) == -1) {
 		f->no_splice = true; /* out of descriptors: copying needs none */
 		return MOVE_SOME;
 	}

@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "relay/dgram.h"
-#include "relay/session.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -43,7 +42,7 @@ void peer_feed_open(struct peer *p)
 	d->ep.rfd = fd[1];
 	d->on_close = d->on_sent = NULL; /* the peer stays when the endpoint goes over */
 	p->ep = NULL;
-	relay_fd_used(d->ep.relay, fd[0] > fd[1] ? fd[0] : fd[1]);
+	engine_fd_used(d->ep.addr->engine, fd[0] > fd[1] ? fd[0] : fd[1]);
 	watch_init(&p->told, on_told);
 	loop_watch(p->table->loop, &p->told, p->feed, EPOLLIN | EPOLLRDHUP);
 }

@@ -22,7 +22,6 @@
 struct peers {
 	struct source src;
 	struct dgram_sock *sock;
-	const struct half *half; /* the address, and how it was opened */
 	enum open_mode mode;
 	struct watch watch;
 	bool per_peer; /* LISTEN; else RECVFROM */
@@ -97,18 +96,18 @@ static void end_peer(struct peer *p, const char *why)
 
 static void arm_expiry(struct peers *t)
 {
-	int64_t timeout = t->src.conf->listen.session_timeout_ns;
+	int64_t timeout = t->src.addr->conf->listen.session_timeout_ns;
 	struct peer *p = peer_oldest(&t->table);
 
 	if (timeout > 0 && p && !t->expiry.index)
-		loop_timer(t->src.relay->loop, &t->expiry, p->last_ns + timeout);
+		loop_timer(t->src.addr->engine->loop, &t->expiry, p->last_ns + timeout);
 }
 
 static void on_expiry(struct timer *timer)
 {
 	struct peers *t = container_of(timer, struct peers, expiry);
-	int64_t now = loop_now(t->src.relay->loop);
-	int64_t timeout = t->src.conf->listen.session_timeout_ns;
+	int64_t now = loop_now(t->src.addr->engine->loop);
+	int64_t timeout = t->src.addr->conf->listen.session_timeout_ns;
 	struct peer *p;
 
 	while ((p = peer_oldest(&t->table)) && p->last_ns + timeout <= now)
@@ -120,14 +119,15 @@ static void on_expiry(struct timer *timer)
  * what he had is free for the new one, though others of the same size would have to wait. */
 static bool make_room(struct peers *t)
 {
-	int64_t max = t->src.conf->listen.max_sessions;
+	int64_t max = t->src.addr->conf->listen.max_sessions;
 	struct peer *p = peer_oldest(&t->table);
 
 	if (!p)
 		return false;
 	if (max > 0 && t->table.n >= (size_t)max)
 		end_peer(p, "more than max-sessions, and this one is silent longest");
-	if (!t->src.paused || relay_has_descriptors(t->src.relay) || !(p = peer_oldest(&t->table)))
+	if (!t->src.paused || engine_has_descriptors(t->src.addr->engine) ||
+	    !(p = peer_oldest(&t->table)))
 		return false;
 	end_peer(p, "no more descriptors (ulimit -n), and this one is silent longest");
 	return true;
@@ -140,7 +140,7 @@ static struct vars vars_of(struct peers *t, const struct message *m)
 	struct vars vars = { 0 };
 
 	dgram_peer_vars(t->sock, &m->peer, &vars);
-	ancillary_report(m, t->sock->conf->sock.pktinfo_given, &vars);
+	ancillary_report(m, t->sock->addr->conf->sock.pktinfo_given, &vars);
 	return vars;
 }
 
@@ -178,8 +178,8 @@ static void begin_one_shot(struct peers *t, const struct packet *p)
 	struct vars vars;
 
 	log_notice("receiving packet from %s", netaddr_text(&m->peer, text));
-	if (!p->len && !t->sock->conf->sock.null_eof) {
-		tally_add(&t->sock->tally->lost[LOSS_EMPTY], 1);
+	if (!p->len && !t->sock->addr->conf->sock.null_eof) {
+		tally_add(&t->sock->addr->tally->lost[LOSS_EMPTY], 1);
 		return; /* the closing datagram of a CONNECT type asks nothing */
 	}
 	d = new_end(t, m);
@@ -219,15 +219,16 @@ static void pass_on(struct peers *t, struct peer *p, const struct packet *packet
 	unsigned hidden;
 	int code;
 
-	if (!packet->len && t->half->type->conn_steps) { /* a layer above has its own farewell */
-		tally_add(&t->sock->tally->lost[LOSS_EMPTY], 1);
+	if (!packet->len &&
+	    t->src.addr->half->type->conn_steps) { /* a layer above has its own farewell */
+		tally_add(&t->sock->addr->tally->lost[LOSS_EMPTY], 1);
 		return;
 	}
 	if (peer_feed_send(p, packet->data, packet->len))
 		return;
 	code = errno;
-	tally_add(&t->sock->tally->lost[LOSS_SLOW], 1);
-	if (log_limit_pass(&t->limit, p->hash, loop_now(t->src.relay->loop), &hidden))
+	tally_add(&t->sock->addr->tally->lost[LOSS_SLOW], 1);
+	if (log_limit_pass(&t->limit, p->hash, loop_now(t->src.addr->engine->loop), &hidden))
 		log_warn("datagram from %s dropped: its session is too slow (%s)%s",
 			 netaddr_text(&p->addr, text), strerror(code),
 			 log_limit_text(&t->limit, hidden, "peer", more, sizeof(more)));
@@ -242,8 +243,8 @@ static void on_layer(struct opening *o, struct endpoint *ep, struct source *none
 
 	(void)none;
 	if (err)
-		relay_tell(src->relay, LV_ERROR, err);
-	if (ep && src->relay->plan->isolate && (p = peer_below(t, ep)))
+		relay_tell(src->addr->relay, LV_ERROR, err);
+	if (ep && src->addr->relay->plan->isolate && (p = peer_below(t, ep)))
 		peer_feed_layer(p, ep);
 	source_opened(src, ep, &o->vars);
 }
@@ -259,10 +260,10 @@ static void begin_session(struct peers *t, struct peer *p)
 	list_del(&p->waiting);
 	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
 	log_info("permitting UDP connection from %s", text);
-	if (t->half->type->conn_steps) {
-		opening_start_single(&t->src, t->half, t->mode, -1, &ep->ep, &vars, on_layer);
+	if (t->src.addr->half->type->conn_steps) {
+		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layer);
 	} else {
-		if (t->src.relay->plan->isolate)
+		if (t->src.addr->relay->plan->isolate)
 			peer_feed_open(p);
 		source_yield(&t->src, &ep->ep, &vars);
 	}
@@ -279,19 +280,19 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	bool has_place;
 
 	if (t->src.closed) { /* only those who have a session are still heard */
-		tally_add(&t->sock->tally->lost[LOSS_UNREAD], 1);
+		tally_add(&t->sock->addr->tally->lost[LOSS_UNREAD], 1);
 		return;
 	}
 	if (!p->len) {
 		log_info("empty datagram from %s, who has no session: ignored",
 			 netaddr_text(&m->peer, text));
-		tally_add(&t->sock->tally->lost[LOSS_EMPTY], 1);
+		tally_add(&t->sock->addr->tally->lost[LOSS_EMPTY], 1);
 		return;
 	}
-	if (t->half->type->greets) {
+	if (t->src.addr->half->type->greets) {
 		struct dgram_greeting g = { t->sock, &m->peer, local, p->data, p->len };
 
-		if (!t->half->type->greets(t->src.relay, t->half, &g))
+		if (!t->src.addr->half->type->greets(t->src.addr, &g))
 			return;
 	}
 	has_place = make_room(t);
@@ -375,20 +376,20 @@ static bool is_lost(int code)
 static void give_batch_back(struct peers *t)
 {
 	if (t->batch)
-		pool_batch_back(&t->src.relay->pool, t->batch);
+		pool_batch_back(&t->src.addr->engine->pool, t->batch);
 	t->batch = NULL;
 }
 
 /* True: there may be more. */
 static bool receive_batch(struct peers *t)
 {
-	size_t max = t->src.relay->plan->set.plain ? 1 : BATCH_MAX;
+	size_t max = t->src.addr->relay->plan->set.plain ? 1 : BATCH_MAX;
 	struct err err;
 
 	if (t->released || (!t->per_peer && (t->src.paused || t->src.closed)))
 		return false;
 	if (!t->batch)
-		t->batch = pool_batch(&t->src.relay->pool);
+		t->batch = pool_batch(&t->src.addr->engine->pool);
 	if (dgram_recv(t->sock, t->batch, max) > 0) {
 		dgram_judge(t->sock, t->batch, NULL);
 		return true;
@@ -423,7 +424,7 @@ static void on_readable(struct watch *w, uint32_t events)
 
 	receive(t);
 	if (events & EPOLLHUP && !t->released) {
-		loop_watch(t->src.relay->loop, w, w->fd, 0);
+		loop_watch(t->src.addr->engine->loop, w, w->fd, 0);
 		err_set(&err, 0, "socket %d has been shut down", t->sock->fd);
 		source_fail(&t->src, &err);
 	}
@@ -437,20 +438,20 @@ static void peers_pause(struct source *src)
 
 	/* known peers go on talking at max-children; for RECVFROM nothing more is read */
 	if (!t->per_peer)
-		loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
+		loop_watch(src->addr->engine->loop, &t->watch, t->sock->fd, 0);
 }
 
 static void peers_resume(struct source *src)
 {
 	struct peers *t = container_of(src, struct peers, src);
 
-	loop_watch(src->relay->loop, &t->watch, t->sock->fd, EPOLLIN);
+	loop_watch(src->addr->engine->loop, &t->watch, t->sock->fd, EPOLLIN);
 	dgram_say_waiting(t->sock, t->per_peer);
 	while (!list_empty(&t->waiting) && !src->paused)
 		begin_session(t, container_of(t->waiting.next, struct peer, waiting));
 	/* what was received before the pause; not now: we may have been called while handing out */
 	if (t->batch)
-		loop_defer(src->relay->loop, &t->again, receive_again);
+		loop_defer(src->addr->engine->loop, &t->again, receive_again);
 }
 
 /* Nobody begins a session any more. Those who have one are heard on, and expire, until the source
@@ -464,10 +465,10 @@ static void peers_close(struct source *src)
 			 "it has not begun, and listening is over");
 	if (t->per_peer)
 		return;
-	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
+	loop_watch(src->addr->engine->loop, &t->watch, t->sock->fd, 0);
 	for (; t->batch && t->batch->next < t->batch->n; t->batch->next++)
-		tally_add(&t->sock->tally->lost[LOSS_UNREAD],
-			  !src->relay->forgetting && !t->batch->packet[t->batch->next].drop);
+		tally_add(&t->sock->addr->tally->lost[LOSS_UNREAD],
+			  !src->addr->engine->forgetting && !t->batch->packet[t->batch->next].drop);
 }
 
 static void peers_release(struct source *src)
@@ -476,8 +477,8 @@ static void peers_release(struct source *src)
 	struct peer *p;
 
 	t->released = true;
-	loop_watch(src->relay->loop, &t->watch, t->sock->fd, 0);
-	loop_timer_stop(src->relay->loop, &t->expiry);
+	loop_watch(src->addr->engine->loop, &t->watch, t->sock->fd, 0);
+	loop_timer_stop(src->addr->engine->loop, &t->expiry);
 	give_batch_back(t);
 	/* sessions that live on must not find a freed table */
 	while ((p = peer_oldest(&t->table)))
@@ -491,7 +492,6 @@ static void peers_report(struct source *src)
 	struct peers *t = container_of(src, struct peers, src);
 	struct dgram_ep *d = dgram_ep_new(t->sock, NULL);
 
-	d->ep.number = src->number;
 	d->ep.ops->report(&d->ep);
 	endpoint_free(&d->ep);
 }
@@ -506,8 +506,7 @@ static const struct source_ops ops = {
 
 static struct source *new_source(struct opening *o, bool per_peer, struct err *err)
 {
-	struct dgram_sock *sock =
-		dgram_sock_new(o->relay, &o->half->conf, o->target.fd, dgram_kind_of(o), 0, err);
+	struct dgram_sock *sock = dgram_sock_new(o->addr, o->target.fd, dgram_kind_of(o), 0, err);
 	struct peers *t;
 
 	if (!sock)
@@ -520,15 +519,14 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	dgram_answers(sock);
 	dgram_serves_many(sock);
 	t = xcalloc(1, sizeof(*t));
-	source_init(&t->src, &ops, o->relay, &o->half->conf, o->number);
+	source_init(&t->src, &ops, o->addr);
 	t->sock = sock;
-	t->half = o->half;
 	t->mode = o->mode;
 	t->per_peer = per_peer;
-	if (o->half->conf.listen.max_sessions > 0)
-		t->src.most = (size_t)o->half->conf.listen.max_sessions;
+	if (o->addr->conf->listen.max_sessions > 0)
+		t->src.most = (size_t)o->addr->conf->listen.max_sessions;
 	t->budget.max = INBOX_BUDGET;
-	peer_table_init(&t->table, o->relay->loop);
+	peer_table_init(&t->table, o->addr->engine->loop);
 	list_init(&t->waiting);
 	watch_init(&t->watch, on_readable);
 	timer_init(&t->expiry, on_expiry);

@@ -3,7 +3,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/session.h"
+#include "relay/relay.h"
+#include "relay/source.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -31,12 +32,12 @@ static void say(const struct proc *p)
 		if (p->command) {
 			err_set(&err, 0, "system(\"%s\") returned with status %d", p->command,
 				p->status);
-			relay_tell(p->relay, LV_WARN, &err);
+			relay_tell(p->addr->relay, LV_WARN, &err);
 		}
 		err_set(&err, 0, "waitpid(): child %d exited with status %d", pid,
 			WEXITSTATUS(p->status));
 	}
-	relay_tell(p->relay, LV_WARN, &err);
+	relay_tell(p->addr->relay, LV_WARN, &err);
 }
 
 static void free_places(struct proc *p)
@@ -51,7 +52,7 @@ static void free_places(struct proc *p)
 static void on_ended(struct watch *w, uint32_t events)
 {
 	struct proc *p = container_of(w, struct proc, watch);
-	struct loop *loop = p->relay->loop;
+	struct loop *loop = p->addr->engine->loop;
 	int fd = p->child.pidfd;
 
 	(void)events;
@@ -66,14 +67,14 @@ static void on_ended(struct watch *w, uint32_t events)
 		list_del(&p->node);
 		free_places(p);
 		loop_defer(loop, &p->free, free_now);
-		relay_check_idle(p->relay);
+		relay_check_idle(p->addr->relay);
 		return;
 	}
 	if (p->kind != PROC_SESSION) {
 		int old = log_shutup(p->shutup);
 
 		log_info("exec'd process %d on socket %u terminated", (int)p->child.pid,
-			 p->number - 1);
+			 p->addr->number - 1);
 		say(p);
 		log_shutup(old);
 	}
@@ -81,16 +82,16 @@ static void on_ended(struct watch *w, uint32_t events)
 		p->on_exit(p, p->arg);
 }
 
-struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child child)
+struct proc *proc_new(struct address *addr, enum proc_kind kind, struct child child)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
 
-	p->relay = relay;
+	p->addr = addr;
 	p->kind = kind;
 	p->child = child;
 	watch_init(&p->watch, on_ended);
-	list_add_tail(&relay->procs, &p->node);
-	loop_watch(relay->loop, &p->watch, child.pidfd, EPOLLIN);
+	list_add_tail(&addr->engine->procs, &p->node);
+	loop_watch(addr->engine->loop, &p->watch, child.pidfd, EPOLLIN);
 	return p;
 }
 
@@ -102,7 +103,7 @@ void proc_release(struct proc *p, bool leave)
 	p->released = true;
 	if (p->done) {
 		list_del(&p->node);
-		loop_defer(p->relay->loop, &p->free, free_now);
+		loop_defer(p->addr->engine->loop, &p->free, free_now);
 		return;
 	}
 	if (sig) {
@@ -118,11 +119,11 @@ void proc_keep_place(struct proc *p, struct source *src)
 	p->place[p->place[0] != NULL] = src;
 }
 
-size_t procs_give_up_places(struct relay *relay, const struct source *src)
+size_t procs_give_up_places(struct engine *engine, const struct source *src)
 {
 	size_t n = 0;
 
-	list_for_each (node, &relay->procs) {
+	list_for_each (node, &engine->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
 		for (int i = 0; i < 2; i++) {
@@ -135,20 +136,20 @@ size_t procs_give_up_places(struct relay *relay, const struct source *src)
 	return n;
 }
 
-bool procs_run(const struct relay *relay)
+bool procs_run(const struct engine *engine)
 {
-	list_for_each (node, &relay->procs) {
+	list_for_each (node, &engine->procs) {
 		if (!container_of(node, struct proc, node)->done)
 			return true;
 	}
 	return false;
 }
 
-int procs_pass_signal(struct relay *relay, int sig, bool by_terminal)
+int procs_pass_signal(struct engine *engine, int sig, bool by_terminal)
 {
 	int n = 0;
 
-	list_for_each (node, &relay->procs) {
+	list_for_each (node, &engine->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
 		if (p->done || p->released || !(p->pass & PROC_PASS(sig)))
@@ -160,12 +161,12 @@ int procs_pass_signal(struct relay *relay, int sig, bool by_terminal)
 	return n;
 }
 
-void procs_forget(struct relay *relay)
+void procs_forget(struct engine *engine)
 {
-	list_for_each_safe (node, tmp, &relay->procs) {
+	list_for_each_safe (node, tmp, &engine->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		loop_watch(relay->loop, &p->watch, p->child.pidfd, 0);
+		loop_watch(engine->loop, &p->watch, p->child.pidfd, 0);
 		if (p->child.pidfd >= 0)
 			close(p->child.pidfd);
 		list_del(&p->node);

@@ -12,23 +12,23 @@
 
 #include <stdbool.h>
 
-struct relay;
+struct address;
+struct engine;
 struct source;
 
 #define PROC_PASS(sig) (UINT32_C(1) << (sig))
 
 struct proc {
-	struct relay *relay;
+	struct address *addr; /* it was started for */
 	enum proc_kind kind;
 	struct child child;
 	struct watch watch;
-	struct list node; /* in relay->procs */
+	struct list node; /* in engine->procs */
 	struct deferred free;
 	bool done;
 	int status; /* waitpid(2)'s, when done */
 	const char *command; /* SYSTEM: for its record; borrowed, or NULL */
 	uint32_t pass; /* signals the relay passes on to it: PROC_PASS() of each */
-	unsigned number; /* 1 or 2, in records */
 	int shutup; /* option children-shutup of its session */
 	bool released; /* no endpoint any more */
 	struct source *place[2]; /* it is still one of this source's sessions, or NULL */
@@ -37,7 +37,7 @@ struct proc {
 };
 
 /* Take over a started program. */
-struct proc *proc_new(struct relay *relay, enum proc_kind kind, struct child child);
+struct proc *proc_new(struct address *addr, enum proc_kind kind, struct child child);
 
 /* The endpoint is gone: end the program if it still runs and is of a kind that is ended (and not
  * @leave), and forget it once it has been collected. Its status no longer counts. */
@@ -48,16 +48,16 @@ void proc_release(struct proc *p, bool leave);
 void proc_keep_place(struct proc *p, struct source *src);
 
 /* @src is being closed and does not count any more; returns how many places were kept. */
-size_t procs_give_up_places(struct relay *relay, const struct source *src);
+size_t procs_give_up_places(struct engine *engine, const struct source *src);
 
 /* Some have not ended yet. */
-bool procs_run(const struct relay *relay);
+bool procs_run(const struct engine *engine);
 
 /* Pass @sig on to all programs that shall have it; returns how many have it now. @by_terminal: our
  * process group has got it. */
-int procs_pass_signal(struct relay *relay, int sig, bool by_terminal);
+int procs_pass_signal(struct engine *engine, int sig, bool by_terminal);
 
 /* The loop has stopped: free what is left; the programs run on or have been told to end. */
-void procs_forget(struct relay *relay);
+void procs_forget(struct engine *engine);
 
 #endif

@@ -46,12 +46,14 @@ void progress_add_time(struct str *out, double seconds)
 
 static uint64_t delivered(const struct progress *p, int i)
 {
-	return __atomic_load_n(&p->relay->shared->tally[1 - i].sent_bytes, __ATOMIC_RELAXED);
+	return __atomic_load_n(&relay_address(p->relay, 2 - (unsigned)i)->tally->sent_bytes,
+			       __ATOMIC_RELAXED);
 }
 
 static uint64_t taken(const struct progress *p, int i)
 {
-	return __atomic_load_n(&p->relay->shared->tally[i].received_bytes, __ATOMIC_RELAXED);
+	return __atomic_load_n(&relay_address(p->relay, (unsigned)i + 1)->tally->received_bytes,
+			       __ATOMIC_RELAXED);
 }
 
 /* How much of the file is gone, and how long the rest takes. */
@@ -136,11 +138,11 @@ static void measure(struct progress *p, int64_t now)
 static void on_timer(struct timer *t)
 {
 	struct progress *p = container_of(t, struct progress, timer);
-	int64_t now = loop_now(p->relay->loop);
+	int64_t now = loop_now(p->relay->engine->loop);
 
 	measure(p, now);
 	show(p, add_now);
-	loop_timer(p->relay->loop, t, now + PERIOD_NS);
+	loop_timer(p->relay->engine->loop, t, now + PERIOD_NS);
 }
 
 struct progress *progress_new(struct relay *relay)
@@ -151,9 +153,9 @@ struct progress *progress_new(struct relay *relay)
 		return NULL;
 	p = xcalloc(1, sizeof(*p));
 	p->relay = relay;
-	p->start_ns = p->last_ns = loop_now(relay->loop);
+	p->start_ns = p->last_ns = loop_now(relay->engine->loop);
 	timer_init(&p->timer, on_timer);
-	loop_timer(relay->loop, &p->timer, p->start_ns + PERIOD_NS);
+	loop_timer(relay->engine->loop, &p->timer, p->start_ns + PERIOD_NS);
 	log_status("");
 	return p;
 }
@@ -165,7 +167,7 @@ static uint64_t size_of(const struct endpoint *ep)
 	struct stat st;
 	off_t at;
 
-	if (ep->rkind != FD_FILE || ep->conf->flow.ignoreeof || fstat(ep->rfd, &st) == -1)
+	if (ep->rkind != FD_FILE || ep->addr->conf->flow.ignoreeof || fstat(ep->rfd, &st) == -1)
 		return 0;
 	at = lseek(ep->rfd, 0, SEEK_CUR);
 	size = at >= 0 && at < st.st_size ? (uint64_t)(st.st_size - at) : 0;
@@ -187,7 +189,7 @@ void progress_end(struct progress *p)
 {
 	if (!p)
 		return;
-	p->last_ns = loop_clock(p->relay->loop);
+	p->last_ns = loop_clock(p->relay->engine->loop);
 	show(p, add_sum);
 	log_status(NULL);
 }
@@ -195,6 +197,6 @@ void progress_end(struct progress *p)
 void progress_free(struct progress *p)
 {
 	if (p)
-		loop_timer_stop(p->relay->loop, &p->timer);
+		loop_timer_stop(p->relay->engine->loop, &p->timer);
 	free(p);
 }

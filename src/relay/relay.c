@@ -14,44 +14,38 @@
 #include <string.h>
 #include <time.h>
 
-/* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
- * need while it is opened, and more where there are many, because several open at a time. */
-#define SPARE_MIN 6
-#define SPARE_MAX 32
-#define PER_SESSION 8 /* more than any uses */
+struct address *relay_address(const struct relay *r, unsigned number)
+{
+	struct address *a = r->addr;
+
+	while (a->number != number)
+		a++;
+	return a;
+}
+
+static bool is_idle(const struct relay *r)
+{
+	return r->ended ||
+	       (list_empty(&r->sessions) && list_empty(&r->sources) && list_empty(&r->openings));
+}
+
+static bool all_are_idle(const struct engine *engine)
+{
+	list_for_each (node, &engine->relays) {
+		if (!is_idle(container_of(node, struct relay, node)))
+			return false;
+	}
+	return true;
+}
 
 void relay_check_idle(struct relay *relay)
 {
+	struct engine *engine = relay->engine;
+
 	/* who waits for a session process waits for its program */
-	if (list_empty(&relay->sessions) && list_empty(&relay->sources) &&
-	    list_empty(&relay->openings) && list_empty(&relay->lingering) &&
-	    !(relay->session_process && procs_run(relay)))
-		loop_stop(relay->loop);
-}
-
-bool relay_has_descriptors(struct relay *relay)
-{
-	int spare = relay->fd_limit / 8, used, left;
-
-	if (relay->fds_sure > 0)
-		return true;
-	spare = spare < SPARE_MIN ? SPARE_MIN : spare > SPARE_MAX ? SPARE_MAX : spare;
-	used = fd_count();
-	left = relay->fd_limit - spare - (used > 0 ? used : relay->newest_fd + 1);
-	relay->fds_sure = left / PER_SESSION;
-	return left > 0;
-}
-
-void relay_fd_used(struct relay *relay, int fd)
-{
-	relay->newest_fd = fd;
-	relay->fds_sure--;
-}
-
-void relay_fd_freed(struct relay *relay, int fd)
-{
-	if (fd >= 0 && fd <= relay->newest_fd)
-		relay->newest_fd = fd - 1;
+	if (all_are_idle(engine) && list_empty(&engine->lingering) &&
+	    !(engine->session_process && procs_run(engine)))
+		loop_stop(engine->loop);
 }
 
 static int digits(uint64_t n)
@@ -112,10 +106,10 @@ void relay_final_statistics(struct relay *relay)
 static void on_stats(struct timer *t)
 {
 	struct relay *relay = container_of(t, struct relay, stats);
-	int64_t now = loop_now(relay->loop), due = t->due_ns + relay->plan->set.stats_ns;
+	int64_t now = loop_now(relay->engine->loop), due = t->due_ns + relay->plan->set.stats_ns;
 
 	metrics_log(relay);
-	loop_timer(relay->loop, t, due > now ? due : now + relay->plan->set.stats_ns);
+	loop_timer(relay->engine->loop, t, due > now ? due : now + relay->plan->set.stats_ns);
 }
 
 void relay_tell(struct relay *relay, enum log_level level, const struct err *err)
@@ -125,7 +119,7 @@ void relay_tell(struct relay *relay, enum log_level level, const struct err *err
 
 	if (!relay_is_crowded(relay)) {
 		log_err(level, err);
-	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->loop))) {
+	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->engine->loop))) {
 		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
 		if (err->hint[0])
 			log_warn("%s", err->hint);
@@ -191,25 +185,41 @@ static void say_stopping(struct relay *relay)
 	relay->stopping = true;
 }
 
-int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, struct err *err)
+/* Each half of an address is an address of its own to what is below: they share number and tally.
+ */
+static void make_addresses(struct relay *relay)
 {
-	*relay = (struct relay){ .loop = loop,
+	const struct plan *plan = relay->plan;
+
+	relay->addr = xcalloc(plan->side[0].nhalves + plan->side[1].nhalves, sizeof(*relay->addr));
+	for (unsigned i = 0; i < 2; i++) {
+		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
+			struct address *a = &relay->addr[relay->naddr++];
+
+			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1,
+				     &relay->shared->tally[i]);
+			if (k)
+				a[-1].dual = a;
+		}
+	}
+}
+
+int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan, struct err *err)
+{
+	*relay = (struct relay){ .engine = engine,
 				 .plan = plan,
 				 .notify_fd = reach_manager(plan->set.notify) };
 	list_init(&relay->sessions);
 	list_init(&relay->sources);
 	list_init(&relay->openings);
-	list_init(&relay->procs);
-	list_init(&relay->lingering);
-	list_init(&relay->socks);
-	relay->fd_limit = (int)fd_limit();
-	relay->pool.fd_limit = relay->fd_limit / 4 * 3;
+	list_add_tail(&engine->relays, &relay->node);
 	timer_init(&relay->drain, on_drain);
 	timer_init(&relay->stats, on_stats);
 	relay->start_seconds = (double)time(NULL);
 	relay->shared = shared_new(err);
 	if (!relay->shared)
 		return -1;
+	make_addresses(relay);
 	if (plan->set.progress)
 		relay->progress = progress_new(relay);
 	if (plan->set.metrics && !(relay->http = metrics_http_new(relay, plan->set.metrics, err)))
@@ -222,8 +232,9 @@ void relay_start(struct relay *relay)
 	const struct plan *plan = relay->plan;
 
 	if (plan->set.stats_ns)
-		loop_timer(relay->loop, &relay->stats, loop_now(relay->loop) + plan->set.stats_ns);
-	opening_start(relay, &plan->side[0], plan_mode(&plan->set, 0), 1, NULL, NULL, on_left,
+		loop_timer(relay->engine->loop, &relay->stats,
+			   loop_now(relay->engine->loop) + plan->set.stats_ns);
+	opening_start(relay_address(relay, 1), plan_mode(&plan->set, 0), NULL, NULL, on_left,
 		      relay);
 }
 
@@ -252,16 +263,18 @@ void relay_end(struct relay *relay, int status)
 	while (!list_empty(&relay->sessions))
 		session_finish(container_of(relay->sessions.next, struct session, node));
 	/* session processes end with us */
-	list_for_each_safe (node, tmp, &relay->procs) {
+	list_for_each_safe (node, tmp, &relay->engine->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->kind != PROC_SESSION)
+		if (p->kind != PROC_SESSION || p->addr->relay != relay)
 			continue;
 		proc_release(p, false);
 		source_session_ended(p->arg); /* nobody waits for it */
 	}
 	relay->status = status;
-	loop_stop(relay->loop);
+	relay->ended = true;
+	if (all_are_idle(relay->engine))
+		loop_stop(relay->engine->loop);
 }
 
 void relay_drain(struct relay *relay, int status)
@@ -269,41 +282,20 @@ void relay_drain(struct relay *relay, int status)
 	stop_accepting(relay);
 	relay->status = status;
 	relay->many = true; /* the status is settled */
-	loop_timer(relay->loop, &relay->drain, loop_now(relay->loop) + relay->plan->set.drain_ns);
+	loop_timer(relay->engine->loop, &relay->drain,
+		   loop_now(relay->engine->loop) + relay->plan->set.drain_ns);
 	relay_check_idle(relay);
-}
-
-struct relay_share *relay_share_of(struct relay *relay, const struct half *half)
-{
-	struct relay_share *s;
-
-	for (s = relay->shares; s; s = s->next) {
-		if (s->half == half)
-			return s;
-	}
-	s = xcalloc(1, sizeof(*s));
-	s->half = half;
-	s->next = relay->shares;
-	relay->shares = s;
-	return s;
 }
 
 void relay_done(struct relay *relay)
 {
 	say_stopping(relay);
 	fd_close(&relay->notify_fd);
-	while (relay->shares) {
-		struct relay_share *s = relay->shares;
-
-		relay->shares = s->next;
-		if (s->data)
-			s->free(s->data);
-		hosts_done(&s->hosts);
-		free(s);
-	}
-	procs_forget(relay);
-	pool_done(&relay->pool);
+	for (size_t i = 0; i < relay->naddr; i++)
+		address_done(&relay->addr[i]);
+	list_del(&relay->node);
 	metrics_http_free(relay->http);
 	progress_free(relay->progress);
 	shared_free(relay->shared);
+	free(relay->addr);
 }

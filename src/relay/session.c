@@ -62,14 +62,14 @@ static void count_session(struct session *s, int i)
 	if (s->counted[i])
 		return;
 	s->counted[i] = true;
-	s->relay->live[i]++;
-	tally_add(&s->relay->shared->tally[i].sessions_total, 1);
+	relay_address(s->relay, (unsigned)i + 1)->live++;
+	tally_add(&relay_address(s->relay, (unsigned)i + 1)->tally->sessions_total, 1);
 }
 
 static void uncount_session(struct session *s)
 {
 	for (int i = 0; i < 2; i++)
-		s->relay->live[i] -= s->counted[i];
+		relay_address(s->relay, (unsigned)i + 1)->live -= s->counted[i];
 }
 
 static struct endpoint *end_of(struct session *s, int i)
@@ -98,7 +98,7 @@ static void arm(struct session *s)
 
 	/* activity moves the limit without touching the timer: it looks again when it fires */
 	if (due && (!s->timer.index || due < s->timer.due_ns))
-		loop_timer(s->relay->loop, &s->timer, due);
+		loop_timer(s->relay->engine->loop, &s->timer, due);
 }
 
 static size_t pending(const struct session *s)
@@ -126,7 +126,7 @@ static void tell_cut(struct session *s)
 		    (to->proc && to->proc->done))
 			continue;
 		if (!log_limit_pass(&s->relay->shared->cuts, (uint64_t)i + 1,
-				    loop_now(s->relay->loop), &hidden))
+				    loop_now(s->relay->engine->loop), &hidden))
 			continue;
 		log_warn("socket %d had not ended, but said nothing for %g seconds after the end "
 			 "of socket %d: it is cut off; -t SECONDS waits longer%s",
@@ -140,7 +140,7 @@ static void tell_cut(struct session *s)
  * of what it has been sent, and then for close-timeout. */
 static bool is_taking(struct session *s)
 {
-	int64_t now = loop_now(s->relay->loop);
+	int64_t now = loop_now(s->relay->engine->loop);
 
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = end_of(s, i);
@@ -152,7 +152,7 @@ static bool is_taking(struct session *s)
 			s->left_to_take = left;
 			s->taken_ns = now;
 		}
-		if (now - s->taken_ns < ep->conf->sock.close_timeout_ns)
+		if (now - s->taken_ns < ep->addr->conf->sock.close_timeout_ns)
 			return true;
 	}
 	return false;
@@ -168,16 +168,16 @@ static bool is_held_up(struct session *s)
 static void on_silence(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
-	int64_t due = silence_limit(s), now = loop_now(s->relay->loop);
+	int64_t due = silence_limit(s), now = loop_now(s->relay->engine->loop);
 
 	if (due > now) {
-		loop_timer(s->relay->loop, &s->timer, due);
+		loop_timer(s->relay->engine->loop, &s->timer, due);
 		return;
 	}
 	if (s->eof_seen) {
 		if (pending(s) || is_held_up(s)) {
 			s->last_active_ns = now;
-			loop_timer(s->relay->loop, &s->timer,
+			loop_timer(s->relay->engine->loop, &s->timer,
 				   now + (set->linger_ns > NSEC_PER_MSEC ? set->linger_ns
 									 : NSEC_PER_MSEC));
 			return;
@@ -246,10 +246,10 @@ static bool has_left(struct session *s, int i)
  */
 static void look_again(struct session *s, int64_t delay_ns)
 {
-	int64_t due = loop_now(s->relay->loop) + delay_ns;
+	int64_t due = loop_now(s->relay->engine->loop) + delay_ns;
 
 	if (!s->poll.index || due < s->poll.due_ns)
-		loop_timer(s->relay->loop, &s->poll, due);
+		loop_timer(s->relay->engine->loop, &s->poll, due);
 }
 
 /* Direction @i has delivered its last byte. */
@@ -270,9 +270,9 @@ static void direction_ended(struct session *s, int i, bool tell)
 		look_again(s, 1);
 	if (!s->eof_seen) {
 		s->eof_seen = true;
-		s->last_active_ns = loop_now(s->relay->loop);
+		s->last_active_ns = loop_now(s->relay->engine->loop);
 	}
-	loop_timer_stop(s->relay->loop, &s->timer);
+	loop_timer_stop(s->relay->engine->loop, &s->timer);
 	arm(s);
 }
 
@@ -281,7 +281,7 @@ static void direction_at_eof(struct session *s, int i)
 	struct endpoint *src = end_of(s, i);
 	bool escaped = s->flow[i].filters && s->flow[i].filters->escaped;
 
-	if (src->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
+	if (src->addr->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
 	    src->read_left) {
 		log_debug("socket %d (fd %d) is at EOF, ignoring", i + 1, src->rfd);
 		look_again(s, IGNOREEOF_NS);
@@ -299,7 +299,7 @@ static void direction_failed(struct session *s, int i)
 {
 	struct flow *f = &s->flow[i];
 	bool soft = f->write_failed && (f->err->code == EPIPE || f->err->code == ECONNRESET) &&
-		    f->dst->conf->flow.cool_write;
+		    f->dst->addr->conf->flow.cool_write;
 
 	if (soft || s->relay->plan->set.sloppy) {
 		if (soft)
@@ -330,7 +330,7 @@ static void run_direction(struct session *s, int i)
 		return;
 	r = flow_run(f, &moved);
 	if (moved && f->path != &path_drop) /* what nobody gets keeps nobody here */
-		s->last_active_ns = loop_now(s->relay->loop);
+		s->last_active_ns = loop_now(s->relay->engine->loop);
 	switch (r) {
 	case MOVE_END:
 		direction_at_eof(s, i);
@@ -455,7 +455,7 @@ static bool waits_first(const struct session *s, int i)
 }
 
 /* A flow for each direction that the flags want, if there is something to read it from. -1 with
- * relay->err: there is none, or it cannot be dumped as the flags want. */
+ * relay->engine->err: there is none, or it cannot be dumped as the flags want. */
 static int start_directions(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
@@ -472,7 +472,7 @@ static int start_directions(struct session *s)
 		dst->parting.written_to = !(dst->caps & EP_NO_WRITE);
 	}
 	if (!s->flow[0].active && !s->flow[1].active) {
-		err_set(&s->relay->err, 0,
+		err_set(&s->relay->engine->err, 0,
 			"%s open for writing only: there is nothing to transfer%s",
 			wanted[0] && wanted[1] ? "both addresses are"
 			: wanted[0]            ? "the left address is"
@@ -539,11 +539,11 @@ static void begin(struct session *s)
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
 	relay_ready(relay);
-	relay_fd_used(relay, highest_fd(s));
+	engine_fd_used(relay->engine, highest_fd(s));
 	s->state = SESSION_RELAYING;
-	s->last_active_ns = loop_now(relay->loop);
+	s->last_active_ns = loop_now(relay->engine->loop);
 	if (start_directions(s) == -1) {
-		relay_tell(relay, LV_ERROR, &relay->err);
+		relay_tell(relay, LV_ERROR, &relay->engine->err);
 		s->failed = s->broken = true;
 		session_end(s, "nothing can be transferred");
 		return;
@@ -569,8 +569,8 @@ static struct session *session_new(struct relay *relay, struct source *source,
 	timer_init(&s->poll, on_poll);
 	list_add_tail(&relay->sessions, &s->node);
 	if (source) {
-		s->source[source->number - 1] = source;
-		s->shutup = (int)source->conf->listen.children_shutup;
+		s->source[source->addr->number - 1] = source;
+		s->shutup = (int)source->addr->conf->listen.children_shutup;
 		vars_copy(&s->vars, &source->vars);
 	}
 	if (vars)
@@ -612,7 +612,6 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
 				 const struct vars *vars)
 {
-	const struct plan *plan = relay->plan;
 	struct session *s = session_new(relay, source, vars);
 	int old = log_shutup(s->shutup);
 
@@ -620,8 +619,8 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 	left->owner = s;
 	if (source)
 		count_session(s, 0);
-	s->opening = opening_start(relay, &plan->side[1], plan_mode(&plan->set, 1), 2, &s->vars,
-				   left, on_right, s);
+	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),
+				   &s->vars, left, on_right, s);
 	log_shutup(old);
 	return s;
 }
@@ -644,7 +643,8 @@ static int64_t program_time(const struct session *s, int i)
 	const struct settings *set = &s->relay->plan->set;
 	bool read_from = i ? set->right_to_left : set->left_to_right;
 
-	if (!ep || !ep->proc || ep->proc->done || ep->conf->flow.end_close || ep->caps & EP_SHARED)
+	if (!ep || !ep->proc || ep->proc->done || ep->addr->conf->flow.end_close ||
+	    ep->caps & EP_SHARED)
 		return 0;
 	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
 					     : read_from   ? PROC_TALKING
@@ -658,10 +658,10 @@ static void wait_for_programs(struct session *s)
 
 	if (!s->broken && s->closing_ns + program_time(s, 1) > due)
 		due = s->closing_ns + program_time(s, 1);
-	if (due <= loop_now(s->relay->loop))
+	if (due <= loop_now(s->relay->engine->loop))
 		session_finish(s);
 	else
-		loop_timer(s->relay->loop, &s->timer, due);
+		loop_timer(s->relay->engine->loop, &s->timer, due);
 }
 
 static void tell_pending(struct session *s)
@@ -706,8 +706,8 @@ void session_end(struct session *s, const char *why)
 	tell_pending(s);
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
-	loop_timer_stop(s->relay->loop, &s->poll);
-	s->closing_ns = loop_now(s->relay->loop);
+	loop_timer_stop(s->relay->engine->loop, &s->poll);
+	s->closing_ns = loop_now(s->relay->engine->loop);
 	wait_for_programs(s);
 }
 
@@ -755,8 +755,8 @@ void session_finish(struct session *s)
 		tell_pending(s);
 	s->state = SESSION_CLOSING;
 	stop_opening(s);
-	loop_timer_stop(relay->loop, &s->timer);
-	loop_timer_stop(relay->loop, &s->poll);
+	loop_timer_stop(relay->engine->loop, &s->timer);
+	loop_timer_stop(relay->engine->loop, &s->poll);
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	session_add_stats(&relay->total, s);
@@ -764,7 +764,7 @@ void session_finish(struct session *s)
 		relay->status = 1;
 	list_del(&s->node);
 	uncount_session(s);
-	relay_fd_freed(relay, highest_fd(s));
+	engine_fd_freed(relay->engine, highest_fd(s));
 	if (relay->plan->set.statistics)
 		session_report(s);
 	for (int i = 0; i < 2; i++) {
@@ -773,7 +773,7 @@ void session_finish(struct session *s)
 		endpoint_free(end_of(s, i));
 	}
 	s->left = s->right = NULL;
-	loop_defer(relay->loop, &s->free, free_now);
+	loop_defer(relay->engine->loop, &s->free, free_now);
 	give_places_back(s, program);
 	relay_check_idle(relay);
 }

@@ -1,75 +1,21 @@
-/* session.h - two endpoints and two flows; and the relay that runs many of them
+/* session.h - two endpoints and two flows
  *
  * A session is born when its left endpoint is there: OPENING (the right one is on its way), then
- * RELAYING, then CLOSING (a program is given time to end). One function ends it. The relay is what
- * all sessions of the process share: loop, plan, buffers, counters. */
+ * RELAYING, then CLOSING (a program is given time to end). One function ends it. */
 #ifndef RELAY_SESSION_H
 #define RELAY_SESSION_H
 
 #include "base/list.h"
-#include "base/log.h"
-#include "base/log_limit.h"
 #include "ev/loop.h"
+#include "relay/endpoint.h"
 #include "relay/flow.h"
 #include "relay/opening.h"
-#include "relay/plan.h"
-#include "relay/pool.h"
-#include "relay/shared.h"
+#include "relay/relay.h"
 #include "relay/source.h"
 #include "relay/vars.h"
 
-struct metrics_http;
-struct progress;
-
-struct stats {
-	uint64_t packets[2], bytes[2]; /* 0: left to right */
-};
-
-struct relay {
-	struct loop *loop;
-	const struct plan *plan;
-	struct pool pool;
-	struct list sessions, sources, openings, procs;
-	struct list lingering; /* sockets whose session is over; see linger.h */
-	size_t nlingering;
-	struct stats total; /* of sessions that have ended */
-	int status; /* exit status so far */
-	struct err err; /* what a flow has met; see flow.h */
-	bool many; /* an address forks: a failing session is not the program's */
-	int newest_fd; /* descriptors are given out lowest first: tells how many are in use */
-	int fds_sure; /* so many more are no question */
-	int fd_limit;
-	bool stopping; /* no new sessions; draining or ending */
-	bool ending; /* nothing waits for anything any more */
-	bool engine_started; /* both addresses existed once */
-	struct timer drain;
-	struct relay_share *shares; /* see relay_share() */
-	struct shared *shared; /* with session processes */
-	struct list socks; /* all datagram sockets */
-	size_t live[2]; /* sessions that use this address, in this process */
-	bool session_process; /* forked for one session: its parent tells the numbers */
-	pid_t parent; /* then: who has the source, and may have ended since */
-	bool forgetting; /* what is closed now lives on in another process, which counts it */
-	double start_seconds; /* since the epoch */
-	struct timer stats; /* --stats */
-	struct timer orphans; /* process 1: look again; see orphans.c */
-	struct metrics_http *http; /* --metrics, or NULL */
-	struct progress *progress; /* --progress, or NULL */
-	int notify_fd; /* the service manager, or -1 */
-	bool ready; /* it has been told so */
-};
-
-/* The tally of the address that @conf belongs to. */
-static inline struct tally *relay_tally(const struct relay *r, const struct conf *conf)
-{
-	return &r->shared->tally[plan_side(r->plan, conf)];
-}
-
-/* There are others like this session: what is written about each is limited. */
-static inline bool relay_is_crowded(const struct relay *r)
-{
-	return r->many || r->session_process;
-}
+#include <stdbool.h>
+#include <stdint.h>
 
 enum session_state { SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
 
@@ -98,62 +44,6 @@ struct session {
 	struct vars vars;
 	struct deferred free;
 };
-
-/* A relay without sessions. Returns 0, or -1 with @err; relay_done() is due in both cases. */
-int relay_init(struct relay *relay, struct loop *loop, const struct plan *plan, struct err *err);
-
-/* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped
- * when nothing is left to do; then relay->status is the exit status. */
-void relay_start(struct relay *relay);
-
-/* What is opened at the start is open: addresses that wait for a peer are waiting. Tells the
- * service manager once; harmless later. */
-void relay_ready(struct relay *relay);
-
-/* End everything now: sessions, sources, openings. Exit status becomes @status. */
-void relay_end(struct relay *relay, int status);
-
-/* End accepting; sessions may finish within settings.drain_ns. */
-void relay_drain(struct relay *relay, int status);
-
-/* Free what the relay itself holds; after the loop has stopped. */
-void relay_done(struct relay *relay);
-
-/* What all connections of one address share, such as certificates that have been read. */
-struct relay_share {
-	struct relay_share *next;
-	const struct half *half;
-	void *data; /* NULL until somebody sets it */
-	void (*free)(void *data); /* called by relay_done() */
-	struct hosts hosts; /* names in values of options */
-};
-
-/* The share of @half; made when it is asked for first. */
-struct relay_share *relay_share_of(struct relay *relay, const struct half *half);
-
-/* Print the counters (--statistics, SIGUSR1), and those of the addresses. */
-void relay_statistics(struct relay *relay);
-
-/* Print the counters at the end, as the flags want it. */
-void relay_final_statistics(struct relay *relay);
-
-/* Write about a session that fails, or a program of it, as log_err(). Strangers can bring that
- * about as often as they like: where there are many sessions, ten records of @level are written in
- * a second, the rest is counted and told with the next one. */
-void relay_tell(struct relay *relay, enum log_level level, const struct err *err);
-
-/* An address could not be opened: the exit status, if the session is the whole program. */
-void relay_failed(struct relay *relay, const struct err *err);
-
-/* There are descriptors for one more session. They are counted, but not for each session while
- * there are many left; where the kernel does not count them (before Linux 6.2, or without /proc)
- * the newest one tells, as the lowest that is free is given out. So it wants to know of them. */
-bool relay_has_descriptors(struct relay *relay);
-void relay_fd_used(struct relay *relay, int fd);
-void relay_fd_freed(struct relay *relay, int fd);
-
-/* Stop the loop if nothing is left. */
-void relay_check_idle(struct relay *relay);
 
 /* A session whose left endpoint is @left; the right address is opened for it. Takes @left. */
 struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,

@@ -22,41 +22,39 @@ static void on_accept_timeout(struct timer *t)
 	source_close(src);
 }
 
-void source_init(struct source *src, const struct source_ops *ops, struct relay *relay,
-		 const struct conf *conf, unsigned number)
+void source_init(struct source *src, const struct source_ops *ops, struct address *addr)
 {
 	src->ops = ops;
-	src->relay = relay;
-	src->conf = conf;
-	src->number = number;
+	src->addr = addr;
 	list_init(&src->node);
 	timer_init(&src->accept_timer, on_accept_timeout);
 }
 
 static void arm_accept_timer(struct source *src)
 {
-	if (src->conf->listen.accept_timeout_ns > 0 && !src->closed && !src->paused)
-		loop_timer(src->relay->loop, &src->accept_timer,
-			   loop_now(src->relay->loop) + src->conf->listen.accept_timeout_ns);
+	if (src->addr->conf->listen.accept_timeout_ns > 0 && !src->closed && !src->paused)
+		loop_timer(src->addr->engine->loop, &src->accept_timer,
+			   loop_now(src->addr->engine->loop) +
+				   src->addr->conf->listen.accept_timeout_ns);
 }
 
 void source_start(struct source *src)
 {
-	list_add_tail(&src->relay->sources, &src->node);
+	list_add_tail(&src->addr->relay->sources, &src->node);
 	arm_accept_timer(src);
 	src->ops->resume(src);
-	relay_ready(src->relay);
+	relay_ready(src->addr->relay);
 }
 
 bool source_has_room(const struct source *src)
 {
-	int64_t max = src->conf->listen.max_children;
+	int64_t max = src->addr->conf->listen.max_children;
 	size_t n = src->nsessions + src->nopenings;
 
 	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
 	 * keeps it until others have ended */
 	return !src->closed && (max <= 0 || n < (size_t)max) && (!src->most || n < src->most) &&
-	       (!n || relay_has_descriptors(src->relay));
+	       (!n || engine_has_descriptors(src->addr->engine));
 }
 
 static void pause_if_full(struct source *src)
@@ -65,17 +63,19 @@ static void pause_if_full(struct source *src)
 
 	if (source_has_room(src) || src->paused || src->closed)
 		return;
-	if (!relay_has_descriptors(src->relay)) {
-		if (log_limit_pass(&src->limit, 0, loop_now(src->relay->loop), &hidden))
+	if (!engine_has_descriptors(src->addr->engine)) {
+		if (log_limit_pass(&src->limit, 0, loop_now(src->addr->engine->loop), &hidden))
 			log_warn("%zu sessions use all descriptors this process may have (ulimit "
 				 "-n: %d), others wait",
-				 src->nsessions, src->relay->fd_limit);
-	} else if (src->conf->listen.max_children > 0 &&
-		   src->nsessions + src->nopenings >= (size_t)src->conf->listen.max_children) {
+				 src->nsessions, src->addr->engine->fds.limit);
+	} else if (src->addr->conf->listen.max_children > 0 &&
+		   src->nsessions + src->nopenings >=
+			   (size_t)src->addr->conf->listen.max_children) {
 		log_notice("maxchildren are active, waiting");
 	}
 	src->paused = true;
-	loop_timer_stop(src->relay->loop, &src->accept_timer); /* it is us who does not accept */
+	loop_timer_stop(src->addr->engine->loop,
+			&src->accept_timer); /* it is us who does not accept */
 	src->ops->pause(src);
 }
 
@@ -86,16 +86,14 @@ static void release(struct source *src)
 	src->released = true;
 }
 
-/* What a forked session process keeps of its parent: its one session, nothing else. */
-static void forget_others(struct relay *relay)
+/* A relay in a forked session process: none of its sources, sessions and openings goes on. */
+static void forget_relay(struct relay *relay)
 {
-	relay->forgetting = true;
-	dgram_forget_drops(relay);
 	list_for_each_safe (node, tmp, &relay->sources) {
 		struct source *src = container_of(node, struct source, node);
 
 		list_del(&src->node);
-		loop_timer_stop(relay->loop, &src->accept_timer);
+		loop_timer_stop(relay->engine->loop, &src->accept_timer);
 		src->closed = true;
 		src->ops->close(src);
 		release(src);
@@ -103,7 +101,6 @@ static void forget_others(struct relay *relay)
 			src->other->proc = NULL;
 		leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
 	}
-	lingers_forget(relay);
 	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
 	list_for_each_safe (node, tmp, &relay->sessions) {
 		struct session *s = container_of(node, struct session, node);
@@ -121,13 +118,23 @@ static void forget_others(struct relay *relay)
 	}
 	list_for_each_safe (node, tmp, &relay->openings)
 		opening_forget(container_of(node, struct opening, node));
-	procs_forget(relay);
 	metrics_http_free(relay->http);
 	relay->http = NULL;
 	progress_free(relay->progress); /* the one whose processes we are shows it */
 	relay->progress = NULL;
 	fd_close(&relay->notify_fd); /* the service is the parent */
-	relay->forgetting = false;
+}
+
+/* What a forked session process keeps of its parent: its one session, nothing else. */
+static void forget_others(struct engine *engine)
+{
+	engine->forgetting = true;
+	dgram_forget_drops(engine);
+	lingers_forget(engine);
+	list_for_each (node, &engine->relays)
+		forget_relay(container_of(node, struct relay, node));
+	procs_forget(engine);
+	engine->forgetting = false;
 }
 
 static void on_session_process_end(struct proc *p, void *arg)
@@ -135,7 +142,7 @@ static void on_session_process_end(struct proc *p, void *arg)
 	struct source *src = arg;
 
 	log_info("number of children decreased to %zu", src->nsessions - 1);
-	relay_fd_freed(src->relay, p->child.pidfd);
+	engine_fd_freed(src->addr->engine, p->child.pidfd);
 	proc_release(p, true);
 	source_session_ended(src);
 }
@@ -144,7 +151,7 @@ static void on_session_process_end(struct proc *p, void *arg)
  * the child: of its process options). */
 static int fork_session(struct source *src, struct endpoint *ep)
 {
-	struct relay *relay = src->relay;
+	struct relay *relay = src->addr->relay;
 	struct child child;
 	struct proc *p;
 	struct err err;
@@ -156,23 +163,23 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		return -1;
 	}
 	if (pid == 0) {
-		if (loop_forked(relay->loop, &err) == -1) {
+		if (loop_forked(relay->engine->loop, &err) == -1) {
 			log_error("%s", err.text);
 			_exit(1); /* without a loop nothing can be cleaned up */
 		}
 		relay->many = false;
-		relay->session_process = true;
-		relay->parent = parent;
+		relay->engine->session_process = true;
+		relay->engine->parent = parent;
 		relay->total = (struct stats){ 0 };
 		ep->want = 0;
-		forget_others(relay);
+		forget_others(relay->engine);
 		src->nsessions = 1; /* this one */
 		src->nopenings = 0;
 		log_info("just born: child process %d", (int)getpid());
 		if (relay->plan->set.fork_wait_s)
 			sleep(relay->plan->set.fork_wait_s);
-		if (ident_apply(&ep->conf->ident, ID_LATE, &err) == -1 ||
-		    ident_become(&ep->conf->ident, ID_LATE2, &err) == -1) {
+		if (ident_apply(&ep->addr->conf->ident, ID_LATE, &err) == -1 ||
+		    ident_become(&ep->addr->conf->ident, ID_LATE2, &err) == -1) {
 			relay_tell(relay, LV_ERROR, &err);
 			relay->status = 1;
 			return -1;
@@ -184,15 +191,14 @@ static int fork_session(struct source *src, struct endpoint *ep)
 		relay_tell(relay, LV_ERROR, &err);
 		return -1;
 	}
-	p = proc_new(relay, PROC_SESSION, child);
-	p->number = src->number;
+	p = proc_new(src->addr, PROC_SESSION, child);
 	p->on_exit = on_session_process_end;
 	p->arg = src;
 	src->nsessions++;
 	ep->caps |= EP_SHARED; /* the child goes on using the connection */
-	relay->forgetting = true;
+	relay->engine->forgetting = true;
 	endpoint_free(ep);
-	relay->forgetting = false;
+	relay->engine->forgetting = false;
 	if (relay->plan->set.fork_wait_s)
 		sleep(relay->plan->set.fork_wait_s);
 	return 1;
@@ -200,12 +206,11 @@ static int fork_session(struct source *src, struct endpoint *ep)
 
 struct session *source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
-	struct relay *relay = src->relay;
+	struct relay *relay = src->addr->relay;
 	struct session *s;
 	struct err err;
 
 	arm_accept_timer(src);
-	ep->number = src->number;
 	if (relay->plan->isolate) {
 		switch (fork_session(src, ep)) {
 		case 1:
@@ -220,7 +225,7 @@ struct session *source_yield(struct source *src, struct endpoint *ep, const stru
 		src->nsessions++;
 		pause_if_full(src);
 	}
-	if (ep->number == 1)
+	if (ep->addr->number == 1)
 		return session_new_left(relay, ep, src, vars);
 	s = NULL;
 	if (src->other) {
@@ -256,8 +261,8 @@ static void free_if_unused(struct source *src)
 		return;
 	list_del(&src->node);
 	release(src);
-	loop_defer(src->relay->loop, &src->free, free_now);
-	relay_check_idle(src->relay);
+	loop_defer(src->addr->engine->loop, &src->free, free_now);
+	relay_check_idle(src->addr->relay);
 }
 
 /* There is one less of them. */
@@ -297,7 +302,7 @@ void source_opened(struct source *src, struct endpoint *ep, const struct vars *v
 void source_fail(struct source *src, const struct err *err)
 {
 	log_err(LV_ERROR, err);
-	src->relay->status = 1;
+	src->addr->relay->status = 1;
 	source_close(src);
 }
 
@@ -309,8 +314,8 @@ void source_close(struct source *src)
 	 * goes (connections in the queue, waiting peers); then the name others find us by, and what
 	 * sessions have copies of; last, if no session is left, what they have in common. */
 	src->closed = true;
-	loop_timer_stop(src->relay->loop, &src->accept_timer);
-	src->nsessions -= procs_give_up_places(src->relay, src);
+	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
+	src->nsessions -= procs_give_up_places(src->addr->engine, src);
 	src->ops->close(src);
 	leftovers_remove(&src->left);
 	endpoint_free(src->other);

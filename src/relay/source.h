@@ -13,10 +13,8 @@
 #include "base/log_limit.h"
 #include "ev/loop.h"
 #include "relay/endpoint.h"
-#include "relay/plan.h"
 #include "relay/vars.h"
 
-struct relay;
 struct session;
 struct source;
 
@@ -33,9 +31,7 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
-	struct relay *relay;
-	const struct conf *conf;
-	unsigned number; /* 1 or 2: which side it opens */
+	struct address *addr; /* whose source it is */
 	struct list node; /* in relay->sources */
 	size_t nsessions; /* alive, or over while their programs still run */
 	size_t nopenings; /* on their way to become one */
@@ -50,8 +46,7 @@ struct source {
 };
 
 /* Set up the common part (embedded at the beginning of a larger structure). */
-void source_init(struct source *src, const struct source_ops *ops, struct relay *relay,
-		 const struct conf *conf, unsigned number);
+void source_init(struct source *src, const struct source_ops *ops, struct address *addr);
 
 /* Begin: called by the session layer when the opening has handed the source over. */
 void source_start(struct source *src);

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "relay/opening.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -28,18 +28,18 @@ static int ip_family(int version)
 
 int opening_family(const struct opening *o, bool passive)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (c->sock.family >= 0)
 		return c->sock.family;
-	if (o->half->type->net.family != AF_UNSPEC)
-		return o->half->type->net.family;
-	return passive ? ip_family(o->relay->plan->set.listen_ip) : AF_UNSPEC;
+	if (o->addr->half->type->net.family != AF_UNSPEC)
+		return o->addr->half->type->net.family;
+	return passive ? ip_family(o->addr->relay->plan->set.listen_ip) : AF_UNSPEC;
 }
 
 static int ai_flags(const struct opening *o, int flags, int family)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (family == AF_UNSPEC)
 		flags |= AI_ADDRCONFIG;
@@ -55,8 +55,8 @@ static void set_req(struct opening *o, const char *host, const char *service, in
 		.socktype = o->socktype,
 		.protocol = o->protocol,
 		.flags = ai_flags(o, flags, family),
-		.netns = o->half->conf.ident.netns,
-		.conf = &o->half->conf.res,
+		.netns = o->addr->conf->ident.netns,
+		.conf = &o->addr->conf->res,
 	};
 }
 
@@ -88,7 +88,7 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 		return STEP_FAIL;
 	}
 	log_warn("%s", text);
-	if (o->half->type->flags & TYPE_CONNECTS)
+	if (o->addr->half->type->flags & TYPE_CONNECTS)
 		err_set(err, 0,
 			"_xioopen_ipapp_prepare(node=\"%s\", service=\"%s\", pf=%d, ...): %s", host,
 			o->req.service ? o->req.service : "NULL", o->req.family, why);
@@ -104,7 +104,7 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 
 static int preference(const struct opening *o)
 {
-	return ip_family(o->relay->plan->set.resolve_ip);
+	return ip_family(o->addr->relay->plan->set.resolve_ip);
 }
 
 /* Preferred version first, otherwise the resolver's order. */
@@ -142,13 +142,13 @@ enum step_result step_resolve_target(struct opening *o, struct err *err)
 {
 	const char *host = opening_param(o, 0);
 	const char *service = o->service ? o->service : opening_param(o, 1);
-	const char *noun = o->half->type->server.noun;
-	int family = opening_family(o, o->half->type->flags & TYPE_PASSIVE);
+	const char *noun = o->addr->half->type->server.noun;
+	int family = opening_family(o, o->addr->half->type->flags & TYPE_PASSIVE);
 
 	o->remote.n = 0;
 	set_req(o, host, o->socktype == SOCK_RAW ? NULL : service, family, 0);
 	o->req.host = host; /* an empty target host is an error, not the wildcard */
-	if (o->half->type->flags & TYPE_CONNECTS)
+	if (o->addr->half->type->flags & TYPE_CONNECTS)
 		log_notice("opening connection to %s%s%s:%s", noun ? noun : "", noun ? " " : "",
 			   host, service);
 	return start_resolve(o, err);
@@ -176,7 +176,7 @@ static int bind_host(const char *bind, char **host, struct err *err)
 
 enum step_result step_resolve_local(struct opening *o, struct err *err)
 {
-	const char *bind = o->half->conf.sock.bind;
+	const char *bind = o->addr->conf->sock.bind;
 	const char *service = o->service ? o->service : opening_param(o, 0);
 	int family = opening_family(o, true);
 
@@ -256,8 +256,8 @@ enum step_result step_resolved(struct opening *o, struct err *err)
 {
 	if (collect(o, err) == STEP_FAIL)
 		return STEP_FAIL;
-	if (o->half->type->flags & TYPE_CONNECTS) {
-		o->remote_step = (size_t)(o->step - o->half->type->steps) + 1;
+	if (o->addr->half->type->flags & TYPE_CONNECTS) {
+		o->remote_step = (size_t)(o->step - o->addr->half->type->steps) + 1;
 	} else if (o->remote.n > 1) {
 		log_info("xioresolve(node=\"%s\", service=NULL, ...): More than one address found",
 			 opening_param(o, 0));
@@ -297,7 +297,7 @@ static int socket_family(const struct opening *o)
 /* Option bind in words for getaddrinfo(3): o->host and the service. */
 static int ask_for_bind(struct opening *o, int family, struct err *err)
 {
-	const char *bind = o->half->conf.sock.bind, *colon = port_colon(bind);
+	const char *bind = o->addr->conf->sock.bind, *colon = port_colon(bind);
 
 	if (!*bind)
 		return err_set(err, 0,
@@ -311,12 +311,12 @@ static int ask_for_bind(struct opening *o, int family, struct err *err)
 
 static enum step_result bind_unresolved(const struct opening *o, int family, struct err *err)
 {
-	const char *bind = o->half->conf.sock.bind;
+	const char *bind = o->addr->conf->sock.bind;
 	char name[64];
 
-	if (err->code == EAI_ADDRFAMILY && o->half->type->flags & TYPE_CONNECTS) {
+	if (err->code == EAI_ADDRFAMILY && o->addr->half->type->flags & TYPE_CONNECTS) {
 		log_warn("%s: No bind address with matching address family (%d) of %s available",
-			 names_get(o->half->type->names, 0, name, sizeof(name)), family,
+			 names_get(o->addr->half->type->names, 0, name, sizeof(name)), family,
 			 opening_param(o, 0));
 		err_set(err, ENOPROTOOPT, "bind option \"%s\"", bind);
 	} else if (err->code) {
@@ -328,7 +328,7 @@ static enum step_result bind_unresolved(const struct opening *o, int family, str
 /* Datagram types compare the sender's port instead (relay/dgram.c). */
 static bool binds_sourceport(const struct opening *o)
 {
-	return o->half->conf.sock.sourceport >= 0 && !(o->half->type->groups & G_RANGE);
+	return o->addr->conf->sock.sourceport >= 0 && !(o->addr->half->type->groups & G_RANGE);
 }
 
 enum step_result step_resolve_bind(struct opening *o, struct err *err)
@@ -339,9 +339,9 @@ enum step_result step_resolve_bind(struct opening *o, struct err *err)
 	struct addr_list list;
 
 	o->local = (struct netaddr){ 0 };
-	if (!o->half->conf.sock.bind) {
+	if (!o->addr->conf->sock.bind) {
 		if (binds_sourceport(o))
-			netaddr_any(&o->local, family, (unsigned)o->half->conf.sock.sourceport);
+			netaddr_any(&o->local, family, (unsigned)o->addr->conf->sock.sourceport);
 		return STEP_DONE;
 	}
 	if (!asked && ask_for_bind(o, family, err) == -1)
@@ -360,7 +360,7 @@ enum step_result step_resolve_bind(struct opening *o, struct err *err)
 		return bind_unresolved(o, family, err);
 	o->local = list.addr[0];
 	if (binds_sourceport(o))
-		netaddr_set_port(&o->local, (unsigned)o->half->conf.sock.sourceport);
+		netaddr_set_port(&o->local, (unsigned)o->addr->conf->sock.sourceport);
 	return STEP_DONE;
 }
 
@@ -387,7 +387,7 @@ enum step_result step_socket(struct opening *o, struct err *err)
 {
 	int family = socket_family(o);
 
-	if (o->half->type->flags & TYPE_CONNECTS) {
+	if (o->addr->half->type->flags & TYPE_CONNECTS) {
 		char text[NETADDR_TEXT_LEN];
 
 		log_notice("opening connection to %s",
@@ -399,7 +399,7 @@ enum step_result step_socket(struct opening *o, struct err *err)
 		explain_missing(err, o->protocol);
 		return STEP_FAIL;
 	}
-	relay_fd_used(o->relay, o->target.fd);
+	engine_fd_used(o->addr->engine, o->target.fd);
 	o->target.family = family;
 	log_info("socket(%d, %d, %d) -> %d", family, o->socktype, o->protocol, o->target.fd);
 	return STEP_DONE;
@@ -445,8 +445,9 @@ enum step_result step_bind(struct opening *o, struct err *err)
 
 enum step_result step_bind_client(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
-	bool low = c->sock.lowport && (c->sock.sourceport < 0 || o->half->type->groups & G_RANGE) &&
+	const struct conf *c = o->addr->conf;
+	bool low = c->sock.lowport &&
+		   (c->sock.sourceport < 0 || o->addr->half->type->groups & G_RANGE) &&
 		   !netaddr_port(&o->local);
 
 	if (low)
@@ -467,7 +468,7 @@ static bool connected_at_once(int fd)
  * connect-timeout allows; a blocking connect(2) would wait for ever. */
 static enum step_result wait_for_queue(struct opening *o, struct err *err)
 {
-	int64_t now = loop_now(o->relay->loop), due = now + FULL_QUEUE_NS;
+	int64_t now = loop_now(o->addr->engine->loop), due = now + FULL_QUEUE_NS;
 	char text[NETADDR_TEXT_LEN];
 
 	if (o->connect_due_ns && now >= o->connect_due_ns) {
@@ -484,11 +485,11 @@ static enum step_result wait_for_queue(struct opening *o, struct err *err)
 enum step_result step_connect(struct opening *o, struct err *err)
 {
 	const struct netaddr *to = &o->remote.addr[o->remote_i];
-	int64_t limit = o->half->conf.sock.connect_timeout_ns;
+	int64_t limit = o->addr->conf->sock.connect_timeout_ns;
 	char text[NETADDR_TEXT_LEN];
 
 	if (o->waiting != STEP_AGAIN)
-		o->connect_due_ns = limit > 0 ? loop_now(o->relay->loop) + limit : 0;
+		o->connect_due_ns = limit > 0 ? loop_now(o->addr->engine->loop) + limit : 0;
 	if (connect(o->target.fd, &to->any, to->len) == 0)
 		return STEP_DONE;
 	if (errno == EAGAIN && to->any.sa_family == AF_UNIX)
@@ -548,7 +549,7 @@ enum step_result step_reuseaddr(struct opening *o, struct err *err)
 {
 	int one = 1;
 
-	if (o->half->conf.sock.reuseaddr_given)
+	if (o->addr->conf->sock.reuseaddr_given)
 		return STEP_DONE;
 	if (setsockopt(o->target.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1) {
 		err_set(err, errno, "setsockopt(%d, %d, %d, {1}, 4)", o->target.fd, SOL_SOCKET,
@@ -560,7 +561,7 @@ enum step_result step_reuseaddr(struct opening *o, struct err *err)
 
 enum step_result step_max_children(struct opening *o, struct err *err)
 {
-	const struct conf *c = &o->half->conf;
+	const struct conf *c = o->addr->conf;
 
 	if (c->listen.max_children > 0 && !c->listen.fork) {
 		err_set(err, 0, "option max-children not allowed without option fork");

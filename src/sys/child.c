@@ -1,7 +1,6 @@
 /* child.c - start a program, see child.h */
 #include "sys/child.h"
 
-#include "base/list.h"
 #include "base/str.h"
 
 #include <errno.h>

@@ -6,8 +6,6 @@
 #ifndef SYS_FD_H
 #define SYS_FD_H
 
-#include "base/err.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

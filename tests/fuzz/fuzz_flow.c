@@ -39,14 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t text[2 * 4096];
 	struct schedule schedule = { data, size };
-	struct plan plan = { .set = { .linger_ns = 60 * NSEC_PER_SEC,
-				      .idle_ns = -1,
-				      .left_to_right = true,
-				      .right_to_left = true } };
+	struct memory_relay m;
 	struct memory_side side[2] = { { 0 } };
-	struct relay relay;
-	struct conf conf;
-	struct loop *loop;
 
 	if (size < 4)
 		return 0;
@@ -58,19 +52,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		side[i].dice = next;
 		side[i].arg = &schedule;
 	}
-	plan.set.block = 1 + (size_t)data[2] * 32;
-	plan.set.plain = data[3] & 1;
+	memory_plan(&m);
+	m.plan.set = (struct settings){ .linger_ns = 60 * NSEC_PER_SEC,
+					.idle_ns = -1,
+					.left_to_right = true,
+					.right_to_left = true };
+	m.plan.set.block = 1 + (size_t)data[2] * 32;
+	m.plan.set.plain = data[3] & 1;
 	schedule.data += 4;
 	schedule.left -= 4;
-	conf_init(&conf);
-	loop = memory_relay(&relay, &plan);
-	session_new_pair(&relay, memory_end_new(&relay, &conf, &side[0], 1),
-			 memory_end_new(&relay, &conf, &side[1], 2), NULL, NULL);
-	loop_run(loop);
+	memory_relay_start(&m);
+	session_new_pair(&m.relay, memory_end_new(relay_address(&m.relay, 1), &side[0]),
+			 memory_end_new(relay_address(&m.relay, 2), &side[1]), NULL, NULL);
+	loop_run(m.loop);
 	check(&side[0], &side[1]);
 	check(&side[1], &side[0]);
-	relay_done(&relay);
-	loop_free(loop);
-	conf_done(&conf);
+	memory_relay_done(&m);
 	return 0;
 }

@@ -9,7 +9,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/session.h"
+#include "relay/endpoint.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -101,28 +102,52 @@ static const struct endpoint_ops memory_ops = {
 	.close = memory_close,
 };
 
-/* An end that works on @side, which is borrowed. */
-static inline struct endpoint *memory_end_new(struct relay *relay, const struct conf *conf,
-					      struct memory_side *side, unsigned number)
+/* An end of @addr that works on @side, which is borrowed. */
+static inline struct endpoint *memory_end_new(struct address *addr, struct memory_side *side)
 {
 	struct memory_end *e = xcalloc(1, sizeof(*e));
 	int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
 
-	endpoint_init(&e->ep, &memory_ops, relay, conf, fd, fd);
+	endpoint_init(&e->ep, &memory_ops, addr, fd, fd);
 	e->side = side;
-	e->ep.number = number;
 	return &e->ep;
 }
 
-/* A relay without plan texts: settings only. */
-static inline struct loop *memory_relay(struct relay *relay, const struct plan *plan)
+/* A relay without texts in its plan: two addresses with the defaults, and the settings. */
+struct memory_relay {
+	struct plan plan;
+	struct engine engine;
+	struct relay relay;
+	struct loop *loop; /* the engine's */
+};
+
+/* The plan's settings and whatever else the test wants to set come between the two. */
+static inline void memory_plan(struct memory_relay *m)
+{
+	m->plan = (struct plan){ .set = { .idle_ns = -1 } };
+	for (int i = 0; i < 2; i++) {
+		m->plan.side[i].nhalves = 1;
+		conf_init(&m->plan.side[i].half[0].conf);
+	}
+}
+
+static inline void memory_relay_start(struct memory_relay *m)
 {
 	struct err err;
-	struct loop *loop = loop_new(&err);
 
-	if (relay_init(relay, loop, plan, &err) == -1)
+	m->loop = loop_new(&err);
+	engine_init(&m->engine, m->loop);
+	if (relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
 		abort();
-	return loop;
+}
+
+static inline void memory_relay_done(struct memory_relay *m)
+{
+	relay_done(&m->relay);
+	engine_done(&m->engine);
+	loop_free(m->loop);
+	for (int i = 0; i < 2; i++)
+		conf_done(&m->plan.side[i].half[0].conf);
 }
 
 #endif

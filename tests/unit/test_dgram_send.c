@@ -15,9 +15,7 @@
 #define MAX_PACKETS 200
 
 static struct {
-	struct plan plan;
-	struct relay relay;
-	struct conf conf;
+	struct memory_relay m;
 	struct dgram_sock *sock;
 	struct netaddr to;
 	int in;
@@ -33,9 +31,9 @@ static void set_up(bool plain)
 	struct err err;
 	int big = 4 << 20;
 
-	r.plan.set.plain = plain;
-	conf_init(&r.conf);
-	memory_relay(&r.relay, &r.plan);
+	memory_plan(&r.m);
+	r.m.plan.set.plain = plain;
+	memory_relay_start(&r.m);
 	a.in.sin_family = AF_INET;
 	a.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	r.in = socket(AF_INET, SOCK_DGRAM, 0);
@@ -44,7 +42,8 @@ static void set_up(bool plain)
 	setsockopt(r.in, SOL_SOCKET, SO_RCVBUF, &big, sizeof(big));
 	setsockopt(r.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	r.to = a;
-	r.sock = dgram_sock_new(&r.relay, &r.conf, socket(AF_INET, SOCK_DGRAM, 0), udp, 0, &err);
+	r.sock = dgram_sock_new(relay_address(&r.m.relay, 1), socket(AF_INET, SOCK_DGRAM, 0), udp,
+				0, &err);
 	assert_non_null(r.sock);
 	r.b = batch_new();
 	for (size_t i = 0; i < sizeof(r.data); i++)
@@ -56,9 +55,7 @@ static void tear_down(void)
 	batch_free(r.b);
 	dgram_sock_unref(r.sock);
 	close(r.in);
-	conf_done(&r.conf);
-	relay_done(&r.relay);
-	loop_free(r.relay.loop);
+	memory_relay_done(&r.m);
 }
 
 /* Fill the batch with datagrams of these lengths; a negative one is refused. */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "memory_end.h"
+#include "relay/session.h"
 
 #define SEEDS 1000
 #define TEXT_MAX 40000
@@ -39,9 +40,7 @@ static size_t fill(struct dice *d, uint8_t *text)
 }
 
 struct rig {
-	struct plan plan;
-	struct conf conf[2];
-	struct relay relay;
+	struct memory_relay m;
 	struct memory_side side[2];
 	uint8_t text[2][TEXT_MAX];
 };
@@ -49,13 +48,13 @@ struct rig {
 static void set_up(struct rig *r, struct dice *d)
 {
 	memset(r, 0, sizeof(*r));
-	r->plan.set = (struct settings){ .block = 1 + throw(d, 9000),
-					 .linger_ns = 20 * NSEC_PER_SEC,
-					 .idle_ns = -1,
-					 .left_to_right = true,
-					 .right_to_left = true };
+	memory_plan(&r->m);
+	r->m.plan.set = (struct settings){ .block = 1 + throw(d, 9000),
+					   .linger_ns = 20 * NSEC_PER_SEC,
+					   .idle_ns = -1,
+					   .left_to_right = true,
+					   .right_to_left = true };
 	for (int i = 0; i < 2; i++) {
-		conf_init(&r->conf[i]);
 		r->side[i].in = r->text[i];
 		r->side[i].in_len = fill(d, r->text[i]);
 		r->side[i].dice = throw;
@@ -65,28 +64,27 @@ static void set_up(struct rig *r, struct dice *d)
 
 static void play(struct rig *r)
 {
-	struct loop *loop = memory_relay(&r->relay, &r->plan);
-	struct endpoint *left = memory_end_new(&r->relay, &r->conf[0], &r->side[0], 1);
+	struct relay *relay = &r->m.relay;
 
-	session_new_pair(&r->relay, left, memory_end_new(&r->relay, &r->conf[1], &r->side[1], 2),
-			 NULL, NULL);
-	loop_run(loop);
-	relay_done(&r->relay);
-	loop_free(loop);
-	conf_done(&r->conf[0]);
-	conf_done(&r->conf[1]);
+	memory_relay_start(&r->m);
+	session_new_pair(relay, memory_end_new(relay_address(relay, 1), &r->side[0]),
+			 memory_end_new(relay_address(relay, 2), &r->side[1]), NULL, NULL);
+	loop_run(r->m.loop);
+	memory_relay_done(&r->m);
 }
 
 /* What should have come out of side @to. */
 static void check(struct rig *r, int to, uint64_t seed)
 {
 	struct memory_side *m = &r->side[to], *src = &r->side[1 - to];
+	const struct conf *from_conf = &r->m.plan.side[1 - to].half[0].conf;
+	const struct conf *to_conf = &r->m.plan.side[to].half[0].conf;
 	size_t len = src->in_len;
 	struct str want = { 0 };
 
-	if (r->conf[1 - to].flow.readbytes && (size_t)r->conf[1 - to].flow.readbytes < len)
-		len = (size_t)r->conf[1 - to].flow.readbytes;
-	eol_convert(r->conf[1 - to].flow.eol, r->conf[to].flow.eol, src->in, len, &want);
+	if (from_conf->flow.readbytes && (size_t)from_conf->flow.readbytes < len)
+		len = (size_t)from_conf->flow.readbytes;
+	eol_convert(from_conf->flow.eol, to_conf->flow.eol, src->in, len, &want);
 	if (m->out.len != want.len || (want.len && memcmp(m->out.data, want.data, want.len) != 0))
 		fail_msg("seed %llu: %zu bytes became %zu", (unsigned long long)seed, want.len,
 			 m->out.len);
@@ -94,7 +92,7 @@ static void check(struct rig *r, int to, uint64_t seed)
 		fail_msg("seed %llu: half-close before the last byte", (unsigned long long)seed);
 	assert_int_equal(m->closes, 1);
 	assert_true(m->shuts <= 1);
-	assert_int_equal(r->relay.total.bytes[1 - to], want.len);
+	assert_int_equal(r->m.relay.total.bytes[1 - to], want.len);
 	str_done(&want);
 	str_done(&m->out);
 }
@@ -109,18 +107,19 @@ static void test_both_ways(void **state)
 
 		set_up(&r, &d);
 		if (seed % 4 == 1)
-			r.conf[0].flow.eol = EOL_CRNL;
+			r.m.plan.side[0].half[0].conf.flow.eol = EOL_CRNL;
 		if (seed % 4 == 2)
-			r.conf[1].flow.eol = EOL_CR;
+			r.m.plan.side[1].half[0].conf.flow.eol = EOL_CR;
 		if (seed % 5 == 3)
-			r.conf[0].flow.readbytes = 1 + (int64_t) throw(&d, TEXT_MAX);
+			r.m.plan.side[0].half[0].conf.flow.readbytes =
+				1 + (int64_t) throw(&d, TEXT_MAX);
 		play(&r);
 		check(&r, 0, seed);
 		check(&r, 1, seed);
 		/* the first end of file is passed on as half-close; the second ends the session */
 		if (r.side[0].shuts + r.side[1].shuts == 0)
 			fail_msg("seed %llu: no half-close", (unsigned long long)seed);
-		assert_int_equal(r.relay.status, 0);
+		assert_int_equal(r.m.relay.status, 0);
 	}
 }
 
@@ -133,7 +132,7 @@ static void test_one_way(void **state)
 		struct dice d = { seed };
 
 		set_up(&r, &d);
-		r.plan.set.right_to_left = false;
+		r.m.plan.set.right_to_left = false;
 		play(&r);
 		check(&r, 1, seed);
 		assert_int_equal(r.side[0].out.len, 0);
@@ -158,7 +157,7 @@ static void test_linger(void **state)
 
 	(void)state;
 	set_up(&r, &d);
-	r.plan.set.linger_ns = 100 * NSEC_PER_MSEC;
+	r.m.plan.set.linger_ns = 100 * NSEC_PER_MSEC;
 	r.side[1].in_len = 0;
 	r.side[0].in_len = 0;
 	r.side[1].dice = never; /* EAGAIN for ever */

@@ -15,10 +15,8 @@
 #include "memory_end.h"
 
 static struct {
-	struct plan plan;
-	struct relay relay;
+	struct memory_relay m;
 	struct addr_type type;
-	struct side side;
 	struct memory_side memory;
 	struct str trace;
 	unsigned fails; /* so many runs of the last step fail */
@@ -48,7 +46,7 @@ static enum step_result step_addresses(struct opening *o, struct err *err)
 	(void)err;
 	str_addc(&r.trace, 'n');
 	o->remote.n = 3;
-	o->remote_step = (size_t)(o->step - o->half->type->steps) + 1;
+	o->remote_step = (size_t)(o->step - o->addr->half->type->steps) + 1;
 	return STEP_DONE;
 }
 
@@ -56,7 +54,7 @@ static enum step_result step_wait(struct opening *o, struct err *err)
 {
 	(void)err;
 	str_addc(&r.trace, 'w');
-	opening_wait(o, -1, 0, loop_now(o->relay->loop) + NSEC_PER_MSEC);
+	opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + NSEC_PER_MSEC);
 	return STEP_WAIT;
 }
 
@@ -65,7 +63,7 @@ static enum step_result step_last(struct opening *o, struct err *err)
 	str_addc(&r.trace, (char)('0' + o->remote_i));
 	if (r.again) {
 		r.again--;
-		opening_wait(o, -1, 0, loop_now(o->relay->loop) + NSEC_PER_MSEC);
+		opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + NSEC_PER_MSEC);
 		return STEP_AGAIN;
 	}
 	if (!r.fails)
@@ -79,7 +77,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 {
 	(void)err;
 	str_addc(&r.trace, '!');
-	return memory_end_new(o->relay, &o->half->conf, &r.memory, o->number);
+	return memory_end_new(o->addr, &r.memory);
 }
 
 static void done(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
@@ -91,41 +89,39 @@ static void done(struct opening *o, struct endpoint *ep, struct source *src, str
 	if (err)
 		memcpy(r.error, err->text, sizeof(r.error));
 	endpoint_free(ep);
-	loop_stop(r.relay.loop);
+	loop_stop(r.m.loop);
 }
 
 static struct conf *set_up(const struct step *steps)
 {
-	struct conf *conf = &r.side.half[0].conf;
+	struct side *side = &r.m.plan.side[0];
+	struct conf *conf = &side->half[0].conf;
 
 	memset(&r, 0, sizeof(r));
+	memory_plan(&r.m);
 	r.memory.dice = last;
 	r.code = ECONNREFUSED;
 	r.type = (struct addr_type){
 		.names = "TEST", .reads = true, .writes = true, .steps = steps, .make = make
 	};
-	r.side.nhalves = 1;
-	r.side.half[0].type = &r.type;
-	r.side.half[0].keyword = "TEST";
-	conf_init(conf);
+	side->half[0].type = &r.type;
+	side->half[0].keyword = "TEST";
 	conf->retry.interval_ns = NSEC_PER_MSEC;
-	memory_relay(&r.relay, &r.plan);
 	return conf;
 }
 
 static void play(const char *trace, const char *error)
 {
-	opening_start(&r.relay, &r.side, MODE_RW, 1, NULL, NULL, done, &r);
-	loop_run(r.relay.loop);
+	memory_relay_start(&r.m);
+	opening_start(relay_address(&r.m.relay, 1), MODE_RW, NULL, NULL, done, &r);
+	loop_run(r.m.loop);
 	assert_string_equal(r.trace.data, trace);
 	assert_string_equal(r.error, error);
 	assert_int_equal(r.opened, *error == '\0');
 	assert_int_equal(r.memory.closes, r.opened);
-	assert_true(list_empty(&r.relay.openings));
+	assert_true(list_empty(&r.m.relay.openings));
 	str_done(&r.trace);
-	conf_done(&r.side.half[0].conf);
-	relay_done(&r.relay);
-	loop_free(r.relay.loop);
+	memory_relay_done(&r.m);
 }
 
 static const struct step plain[] = {
@@ -183,18 +179,17 @@ static void test_cancel(void **state)
 {
 	(void)state;
 	set_up(plain);
-	opening_start(&r.relay, &r.side, MODE_RW, 1, NULL, NULL, done, &r);
+	memory_relay_start(&r.m);
+	opening_start(relay_address(&r.m.relay, 1), MODE_RW, NULL, NULL, done, &r);
 	assert_string_equal(r.trace.data, "aw");
-	opening_cancel(container_of(r.relay.openings.next, struct opening, node));
-	loop_stop(r.relay.loop);
-	loop_run(r.relay.loop); /* frees what was deferred */
+	opening_cancel(container_of(r.m.relay.openings.next, struct opening, node));
+	loop_stop(r.m.loop);
+	loop_run(r.m.loop); /* frees what was deferred */
 	assert_string_equal(r.trace.data, "aw");
 	assert_false(r.opened);
 	assert_string_equal(r.error, "");
 	str_done(&r.trace);
-	conf_done(&r.side.half[0].conf);
-	relay_done(&r.relay);
-	loop_free(r.relay.loop);
+	memory_relay_done(&r.m);
 }
 
 /* "A!!A": both halves, the second one for writing; closing closes both. */
@@ -202,17 +197,16 @@ static void test_dual(void **state)
 {
 	(void)state;
 	set_up(plain);
-	r.side.nhalves = 2;
-	r.side.half[1] = r.side.half[0];
-	opening_start(&r.relay, &r.side, MODE_RW, 1, NULL, NULL, done, &r);
-	loop_run(r.relay.loop);
+	r.m.plan.side[0].nhalves = 2;
+	r.m.plan.side[0].half[1] = r.m.plan.side[0].half[0];
+	memory_relay_start(&r.m);
+	opening_start(relay_address(&r.m.relay, 1), MODE_RW, NULL, NULL, done, &r);
+	loop_run(r.m.loop);
 	assert_string_equal(r.trace.data, "aw0!aw0!");
 	assert_true(r.opened);
 	assert_int_equal(r.memory.closes, 2);
 	str_done(&r.trace);
-	conf_done(&r.side.half[0].conf);
-	relay_done(&r.relay);
-	loop_free(r.relay.loop);
+	memory_relay_done(&r.m);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,6 +25,7 @@
 
 static struct {
 	struct plan plan;
+	struct engine engine;
 	struct relay relay;
 	struct loop *loop;
 	struct timer tick;
@@ -86,7 +87,8 @@ static void play(const char *options, unsigned wanted)
 	if (plan_make(&r.plan, &cli, &err) == -1)
 		fail_msg("%s", err.text);
 	r.loop = loop_new(&err);
-	assert_int_equal(relay_init(&r.relay, r.loop, &r.plan, &err), 0);
+	engine_init(&r.engine, r.loop);
+	assert_int_equal(relay_init(&r.relay, &r.engine, &r.plan, &err), 0);
 	relay_start(&r.relay);
 	netaddr_any(&to, AF_INET, port);
 	to.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -107,6 +109,7 @@ static void play(const char *options, unsigned wanted)
 	assert_true(list_empty(&r.relay.sessions));
 	assert_true(list_empty(&r.relay.sources));
 	relay_done(&r.relay);
+	engine_done(&r.engine);
 	plan_done(&r.plan);
 	loop_free(r.loop);
 	for (int i = 0; i < CLIENTS; i++)

@@ -1,0 +1,35 @@
+/* address.h - one address of a relay while it runs
+ *
+ * What everything below a session points to: endpoints, openings, sources, sockets and programs
+ * know by it whose they are, what the options say, where they count, and what their process has. A
+ * dual address is two of these, with one number and one tally. */
+#ifndef RELAY_ADDRESS_H
+#define RELAY_ADDRESS_H
+
+#include "relay/engine.h"
+#include "relay/plan.h"
+#include "relay/tally.h"
+#include "sys/hosts.h"
+
+struct relay;
+
+struct address {
+	struct engine *engine;
+	struct relay *relay;
+	const struct half *half; /* what it is: text, type, options; constant */
+	const struct conf *conf; /* the half's */
+	unsigned number; /* 1 or 2, in records and labels */
+	struct address *dual; /* what is written to, if that is another half; or NULL */
+	size_t live; /* sessions that use it, in this process; of a dual address the first has it */
+	struct tally *tally; /* borrowed: it lies in shared memory */
+	/* what its connections have in common, such as certificates that have been read */
+	void *share; /* NULL until somebody sets it */
+	void (*share_free)(void *share); /* called by address_done() */
+	struct hosts hosts; /* names in values of options */
+};
+
+void address_init(struct address *a, struct relay *relay, struct engine *engine,
+		  const struct half *half, unsigned number, struct tally *tally);
+void address_done(struct address *a);
+
+#endif

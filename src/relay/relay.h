@@ -1,0 +1,99 @@
+/* relay.h - one line: two addresses and the sessions between them
+ *
+ * A relay opens its addresses, counts what its sessions do, and settles the exit status. It is
+ * running, then stopping (nothing new begins; with --drain sessions may finish), then ending
+ * (nothing waits for anything any more). Several relays may run in one engine; the loop is stopped
+ * when none of them has anything left. */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "relay/address.h"
+#include "relay/engine.h"
+#include "relay/plan.h"
+#include "relay/shared.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct metrics_http;
+struct progress;
+
+struct stats {
+	uint64_t packets[2], bytes[2]; /* 0: left to right */
+};
+
+struct relay {
+	struct engine *engine;
+	struct list node; /* in engine->relays */
+	const struct plan *plan;
+	struct address *addr; /* owned; of a dual address two, one behind the other */
+	size_t naddr;
+	struct list sessions, sources, openings;
+	struct stats total; /* of sessions that have ended */
+	int status; /* exit status so far */
+	bool many; /* an address forks: a failing session is not the program's */
+	bool stopping; /* no new sessions; draining or ending */
+	bool ending; /* nothing waits for anything any more */
+	bool ended; /* it holds nobody up */
+	bool engine_started; /* both addresses existed once */
+	struct timer drain;
+	struct shared *shared; /* with session processes */
+	double start_seconds; /* since the epoch */
+	struct timer stats; /* --stats */
+	struct metrics_http *http; /* --metrics, or NULL */
+	struct progress *progress; /* --progress, or NULL */
+	int notify_fd; /* the service manager, or -1 */
+	bool ready; /* it has been told so */
+};
+
+/* Its address @number: 1 left, 2 right. */
+struct address *relay_address(const struct relay *r, unsigned number);
+
+/* There are others like this session: what is written about each is limited. */
+static inline bool relay_is_crowded(const struct relay *r)
+{
+	return r->many || r->engine->session_process;
+}
+
+/* A relay without sessions. Returns 0, or -1 with @err; relay_done() is due in both cases. */
+int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan,
+	       struct err *err);
+
+/* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped
+ * when nothing is left to do; then relay->status is the exit status. */
+void relay_start(struct relay *relay);
+
+/* What is opened at the start is open: addresses that wait for a peer are waiting. Tells the
+ * service manager once; harmless later. */
+void relay_ready(struct relay *relay);
+
+/* End everything now: sessions, sources, openings. Exit status becomes @status. */
+void relay_end(struct relay *relay, int status);
+
+/* End accepting; sessions may finish within settings.drain_ns. */
+void relay_drain(struct relay *relay, int status);
+
+/* Free what the relay itself holds; after the loop has stopped. */
+void relay_done(struct relay *relay);
+
+/* Print the counters (--statistics, SIGUSR1), and those of the addresses. */
+void relay_statistics(struct relay *relay);
+
+/* Print the counters at the end, as the flags want it. */
+void relay_final_statistics(struct relay *relay);
+
+/* Write about a session that fails, or a program of it, as log_err(). Strangers can bring that
+ * about as often as they like: where there are many sessions, ten records of @level are written in
+ * a second, the rest is counted and told with the next one. */
+void relay_tell(struct relay *relay, enum log_level level, const struct err *err);
+
+/* An address could not be opened: the exit status, if the session is the whole program. */
+void relay_failed(struct relay *relay, const struct err *err);
+
+/* Stop the loop if nothing is left. */
+void relay_check_idle(struct relay *relay);
+
+#endif
