@@ -213,7 +213,7 @@ class Proc:
             self.p.kill()
             self.p.wait()
         pump(0)
-        if b"Sanitizer" in self.err and self in Proc.alive:
+        if re.search(rb"ERROR: \w+Sanitizer|: runtime error: ", self.err) and self in Proc.alive:
             Proc.reports.append(repr(self))
         for f in (self.p.stdin, self.p.stdout, self.p.stderr):
             if f and not f.closed:
