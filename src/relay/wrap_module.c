@@ -2,7 +2,7 @@
  *
  * Built as a module of its own and loaded only when an address has a tcpwrap option. */
 #include "base/list.h"
-#include "relay/wrap.h"
+#include "opt/opt.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>

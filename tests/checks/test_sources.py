@@ -38,6 +38,36 @@ def test_private_headers(sources):
     assert not wrong
 
 
+def without_comments(text):
+    return re.sub(r'"(\\.|[^"\\])*"', '""', re.sub(r"/\*.*?\*/", " ", text, flags=re.S))
+
+
+def declared(text):
+    """The names that a header gives: macros (and what stands in their lists), types, constants, functions, tables."""
+    text = without_comments(text)
+    names = set(re.findall(r"^\s*#\s*define\s+(\w+)", text, re.M))
+    for body in re.findall(r"#\s*define\s+((?:[^\n]*\\\n)+[^\n]*)", text):
+        names |= set(re.findall(r"\b\w{6,}\b", body))
+    names |= set(re.findall(r"\b(?:struct|enum|union)\s+(\w+)\s*\{", text)) | set(re.findall(r"\b([A-Za-z_]\w*)\s*\(", text))
+    for body in re.findall(r"enum\s*\w*\s*\{(.*?)\}", text, re.S):
+        names |= set(re.findall(r"\b([A-Z][A-Z0-9_]+)\b", body))
+    names |= set(re.findall(r"^\w+ (\w+);", text, re.M))
+    names |= set(re.findall(r"extern [^;]*?\b(\w+)(?:\[[^\]]*\])*;", text)) | set(re.findall(r"typedef [^;]*?\b(\w+)\s*[(;]", text))
+    return names
+
+
+def test_includes_are_needed(sources):
+    """Who includes a header names something that it declares."""
+    given = {name[4:]: declared(text) for name, text in sources.items() if name.endswith(".h")}
+    wrong = []
+    for name, text in sources.items():
+        own = name[4:-2] + ".h"
+        used = set(re.findall(r"\w+", without_comments(re.sub(r"^#\s*include.*$", "", text, flags=re.M))))
+        wrong += [f"{name} names nothing of {h}" for h in re.findall(r'^#include "([^"]+)"', text, re.M)
+                  if h != own and h in given and not given[h] & used]
+    assert not wrong
+
+
 def globals_of(path):
     """Names of the writable objects in an object file."""
     out = subprocess.run(["objdump", "-t", path], capture_output=True, text=True, check=True).stdout
