@@ -154,8 +154,7 @@ static void on_look(struct timer *t)
 	}
 	p->away = false;
 	endpoint_mask(&p->ep, 0);
-	if (p->ep.on_event)
-		p->ep.on_event(&p->ep, EPOLLIN | EPOLLOUT);
+	endpoint_ready(&p->ep, EPOLLIN | EPOLLOUT);
 }
 
 static ssize_t pty_read(struct endpoint *ep, void *buf, size_t len, struct err *err)

@@ -104,8 +104,8 @@ static void on_screen_ready(struct watch *w, uint32_t events)
 
 	(void)events;
 	flush(r);
-	if (!r->screen.len && r->ep.on_event && r->ep.want & EPOLLOUT)
-		r->ep.on_event(&r->ep, EPOLLOUT);
+	if (!r->screen.len && r->ep.want & EPOLLOUT)
+		endpoint_ready(&r->ep, EPOLLOUT);
 }
 
 /* ---- the prompt ---- */

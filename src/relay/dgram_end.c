@@ -3,6 +3,7 @@
  * Several ends may share a socket; what is judged and counted for all of them is in dgram.c. */
 #include "relay/dgram.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/destination.h"
 #include "relay/dgram_seal.h"
@@ -10,7 +11,7 @@
 #include "relay/frames.h"
 #include "relay/membership.h"
 #include "relay/packet.h"
-#include "relay/session.h"
+#include "relay/relay.h"
 #include "sys/groups.h"
 
 #include <errno.h>
@@ -28,9 +29,9 @@ struct endpoint *dgram_ep_top(struct dgram_ep *d)
 /* A session that has not begun yet may have little waiting. */
 static size_t share_of(struct dgram_ep *d)
 {
-	const struct session *s = dgram_ep_top(d)->owner;
+	const struct endpoint *top = dgram_ep_top(d);
 
-	return s && s->state == SESSION_RELAYING ? INBOX_SHARE : INBOX_SHARE_EARLY;
+	return top->user && top->user->has_begun(top) ? INBOX_SHARE : INBOX_SHARE_EARLY;
 }
 
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)

@@ -97,14 +97,19 @@ static ssize_t terminal_eio(struct endpoint *ep, size_t len, struct err *err)
 	return 0;
 }
 
+static void tell_user(struct endpoint *ep, uint32_t events)
+{
+	if (ep->user)
+		ep->user->event(ep, events);
+}
+
 static void on_sitout(struct timer *t)
 {
 	struct endpoint *ep = container_of(t, struct endpoint, sitout);
 	uint32_t masked = ep->masked;
 
 	endpoint_mask(ep, 0);
-	if (ep->on_event)
-		ep->on_event(ep, masked | EPOLLIN);
+	tell_user(ep, masked | EPOLLIN);
 }
 
 ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err)
@@ -287,16 +292,29 @@ static void on_read_watch(struct watch *w, uint32_t events)
 
 	if (ep->ops->wants) /* it knows what stands for what: both directions look */
 		events |= ep->want;
-	if (ep->on_event)
-		ep->on_event(ep, events);
+	tell_user(ep, events);
 }
 
 static void on_write_watch(struct watch *w, uint32_t events)
 {
 	struct endpoint *ep = container_of(w, struct endpoint, wwatch);
 
-	if (ep->on_event)
-		ep->on_event(ep, events & (EPOLLERR | EPOLLHUP) ? EPOLLOUT | EPOLLERR : events);
+	tell_user(ep, events & (EPOLLERR | EPOLLHUP) ? EPOLLOUT | EPOLLERR : events);
+}
+
+static void on_ready(struct ready *r)
+{
+	struct endpoint *ep = container_of(r, struct endpoint, ready);
+	uint32_t bits = ep->is_ready;
+
+	ep->is_ready = 0;
+	tell_user(ep, bits);
+}
+
+void endpoint_ready(struct endpoint *ep, uint32_t bits)
+{
+	ep->is_ready |= bits;
+	loop_ready(ep->addr->engine->loop, &ep->ready);
 }
 
 /* Sockets and pipes can be spliced; so can files, but for a terminal it makes no sense. */
@@ -369,6 +387,7 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct a
 	watch_init(&ep->rwatch, on_read_watch);
 	watch_init(&ep->wwatch, on_write_watch);
 	timer_init(&ep->sitout, on_sitout);
+	ready_init(&ep->ready, on_ready);
 }
 
 void endpoint_probe(struct endpoint *ep)
@@ -421,28 +440,19 @@ void endpoint_rewatch(struct endpoint *ep)
 	watch_wanted(ep);
 }
 
-struct free_later {
-	struct deferred deferred;
-	struct endpoint *ep;
-};
-
 static void free_now(struct deferred *d)
 {
-	struct free_later *f = container_of(d, struct free_later, deferred);
-
-	free(f->ep);
-	free(f);
+	free(container_of(d, struct endpoint, free));
 }
 
 void endpoint_free(struct endpoint *ep)
 {
-	struct free_later *f;
-
 	if (!ep)
 		return;
 	endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
 	loop_timer_stop(ep->addr->engine->loop, &ep->sitout);
-	ep->on_event = NULL;
+	loop_unready(&ep->ready);
+	ep->user = NULL;
 	if (ep->proc)
 		proc_release(ep->proc, ep->caps & EP_SHARED || ep->addr->conf->flow.end_close);
 	ep->proc = NULL;
@@ -451,9 +461,7 @@ void endpoint_free(struct endpoint *ep)
 		leftovers_remove(&ep->undo->left);
 	free(ep->undo);
 	ep->undo = NULL;
-	f = xcalloc(1, sizeof(*f));
-	f->ep = ep;
-	loop_defer(ep->addr->engine->loop, &f->deferred, free_now);
+	loop_defer(ep->addr->engine->loop, &ep->free, free_now);
 }
 
 /* A dual address: reads go to one endpoint, writes to another. */

@@ -82,14 +82,26 @@ struct undo {
 	struct leftovers left;
 };
 
+/* What a user of endpoints (a session) wants to be told, and can be asked by what is below. */
+struct endpoint_user {
+	/* @events: EPOLLIN, EPOLLOUT, and EPOLLERR, EPOLLHUP with what the kernel said */
+	void (*event)(struct endpoint *ep, uint32_t events);
+	/* End it: @ep shall serve somebody else, or nobody. @why is logged at debug level. */
+	void (*end)(struct endpoint *ep, const char *why);
+	/* Does it move data by now? Before that little should be kept for it. */
+	bool (*has_begun)(const struct endpoint *ep);
+};
+
 struct endpoint {
 	const struct endpoint_ops *ops;
 	struct address *addr; /* it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
 	uint32_t masked; /* of these, what is not watched for the time being */
-	void (*on_event)(struct endpoint *ep, uint32_t events); /* the session's */
-	void *owner; /* the session */
+	uint32_t is_ready; /* and of these, what endpoint_ready() has said */
+	struct ready ready;
+	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
+	void *owner; /* the user's */
 	int rfd, wfd; /* -1: not open in this direction */
 	enum fd_how rhow, whow;
 	enum fd_kind rkind, wkind; /* FD_OTHER where nobody has looked */
@@ -103,6 +115,7 @@ struct endpoint {
 	struct proc *proc; /* program behind it, or NULL */
 	struct timer sitout; /* while EIO of a terminal is tolerated: look again */
 	int64_t eio_since_ns; /* 0: none seen */
+	struct deferred free;
 };
 
 /* Defaults for plain descriptors. */
@@ -133,6 +146,11 @@ unsigned endpoint_fd_access(int fd);
 
 /* @ep is a socket of ours that somebody has written to: it ends by linger_close(). */
 bool endpoint_lingers(const struct endpoint *ep);
+
+/* It can be read or written (@bits: EPOLLIN, EPOLLOUT) though no descriptor says so: its user is
+ * told from the loop, in this turn if an event of a descriptor calls this, else in the next. Never
+ * from within the caller. */
+void endpoint_ready(struct endpoint *ep, uint32_t bits);
 
 /* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
 bool endpoint_kind_splices(enum fd_kind kind);

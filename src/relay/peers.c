@@ -5,12 +5,14 @@
  * replies leave by the same socket from that local address, so there is no moment in which a
  * stranger's datagram can end up in somebody's session. Sessions of silent peers expire, and their
  * number is bounded: the longest silent one goes first. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
 #include "relay/peer_feed.h"
 #include "relay/peer_table.h"
-#include "relay/session.h"
+#include "relay/relay.h"
+#include "relay/source.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -82,12 +84,12 @@ static void end_peer(struct peer *p, const char *why)
 {
 	char text[NETADDR_TEXT_LEN];
 	struct dgram_ep *ep = p->ep;
-	struct session *s = ep ? dgram_ep_top(ep)->owner : NULL;
+	struct endpoint *top = ep ? dgram_ep_top(ep) : NULL;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
 	part(p);
-	if (s)
-		session_end(s, why);
+	if (top && top->user)
+		top->user->end(top, why);
 	else if (ep && ep->opening)
 		opening_cancel(ep->opening);
 	else if (ep && !(ep->ep.caps & EP_LENT))
@@ -322,7 +324,6 @@ static void to_peer(struct peers *t, const struct packet *p)
 	const struct message *m = &t->batch->msg[p->msg];
 	struct netaddr local = reply_source(m);
 	struct peer *peer = peer_find(&t->table, &m->peer, &local);
-	struct session *s;
 
 	if (!peer) {
 		begin_peer(t, p, &local);
@@ -340,13 +341,10 @@ static void to_peer(struct peers *t, const struct packet *p)
 	else if (!peer->ep->top) /* a layer above has a farewell of its own, which cannot be forged
 				  */
 		peer->ep->end = true;
-	if (peer->ep->opening) {
+	if (peer->ep->opening)
 		opening_kick(peer->ep->opening);
-		return;
-	}
-	s = dgram_ep_top(peer->ep)->owner;
-	if (s && s->state == SESSION_RELAYING)
-		session_kick(dgram_ep_top(peer->ep));
+	else
+		endpoint_ready(dgram_ep_top(peer->ep), EPOLLIN);
 }
 
 /* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out, or

@@ -355,9 +355,13 @@ static void run_direction(struct session *s, int i)
 static void on_endpoint(struct endpoint *ep, uint32_t events)
 {
 	struct session *s = ep->owner;
-	int side = side_of(s, ep), old = log_shutup(s->shutup);
+	int side, old;
 	uint32_t trouble = EPOLLERR | EPOLLHUP;
 
+	if (s->state != SESSION_RELAYING)
+		return;
+	side = side_of(s, ep);
+	old = log_shutup(s->shutup);
 	if (s->flow[side].waiting & EPOLLIN && events & (EPOLLIN | trouble))
 		run_direction(s, side);
 	if (s->state == SESSION_RELAYING && s->flow[1 - side].waiting & EPOLLOUT &&
@@ -366,10 +370,23 @@ static void on_endpoint(struct endpoint *ep, uint32_t events)
 	log_shutup(old);
 }
 
-void session_kick(struct endpoint *ep)
+static void end_by_endpoint(struct endpoint *ep, const char *why)
 {
-	on_endpoint(ep, EPOLLIN);
+	session_end(ep->owner, why);
 }
+
+static bool has_begun(const struct endpoint *ep)
+{
+	const struct session *s = ep->owner;
+
+	return s->state == SESSION_RELAYING;
+}
+
+static const struct endpoint_user session_user = {
+	.event = on_endpoint,
+	.end = end_by_endpoint,
+	.has_begun = has_begun,
+};
 
 static void on_poll(struct timer *t)
 {
@@ -413,7 +430,7 @@ static void on_program_exit(struct proc *p, void *arg)
 static void adopt(struct session *s, struct endpoint *ep)
 {
 	ep->owner = s;
-	ep->on_event = on_endpoint;
+	ep->user = &session_user;
 	if (ep->proc) {
 		ep->proc->on_exit = on_program_exit;
 		ep->proc->shutup = s->shutup;
@@ -595,6 +612,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	}
 	if (src) { /* the right address forks: this session's left end is shared by all of its */
 		src->other = s->left;
+		src->other->user = NULL;
 		src->other->owner = NULL;
 		src->other->caps |= EP_LENT;
 		s->left = NULL;
@@ -617,6 +635,7 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 
 	s->left = left;
 	left->owner = s;
+	left->user = &session_user;
 	if (source)
 		count_session(s, 0);
 	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),

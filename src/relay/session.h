@@ -62,7 +62,4 @@ void session_finish(struct session *s);
 void session_add_stats(struct stats *to, const struct session *s);
 void session_report(struct session *s);
 
-/* @ep may be read although no descriptor says so (in-memory queues). */
-void session_kick(struct endpoint *ep);
-
 #endif
