@@ -265,6 +265,7 @@ struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err)
 		return NULL;
 	}
 	twin = endpoint_fd_new(ep->relay, ep->conf, rfd, wfd);
+	twin->wconf = ep->wconf;
 	twin->rhow = ep->rhow;
 	twin->whow = ep->whow;
 	twin->rkind = ep->rkind;
@@ -360,6 +361,7 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct r
 		.ops = ops,
 		.relay = relay,
 		.conf = conf,
+		.wconf = conf,
 		.rfd = rfd,
 		.wfd = wfd,
 		.half_close = SHUT_NONE,
@@ -555,6 +557,7 @@ struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)
 	endpoint_init(&d->ep, &dual_ops, in->relay, in->conf, in->rfd, out->wfd);
 	d->in = in;
 	d->out = out;
+	d->ep.wconf = out->conf;
 	d->ep.rhow = in->rhow;
 	d->ep.whow = out->whow;
 	d->ep.rkind = in->rkind;

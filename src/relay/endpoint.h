@@ -85,6 +85,7 @@ struct endpoint {
 	const struct endpoint_ops *ops;
 	struct relay *relay;
 	const struct conf *conf; /* of the half it was opened from */
+	const struct conf *wconf; /* of the half that is written to: another one if it is dual */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
 	uint32_t masked; /* of these, what is not watched for the time being */

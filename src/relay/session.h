@@ -87,6 +87,8 @@ struct session {
 	bool waited; /* the silence of -t or -T has passed */
 	int left_to_take; /* bytes that a peer had not acknowledged when -t was looked at last, */
 	int64_t taken_ns; /* and since when it is so many */
+	bool has_window; /* see window.h: the terminals of the user and of the program */
+	int window[2];
 	bool failed; /* its exit status */
 	bool broken; /* a transfer has failed: nothing is waited for */
 	int64_t closing_ns; /* when it began to */
