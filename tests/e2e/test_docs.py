@@ -165,18 +165,21 @@ def start(hosts, cmd, cwd, tty=None):
     return hosts[cmd.host - 1].command(["sh", "-c", text], env=env, cwd=cwd, stdin=stdin, stderr=subprocess.STDOUT)
 
 
+def shows(t, rx):
+    return re.fullmatch(rx, "".join(s + "\n" for s in t.look())) is not None
+
+
 def at_terminal(hosts, cmd, cwd, path):
     """Run a command on a terminal, type what is typed, and look at the screen."""
     t = Terminal()
     p = start(hosts, cmd, cwd, os.ttyname(t.slave))
     try:
         lab.wait_until(lambda: waits(p, bool(cmd.needs)) or p.ended(), 5, lambda: complain(path, cmd, t.look()))
-        lab.wait_until(t.look, 0.5, None)       # a prompt
         for i, line in enumerate(cmd.want):
             if line.startswith("> "):
-                before = re.compile(pattern(cmd.want[:i], True) + r"(?s:.*)")
-                lab.wait_until(lambda before=before: before.fullmatch("".join(s + "\n" for s in t.look())), 5,
-                               lambda: complain(path, cmd, t.look()))
+                before = pattern(cmd.want[:i], True)
+                lab.wait_until(lambda before=before: shows(t, before + r"(?s:.*)"), 5, lambda: complain(path, cmd, t.look()))
+                lab.wait_until(lambda before=before: shows(t, before + r".+\n"), 0.5, None)    # a prompt
                 t.type(line[2:] + "\r")
         lab.wait_until(lambda: satisfied(cmd, t.look()), 5, lambda: complain(path, cmd, t.look()))
     finally:
