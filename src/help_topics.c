@@ -97,7 +97,7 @@ static const struct help_topic topics[] = {
 	{ "syslog rsyslog", "messages of syslog to a file, to TCP, to here",
 	  "They have no newline, which option newline adds. To log to syslog: --help logging.\n"
 	  "  socast -u UDP4-RECV:514 OPEN:messages,creat,append,newline\n"
-	  "  socast -u UDP4-RECV:514 TCP:192.168.10.2:514,forever,newline\n"
+	  "  socast -t 0 UDP4-RECV:514 TCP:192.168.10.2:514,fork,max-children=1,forever,newline\n"
 	  "  socast -u UNIX-RECV:/tmp/log,unlink-early UDP4-SENDTO:192.168.10.2:514\n" },
 	{ "unix local docker", "UNIX sockets",
 	  "  socast - UNIX-CONNECT:/run/app.sock\n"
