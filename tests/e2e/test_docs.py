@@ -251,6 +251,19 @@ def test_contents_of_the_examples():
     assert len(set(headings)) == len(headings)
 
 
+WORDS = ["port forward", "reverse shell", "reconnect", "hexdump", "syslog", "SSDP", "UPnP", "mDNS", "wake on LAN", "magic packet",
+         "file transfer", "chat", "socket activation", "client certificate", "many ports", "range of ports", "ssh jump", "netcat", "docker",
+         "limit", "rate", "serial port", "null modem", "tail -f", "UNIX socket", "self-signed", "ProxyCommand", "SOCKS", "HTTP proxy",
+         "named pipe", "inetd", "web server", "Prometheus", "VPN", "tar", "port check", "DNS", "terminal", "Ctrl-C", "password"]
+
+
+def test_words_that_newcomers_search():
+    """Each of them is found in the examples."""
+    with open(os.path.join(lab.ROOT, "doc/examples.md"), encoding="utf-8") as f:
+        text = " ".join(f.read().lower().split())
+    assert not [w for w in WORDS if w.lower() not in text]
+
+
 def manual():
     """The manual as it was built beside the program, without escapes."""
     path = os.path.join(os.path.dirname(lab.SOCAST), "socast.1")
