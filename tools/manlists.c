@@ -17,7 +17,7 @@
 #include "cli.h"
 #include "opt/opt.h"
 #include "opt/setters.h"
-#include "values.h"
+#include "opt/value_words.h"
 
 #include <ctype.h>
 #include <stdio.h>
