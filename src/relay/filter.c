@@ -180,13 +180,13 @@ static int open_sniff(struct filters *fs, const char *pattern, bool from_left, s
 }
 
 const char *filters_why(const struct settings *set, const struct conf *src, const struct conf *dst,
-			bool from_left)
+			bool from_left, bool borders)
 {
 	if (src->flow.eol != dst->flow.eol)
 		return "line ends have to be converted";
 	if (src->flow.escape >= 0)
 		return "option escape has to see the bytes";
-	if (dst->flow.newline)
+	if (dst->flow.newline && borders)
 		return "option newline has to see where datagrams end";
 	if (set->dump_text || set->dump_hex)
 		return "the bytes have to be shown (-v, -x)";
@@ -201,7 +201,7 @@ struct filters *filters_new(const struct settings *set, const struct conf *src,
 	struct filters *fs;
 
 	*rc = 0;
-	if (!filters_why(set, src, dst, from_left))
+	if (!filters_why(set, src, dst, from_left, borders))
 		return NULL;
 	fs = xcalloc(1, sizeof(*fs));
 	fs->from = src->flow.eol;

@@ -31,12 +31,12 @@ struct filters {
 	struct str scratch; /* converted bytes */
 };
 
-/* Why somebody has to see the bytes of a direction, in words, or NULL: then it has no filters. */
+/* Why somebody has to see the bytes of a direction, in words, or NULL: then it has no filters.
+ * @borders: its source delivers datagrams. */
 const char *filters_why(const struct settings *set, const struct conf *src, const struct conf *dst,
-			bool from_left);
+			bool from_left, bool borders);
 
-/* The filters that a direction needs, or NULL if it needs none; @borders: its source delivers
- * datagrams. Opens the raw dump file ('option -r
+/* The filters that a direction needs, or NULL if it needs none. Opens the raw dump file ('option -r
  * "FILE": No such file or directory' in @err and -1 in *@rc). */
 struct filters *filters_new(const struct settings *set, const struct conf *src,
 			    const struct conf *dst, bool from_left, bool borders, int *rc,

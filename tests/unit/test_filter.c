@@ -103,8 +103,9 @@ static void test_newline(void **state)
 
 		dst.flow.eol = rows[i].to;
 		fs = filters_new(&set, &src, &dst, true, rows[i].borders, &rc, &err);
-		assert_non_null(fs);
-		filters_apply(fs, &data, &len);
+		assert_true(fs || !rows[i].borders); /* streams are not looked at */
+		if (fs)
+			filters_apply(fs, &data, &len);
 		assert_int_equal(len, strlen(rows[i].out));
 		assert_memory_equal(data, rows[i].out, len);
 		filters_free(fs);
