@@ -345,7 +345,7 @@ static const struct {
 	{ "--doctor", EXACT, do_action, CLI_DOCTOR, WIDE, "--doctor",
 	  "examine an address, or the host, for what keeps groups from arriving, and exit" },
 	{ "--wait=", ARGUMENT, do_wait, 0, WIDE, "--wait=<seconds>",
-	  "with --doctor: listen so long for an IGMP querier (0)" },
+	  "with --doctor: listen for up to this time for an IGMP querier (0)" },
 	{ "--log=", ARGUMENT, do_log_format, 0, WIDE, "--log=<format>",
 	  "text or json: log records, and the findings of --doctor (text)" },
 	{ "-ly", PREFIX, do_log_syslog, 0, WIDE, "-ly[facility]",
