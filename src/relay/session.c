@@ -280,7 +280,11 @@ static bool is_proxied(const struct session *s, int i)
 {
 	const struct side *side = &s->relay->plan->side[i];
 
-	return side->half[0].type->groups & (G_SOCKS | G_HTTP);
+	for (size_t k = 0; k < side->nhalves; k++) {
+		if (side->half[k].type->groups & (G_SOCKS | G_HTTP))
+			return true;
+	}
+	return false;
 }
 
 /* Many proxies take the end of what we send for the end of the connection. */
