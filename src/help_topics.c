@@ -14,11 +14,19 @@ static const struct help_topic topics[] = {
 	  "  socast - TCP:192.168.10.2:80,connect-timeout=3\n"
 	  "  socast -u OPEN:in,rdonly!!STDOUT CREATE:out\n"
 	  "Names of types and options ignore case. --help TYPE and --help OPTION explain each.\n" },
-	{ "forward forwarding port-forward relay", "hand connections or datagrams on",
+	{ "forward forwarding port-forward relay redirect port ports many-ports port-range", "hand connections or datagrams on",
 	  "fork serves many at once, reuseaddr lets the next start have the port at once.\n"
 	  "  socast TCP-LISTEN:8080,fork,reuseaddr TCP:192.168.10.2:80\n"
 	  "  socast TCP-LISTEN:8080,fork,reuseaddr,bind=127.0.0.1 UNIX-CONNECT:/run/app.sock\n"
-	  "  socast UDP-LISTEN:5353,fork UDP:192.168.10.2:53\n" },
+	  "  socast UDP-LISTEN:5353,fork UDP:192.168.10.2:53\n"
+	  "One line serves one port; for many ports, or a range of ports, start one each:\n"
+	  "  for p in $(seq 8000 8010); do socast TCP-LISTEN:$p,fork,reuseaddr TCP:192.168.10.2:$p & done\n" },
+	{ "netcat nc telnet listen", "talk and listen by hand",
+	  "  socast - TCP-LISTEN:7000,reuseaddr\n"
+	  "  socast - TCP:192.168.10.2:7000\n"
+	  "  socast -t 5 - UDP:192.168.10.2:53\n"
+	  "Is a port open? The exit status tells:\n"
+	  "  socast -u /dev/null TCP:192.168.10.2:80,connect-timeout=3\n" },
 	{ "multicast group groups mcast", "groups: hear, send, find out why nothing arrives",
 	  "MCAST sends to a group and hears it; bind only by interface (if=).\n"
 	  "  socast -u MCAST:239.1.2.3:5000,if=lo -\n"
@@ -26,8 +34,19 @@ static const struct help_topic topics[] = {
 	  "  socast -u - UDP4-DATAGRAM:239.1.2.3:5000\n"
 	  "Answers that come by unicast are heard with answers=any. When nothing arrives:\n"
 	  "  socast --doctor MCAST:239.1.2.3:5000\n" },
-	{ "broadcast bcast", "everybody on the local network",
+	{ "discovery discover ssdp upnp mdns bonjour avahi zeroconf dns-sd", "ask a group, hear all answers",
+	  "Answers come by unicast: from the port that was asked, or (answers=any) from any port.\n"
+	  "  socast -t 2 - UDP4-DATAGRAM:239.255.255.250:1900,answers=any,crnl\n"
+	  "  socast -t 2 - UDP4-DATAGRAM:224.0.0.251:5353\n"
+	  "Who answers, and what everybody says in a group:\n"
+	  "  socast UDP4-RECVFROM:6666,ip-add-membership=224.1.0.1:lo,fork EXEC:hostname\n"
+	  "  socast -u -x -v MCAST:224.0.0.251:5353,if=lo /dev/null\n" },
+	{ "broadcast bcast chat wol wake wake-on-lan wakeonlan magic-packet",
+	  "everybody on the local network",
+	  "A chat without a server, a broadcast, and a magic packet that wakes a computer (in the file:\n"
+	  "six bytes 255, then sixteen times the hardware address):\n"
 	  "  socast - BCAST:7777\n"
+	  "  socast -u OPEN:in,rdonly BCAST:9\n"
 	  "  socast -u - UDP4-DATAGRAM:192.168.10.255:9,broadcast\n" },
 	{ "udp datagrams datagram", "which UDP type for what",
 	  "UDP4-RECV hears everybody; UDP4-RECVFROM,fork answers each datagram; UDP4-LISTEN,fork keeps a\n"
@@ -37,40 +56,50 @@ static const struct help_topic topics[] = {
 	  "  socast UDP4-RECVFROM:5000,fork EXEC:hostname\n"
 	  "  socast UDP4-LISTEN:5000,fork,session-timeout=60 SYSTEM:'tr a-z A-Z'\n"
 	  "  socast - UDP4-SENDTO:192.168.10.2:5000\n" },
-	{ "tls ssl certificate certificates", "encrypted connections",
+	{ "tls ssl certificate certificates client-certificate mtls https stunnel", "encrypted connections",
 	  "Clients verify the server and its name, unless verify=0. A server needs cert= (with its key).\n"
 	  "  socast - TLS:www.example.org:443\n"
 	  "  socast - TLS:192.168.10.2:4433,cafile=ca.crt,commonname=server\n"
 	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,verify=0 TCP:127.0.0.1:80\n"
 	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n" },
-	{ "serial tty device", "serial lines and terminals of devices",
+	{ "serial tty device com rs232 uart modem ser2net", "serial lines and terminals of devices",
 	  "  socast - OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast TCP-LISTEN:7000,reuseaddr,fork,max-children=1 OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 PTY,link=/tmp/ttyV1,raw,echo=0\n"
 	  "A terminal that stays while its network side is connected again and again:\n"
 	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1\n" },
-	{ "shell bash terminal", "a shell with a terminal, from afar",
+	{ "shell bash sh terminal interactive remote-shell reverse reverse-shell", "a shell with a terminal, from afar",
 	  "One side offers it, the other brings its own terminal:\n"
 	  "  socast TCP-LISTEN:7001,reuseaddr,bind=127.0.0.1 EXEC:bash,pty,stderr,setsid,sigint,ctty\n"
 	  "  socast -,raw,echo=0 TCP:127.0.0.1:7001\n"
+	  "The other way round (a reverse shell), the host with the shell connects:\n"
+	  "  socast -,raw,echo=0 TCP-LISTEN:7001,reuseaddr\n"
+	  "  socast TCP:192.168.10.2:7001,forever EXEC:bash,pty,stderr,setsid,sigint,ctty\n"
 	  "Whoever connects gets the shell: see --help security.\n" },
-	{ "programs program exec system", "programs as addresses",
+	{ "programs program script exec system inetd cgi web http", "programs as addresses",
 	  "EXEC calls a program, SYSTEM a line of the shell; pty gives it a terminal, stderr takes its errors.\n"
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr EXEC:./answer.sh\n"
 	  "  socast -u SYSTEM:'date; uptime' TCP:192.168.10.2:7000\n"
 	  "A comma or colon in a line of the shell wants a backslash before it.\n" },
-	{ "proxy socks", "through a proxy",
+	{ "proxy socks http-proxy ssh jump proxycommand tor", "through a proxy",
 	  "  socast - PROXY:proxy.example.org:192.168.10.2:22,proxyport=3128\n"
 	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80\n"
 	  "Many proxies end the connection when our input ends; shut-none keeps it:\n"
-	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,shut-none\n" },
-	{ "files file", "files, logs, FIFOs",
+	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,shut-none\n"
+	  "In ~/.ssh/config, for ssh through a proxy:\n"
+	  "  ProxyCommand socast - PROXY:proxy.example.org:%h:%p,proxyport=3128\n" },
+	{ "files file copy transfer file-transfer send tail", "files, logs, FIFOs",
 	  "  socast -u OPEN:in,rdonly TCP:192.168.10.2:9000\n"
 	  "  socast -u TCP-LISTEN:9000,reuseaddr CREATE:out\n"
-	  "  socast -u UDP4-RECV:514 OPEN:messages,creat,append\n"
+	  "  socast -u UDP4-RECV:5000 OPEN:messages,creat,append,newline\n"
 	  "  socast -u OPEN:log,ignoreeof,seek-end=0 -\n"
 	  "--progress shows how far a transfer is.\n" },
-	{ "unix local", "UNIX sockets",
+	{ "syslog rsyslog", "messages of syslog to a file, to TCP, to here",
+	  "They have no newline, which option newline adds. To log to syslog: --help logging.\n"
+	  "  socast -u UDP4-RECV:514 OPEN:messages,creat,append,newline\n"
+	  "  socast -t 0 UDP4-RECV:514 TCP:192.168.10.2:514,fork,max-children=1,forever,newline\n"
+	  "  socast -u UNIX-RECV:/tmp/log,unlink-early UDP4-SENDTO:192.168.10.2:514\n" },
+	{ "unix local docker", "UNIX sockets",
 	  "  socast - UNIX-CONNECT:/run/app.sock\n"
 	  "  socast UNIX-LISTEN:/tmp/s,fork,mode=600,unlink-early TCP:192.168.10.2:80\n"
 	  "  socast -u UNIX-RECV:/tmp/log -\n"
@@ -90,7 +119,7 @@ static const struct help_topic topics[] = {
 	  "retry=N and forever try to connect again; with fork,max-children=1 a new connection follows the last\n"
 	  "one, while the other address stays:\n"
 	  "  socast PTY,link=/tmp/dev,raw TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
-	{ "limits limit many", "how many at once",
+	{ "limits limit many rate", "how many at once",
 	  "max-children=N sessions of a listener, others wait; max-sessions=N peers of UDP-LISTEN, the longest\n"
 	  "silent one goes.\n"
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr,max-children=50 TCP:127.0.0.1:80\n" },
@@ -99,19 +128,20 @@ static const struct help_topic topics[] = {
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr,su=nobody EXEC:./answer.sh\n"
 	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n"
 	  "bind=127.0.0.1 keeps a port to this host; tcpwrap asks hosts.allow; seal= is for datagrams.\n" },
-	{ "logging log debug debugging", "see what happens",
+	{ "logging log debug debugging hexdump dump sniff trace", "see what happens",
 	  "  socast -d -d TCP-LISTEN:7000,fork,reuseaddr PIPE\n"
 	  "  socast -v TCP-LISTEN:7000,reuseaddr TCP:127.0.0.1:80\n"
 	  "  socast -x -r sent -R received - TCP:127.0.0.1:80\n"
 	  "-lf FILE and -ly log elsewhere, --log json makes objects. --explain says what a line would do:\n"
 	  "  socast --explain TCP-LISTEN:7000,fork TCP:127.0.0.1:80\n" },
-	{ "metrics statistics counters", "numbers",
+	{ "metrics statistics counters prometheus grafana", "numbers",
 	  "SIGUSR1 prints them at any time.\n"
 	  "  socast --statistics -u OPEN:in,rdonly TCP:192.168.10.2:9000\n"
 	  "  socast --metrics 9100 UDP4-LISTEN:5000,fork PIPE\n" },
-	{ "service systemd daemon", "run it as a service",
+	{ "service systemd daemon socket-activation activation", "run it as a service",
 	  "Put SOCAST=\"TCP-LISTEN:7000,fork,reuseaddr TCP:127.0.0.1:80\" into /etc/socast/NAME.conf, then\n"
-	  "systemctl enable --now socast@NAME. A listening socket of the manager is ACCEPT-FD:3.\n" },
+	  "systemctl enable --now socast@NAME. Socket activation hands over a listening socket:\n"
+	  "  socast ACCEPT-FD:3,fork TCP:127.0.0.1:80\n" },
 };
 
 /* An address of each type in use. */

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "help_topics.h"
 #include "opt/opt.h"
+#include "opt/value_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,18 @@ static void print_type(FILE *out, const struct addr_type *t)
 	print_options(out, t);
 }
 
+/* How the option is written: alone, with a value, or both ways. */
+static void print_written(FILE *out, const struct opt_row *row, const char *name)
+{
+	const struct value_word *value = &value_words[row->type];
+
+	if (!value->word)
+		fprintf(out, "  It is written %s, without a value.", name);
+	else
+		fprintf(out, "  It is written %s%s=%s%s.", name, value->needed ? "" : "[",
+			value->word, value->needed ? "" : "]");
+}
+
 static void print_option(FILE *out, const struct opt_row *row)
 {
 	struct list_job j = { .out = out, .groups = row->groups };
@@ -211,8 +224,8 @@ static void print_option(FILE *out, const struct opt_row *row)
 	opt_name(row, 0, name, sizeof(name));
 	fprintf(out, "option %s\n  %s\n", name, row->help);
 	print_aliases(out, row->names);
-	fprintf(out, "  Value: %s. It acts %s.\n", value_type_name(row->type),
-		phase_moment(row->phase));
+	print_written(out, row, name);
+	fprintf(out, " It acts %s.\n", phase_moment(row->phase));
 	if (row->needs)
 		fprintf(out, "  It needs %s.\n", row->needs);
 	if (row->groups & GROUPS_EVERYWHERE) {

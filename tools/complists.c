@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "opt/opt.h"
-#include "values.h"
+#include "opt/value_words.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -2,22 +2,28 @@
  *
  *   manlists addresses     mdoc items of all address types
  *   manlists options       mdoc items of all options
- *   manlists page FILE     FILE, with the lines @ADDRESSES@ and @OPTIONS@ replaced by these lists
- *                          and @VERSION@ by the version
+ *   manlists phases        mdoc items of all moments at which options act, in order
+ *   manlists page FILE     FILE, with the lines @ADDRESSES@, @OPTIONS@ and @PHASES@ replaced by
+ * these lists and @VERSION@ by the version
+ *
+ * Settings of a terminal that exclude each other, such as its speeds, share an item.
  *
  * Run while building, so that the manual names what the program knows. */
 #include "addr/addr.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/str.h"
 #include "cli.h"
 #include "opt/opt.h"
-#include "values.h"
+#include "opt/setters.h"
+#include "opt/value_words.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 
 /* An item of a list, to be sorted. */
 struct item {
@@ -133,31 +139,135 @@ static int add_type(const struct addr_type *t, void *arg)
 	return 0;
 }
 
-static int add_option(const struct opt_row *row, void *arg)
+/* Group, phase and what else is told of every option. */
+static void add_facts(struct str *text, const struct opt_row *row)
+{
+	str_adds(text, "Group ");
+	add_groups(text, row->groups);
+	str_addf(text, ", phase %s.\n", phase_name(row->phase));
+	if (row->flags & OPT_NEW)
+		str_adds(text, "Not in classic socat.\n");
+	if (row->flags & OPT_EXPERIMENTAL)
+		str_adds(text, "Experimental.\n");
+}
+
+/* Fields of a terminal's settings, by word and mask: one of their values holds. */
+static const struct family {
+	uint8_t word;
+	uint32_t mask;
+	const char *text;
+} families[] = {
+	{ 2, CBAUD, "terminal: speed of input and output in baud; b0 hangs up" },
+	{ 2, CSIZE, "terminal: bits per character, cs5 to cs8 or csize=0 to csize=3" },
+	{ 1, NLDLY, "terminal: delay behind line feeds, nl0 or nl1; nldly=1 is nl1" },
+	{ 1, CRDLY, "terminal: delay behind carriage returns, cr0 to cr3 or crdly=0 to crdly=3" },
+	{ 1, TABDLY,
+	  "terminal: delay behind tabs, tab0 to tab3 or tabdly=0 to tabdly=3; xtabs is tab3: tabs "
+	  "become "
+	  "blanks" },
+	{ 1, BSDLY, "terminal: delay behind backspaces, bs0 or bs1; bsdly=1 is bs1" },
+	{ 1, VTDLY, "terminal: delay behind vertical tabs, vt0 or vt1; vtdly=1 is vt1" },
+	{ 1, FFDLY, "terminal: delay behind form feeds, ff0 or ff1; ffdly=1 is ff1" },
+};
+
+static const struct family *family_of(const struct opt_row *row)
+{
+	if (row->set != set_tty_flag && row->set != set_tty_field && row->set != set_tty_index &&
+	    row->set != set_tty_speed)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		if (families[i].word == row->arg.tty.word && families[i].mask == row->arg.tty.mask)
+			return &families[i];
+	}
+	return NULL;
+}
+
+/* The names of @row, with the value behind the first one; @more: others stand before it. */
+static void add_names(struct str *text, const struct opt_row *row, bool more)
 {
 	const char *value = value_words[row->type].word;
 	bool needed = value_words[row->type].needed;
-	struct str text = { 0 };
 	char name[64];
 
 	for (size_t i = 0; opt_name(row, i, name, sizeof(name)); i++) {
-		str_adds(&text, i ? " , Cm " : ".It Cm ");
-		add_word(&text, name);
+		str_adds(text, i || more ? " , Cm " : ".It Cm ");
+		add_word(text, name);
 		if (!i && value)
-			str_addf(&text, needed ? " Ns = Ns Ar %s" : " Ns Oo = Ns Ar %s Oc", value);
+			str_addf(text, needed ? " Ns = Ns Ar %s" : " Ns Oo = Ns Ar %s Oc", value);
 	}
+}
+
+/* The item of a family while its rows are met. */
+struct shared {
+	const struct family *family;
+	const struct opt_row *first;
+	struct str text;
+};
+
+static int add_member(const struct opt_row *row, void *arg)
+{
+	struct shared *s = arg;
+
+	if (family_of(row) != s->family)
+		return 0;
+	add_names(&s->text, row, s->first != NULL);
+	if (!s->first)
+		s->first = row;
+	return 0;
+}
+
+static void add_family(struct items *l, const struct family *family)
+{
+	struct shared s = { .family = family };
+	char name[64];
+
+	opt_each(add_member, &s);
+	if (!s.first)
+		return;
+	str_addc(&s.text, '\n');
+	add_sentence(&s.text, family->text);
+	add_facts(&s.text, s.first);
+	opt_name(s.first, 0, name, sizeof(name));
+	add(l, name, &s.text);
+}
+
+static int add_option(const struct opt_row *row, void *arg)
+{
+	struct str text = { 0 };
+	char name[64];
+
+	if (family_of(row))
+		return 0;
+	add_names(&text, row, false);
 	str_addc(&text, '\n');
 	add_sentence(&text, row->help);
-	str_adds(&text, "Group ");
-	add_groups(&text, row->groups);
-	str_addf(&text, ", phase %s.\n", phase_name(row->phase));
-	if (row->flags & OPT_NEW)
-		str_adds(&text, "Not in classic socat.\n");
-	if (row->flags & OPT_EXPERIMENTAL)
-		str_adds(&text, "Experimental.\n");
+	add_facts(&text, row);
 	opt_name(row, 0, name, sizeof(name));
 	add(arg, name, &text);
 	return 0;
+}
+
+static int mark_phase(const struct opt_row *row, void *arg)
+{
+	((bool *)arg)[row->phase] = true;
+	return 0;
+}
+
+static void phases(void)
+{
+	bool used[PH_COUNT] = { false };
+
+	opt_each(mark_phase, used);
+	for (int i = PH_NONE + 1; i < PH_COUNT; i++) {
+		struct str text = { 0 };
+
+		if (!used[i])
+			continue;
+		str_addf(&text, ".It Cm %s\n", phase_name((enum phase)i));
+		add_sentence(&text, phase_moment((enum phase)i));
+		fputs(text.data, stdout);
+		str_done(&text);
+	}
 }
 
 static void addresses(void)
@@ -173,6 +283,8 @@ static void options(void)
 	struct items l = { 0 };
 
 	opt_each(add_option, &l);
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		add_family(&l, &families[i]);
 	print(&l);
 }
 
@@ -191,6 +303,8 @@ static int page(const char *path)
 			addresses();
 		} else if (strcmp(line, "@OPTIONS@\n") == 0) {
 			options();
+		} else if (strcmp(line, "@PHASES@\n") == 0) {
+			phases();
 		} else if ((at = strstr(line, "@VERSION@"))) {
 			*at = '\0';
 			printf("%s%s%s", line, SOCAST_VERSION, at + strlen("@VERSION@"));
@@ -213,8 +327,12 @@ int main(int argc, char *argv[])
 		options();
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "phases") == 0) {
+		phases();
+		return 0;
+	}
 	if (argc == 3 && strcmp(argv[1], "page") == 0)
 		return page(argv[2]);
-	fputs("usage: manlists addresses | options | page FILE\n", stderr);
+	fputs("usage: manlists addresses | options | phases | page FILE\n", stderr);
 	return 1;
 }

@@ -13,6 +13,7 @@
 #include "relay/forecast.h"
 #include "relay/proc.h"
 #include "relay/relay.h"
+#include "relay/window.h"
 #include "spec/spec.h"
 #include "sys/child.h"
 #include "sys/fd.h"
@@ -104,6 +105,7 @@ static int make_pty(struct opening *o, struct channel_ends *prog, struct err *er
 	if (pty_pair_make(&pair, err) == -1)
 		return -1;
 	pty_announce(&pair);
+	window_begin(o, pair.master);
 	o->target.fd = pair.master;
 	prog->in = o->mode == MODE_READ ? -1 : pair.slave;
 	prog->out = o->mode == MODE_WRITE ? -1 : pair.slave;

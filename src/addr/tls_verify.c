@@ -122,8 +122,8 @@ static int judge_name(const struct tls_context *c, X509 *cert, struct err *err)
 			"certificate is valid but its commonName does not match hostname \"%s\"",
 			c->name);
 		rc = err_hint(err,
-			      "it belongs to \"%s\"; if that is whom you mean, say commonname=NAME "
-			      "with one of its names",
+			      "it belongs to \"%s\"; if that is the peer you want, add "
+			      "commonname=NAME with one of its names",
 			      subject);
 	}
 	free(subject);

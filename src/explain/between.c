@@ -42,8 +42,9 @@ static void add_path(struct str *out, const struct plan *plan, int from)
 			 side_word(from));
 		return;
 	}
-	ask.seen = filters_why(&plan->set, conf_of(plan, from, false),
-			       conf_of(plan, 1 - from, true), from == 0);
+	ask.seen =
+		filters_why(&plan->set, conf_of(plan, from, false), conf_of(plan, 1 - from, true),
+			    from == 0, ask.src.caps & EP_DGRAM_IN);
 	path = path_choose(&ask);
 	str_addf(out, "%s.\n", path->how);
 	for (size_t i = 0; path_number(i) != path; i++)

@@ -238,6 +238,7 @@ struct conf {
 	} retry;
 	struct {
 		enum eol eol;
+		bool newline; /* behind every datagram written here that has none */
 		bool ignoreeof;
 		int64_t readbytes; /* 0: unlimited */
 		int64_t escape; /* -1: none */

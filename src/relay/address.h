@@ -28,6 +28,12 @@ struct address {
 	struct hosts hosts; /* names in values of options */
 };
 
+/* The options of what is written to: of a dual address those of its other half. */
+static inline const struct conf *address_write_conf(const struct address *a)
+{
+	return a->dual ? a->dual->conf : a->conf;
+}
+
 void address_init(struct address *a, struct relay *relay, struct engine *engine,
 		  const struct half *half, unsigned number, struct tally *tally);
 void address_done(struct address *a);

@@ -38,6 +38,17 @@ void eol_convert(enum eol from, enum eol to, const uint8_t *data, size_t len, st
 	}
 }
 
+void eol_complete(enum eol eol, const uint8_t *data, size_t len, struct str *out)
+{
+	static const char *const terminator[] = {
+		[EOL_RAW] = "\n", [EOL_CR] = "\r", [EOL_CRNL] = "\r\n"
+	};
+
+	str_add(out, (const char *)data, len);
+	if (data[len - 1] != (eol == EOL_CR ? '\r' : '\n'))
+		str_adds(out, terminator[eol]);
+}
+
 static void dump_text(struct str *out, const uint8_t *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -169,30 +180,34 @@ static int open_sniff(struct filters *fs, const char *pattern, bool from_left, s
 }
 
 const char *filters_why(const struct settings *set, const struct conf *src, const struct conf *dst,
-			bool from_left)
+			bool from_left, bool borders)
 {
 	if (src->flow.eol != dst->flow.eol)
 		return "line ends have to be converted";
 	if (src->flow.escape >= 0)
 		return "option escape has to see the bytes";
+	if (dst->flow.newline && borders)
+		return "option newline has to see where datagrams end";
 	if (set->dump_text || set->dump_hex)
 		return "the bytes have to be shown (-v, -x)";
 	return set->sniff[from_left ? 0 : 1] ? "the bytes have to be recorded (-r, -R)" : NULL;
 }
 
 struct filters *filters_new(const struct settings *set, const struct conf *src,
-			    const struct conf *dst, bool from_left, int *rc, struct err *err)
+			    const struct conf *dst, bool from_left, bool borders, int *rc,
+			    struct err *err)
 {
 	const char *sniff = set->sniff[from_left ? 0 : 1];
 	struct filters *fs;
 
 	*rc = 0;
-	if (!filters_why(set, src, dst, from_left))
+	if (!filters_why(set, src, dst, from_left, borders))
 		return NULL;
 	fs = xcalloc(1, sizeof(*fs));
 	fs->from = src->flow.eol;
 	fs->to = dst->flow.eol;
 	fs->escape = src->flow.escape;
+	fs->newline = dst->flow.newline && borders;
 	fs->dump_text = set->dump_text;
 	fs->dump_hex = set->dump_hex;
 	fs->mark = from_left ? '>' : '<';
@@ -208,6 +223,7 @@ void filters_free(struct filters *fs)
 		return;
 	if (fs->sniff_fd >= 0)
 		close(fs->sniff_fd);
+	str_done(&fs->line);
 	str_done(&fs->scratch);
 	free(fs);
 }
@@ -224,6 +240,12 @@ void filters_apply(struct filters *fs, const uint8_t **data, size_t *len)
 			*len = (size_t)(at - *data);
 			fs->escaped = true;
 		}
+	}
+	if (fs->newline && *len) {
+		fs->line.len = 0;
+		eol_complete(fs->from, *data, *len, &fs->line);
+		*data = (const uint8_t *)fs->line.data;
+		*len = fs->line.len;
 	}
 	if (fs->from != fs->to) {
 		fs->scratch.len = 0;

@@ -69,7 +69,8 @@ int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct 
 	int rc;
 
 	*f = (struct flow){ .relay = relay, .src = src, .dst = dst, .err = &relay->engine->err };
-	f->filters = filters_new(set, src->addr->conf, dst->addr->conf, from_left, &rc, f->err);
+	f->filters = filters_new(set, src->addr->conf, address_write_conf(dst->addr), from_left,
+				 src->caps & EP_DGRAM_IN, &rc, f->err);
 	if (rc == -1)
 		return -1;
 	if (f->filters)

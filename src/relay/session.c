@@ -10,6 +10,7 @@
 #include "relay/filter.h"
 #include "relay/proc.h"
 #include "relay/progress.h"
+#include "relay/window.h"
 #include "sys/fdinfo.h"
 
 #include <errno.h>
@@ -276,6 +277,33 @@ static void direction_ended(struct session *s, int i, bool tell)
 	arm(s);
 }
 
+/* Side @i is reached by way of a SOCKS server or HTTP proxy. */
+static bool is_proxied(const struct session *s, int i)
+{
+	const struct side *side = &s->relay->plan->side[i];
+
+	for (size_t k = 0; k < side->nhalves; k++) {
+		if (side->half[k].type->groups & (G_SOCKS | G_HTTP))
+			return true;
+	}
+	return false;
+}
+
+/* Many proxies take the end of what we send for the end of the connection. */
+static void tell_proxy(struct session *s, int i)
+{
+	const struct endpoint *ep = end_of(s, i);
+	struct err err;
+
+	if (!is_proxied(s, i) || !s->drained[1 - i] || s->flow[i].bytes ||
+	    address_write_conf(ep->addr)->flow.shut == SHUT_NONE)
+		return;
+	err_set(&err, 0,
+		"the proxy has ended the connection without an answer when it was told that no "
+		"more will be sent; option shut-none does not tell it");
+	relay_tell(s->relay, LV_WARN, &err);
+}
+
 static void direction_at_eof(struct session *s, int i)
 {
 	struct endpoint *src = end_of(s, i);
@@ -290,6 +318,7 @@ static void direction_at_eof(struct session *s, int i)
 	if (src->read_left == 0)
 		log_info("xioread(%d, ...): readbytes consumed, inserting EOF", src->rfd);
 	s->drained[i] = true;
+	tell_proxy(s, i);
 	src->parting.ended = src->read_left && !escaped;
 	say_eof(s, i);
 	direction_ended(s, i, true);
@@ -316,6 +345,8 @@ static void direction_failed(struct session *s, int i)
 	}
 	(f->write_failed ? f->dst : f->src)->parting.told = true;
 	relay_tell(s->relay, LV_ERROR, f->err);
+	if (!f->write_failed)
+		tell_proxy(s, i);
 	s->failed = s->broken = true;
 	session_end(s, "a transfer failed");
 }
@@ -567,6 +598,7 @@ static void begin(struct session *s)
 	}
 	warn_of_circle(s);
 	progress_session(relay->progress, s);
+	window_follow(&s->window, relay->engine->loop, s->left, s->right);
 	arm(s);
 	for (int i = 0; i < 2; i++) {
 		if (s->flow[i].active && waits_first(s, i))
@@ -783,6 +815,7 @@ void session_finish(struct session *s)
 		relay->status = 1;
 	list_del(&s->node);
 	uncount_session(s);
+	window_leave(&s->window, relay->engine->loop);
 	engine_fd_freed(relay->engine, highest_fd(s));
 	if (relay->plan->set.statistics)
 		session_report(s);

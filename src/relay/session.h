@@ -13,6 +13,7 @@
 #include "relay/relay.h"
 #include "relay/source.h"
 #include "relay/vars.h"
+#include "relay/window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct session {
 	bool waited; /* the silence of -t or -T has passed */
 	int left_to_take; /* bytes that a peer had not acknowledged when -t was looked at last, */
 	int64_t taken_ns; /* and since when it is so many */
+	struct window window; /* the terminals of the user and of the program */
 	bool failed; /* its exit status */
 	bool broken; /* a transfer has failed: nothing is waited for */
 	int64_t closing_ns; /* when it began to */

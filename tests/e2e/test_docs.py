@@ -1,4 +1,4 @@
-"""Runs the examples of the documents: README.md, doc/tutorial.md, and the manuals.
+"""Runs the examples of the documents: README.md, doc/tutorial.md, doc/examples.md, and the manuals.
 
 An example is a fenced block that begins with ```console, in the manual a `.Bd -literal`
 display behind a comment `.\\" console` (there … is ...):
@@ -10,8 +10,15 @@ display behind a comment `.\\" console` (there … is ...):
                        next comment `.\\" scene`) with its standard input open; what
                        follows it is what it prints until then
 
-The word `unordered` behind it says that lines may come in any order. All
-examples under one heading share the hosts and an empty directory of their own. The program is
+Words behind `console` change this for one block:
+
+    unordered          lines may come in any order
+    terminal           commands in the foreground run on a terminal of 24 lines and 80 columns;
+                       "> text" is what somebody types there
+    needs=PROGRAM      left out where this program is missing
+    check=WHY          needs what no test has, so that only --check is run
+
+All examples under one heading share the hosts and an empty directory of their own. The program is
 found through PATH as `socast`.
 """
 import os
@@ -23,16 +30,20 @@ import subprocess
 import pytest
 
 import lab
+from screen import Terminal
 
-FILES = {"README.md": 5, "doc/tutorial.md": 5, "man/socast.1.in": 5, "man/filan.1": 2, "man/procan.1": 1}   # examples at least
+FILES = {"README.md": 5, "doc/tutorial.md": 5, "doc/examples.md": 60, "man/socast.1.in": 5, "man/filan.1": 2, "man/procan.1": 1}   # examples at least
 EPOLL = {"232", "281", "441", "22"}     # numbers of epoll_wait(2) and kin, x86-64 and arm64
 
 
 class Command:
     """A command line, where it runs, and what it should print."""
 
-    def __init__(self, host, unordered, line, text):
-        self.host, self.unordered, self.line, self.text, self.want = host, unordered, line, text, []
+    def __init__(self, host, words, line, text):
+        self.host, self.line, self.text, self.want = host, line, text, []
+        self.unordered, self.terminal = "unordered" in words, "terminal" in words
+        self.needs = [w.removeprefix("needs=") for w in words if w.startswith("needs=")]
+        self.check = next((w for w in words if w.startswith("check=")), None)
         self.background = text.endswith(" &")
         if self.background:
             self.text = text[:-2]
@@ -40,7 +51,7 @@ class Command:
 
 def commands_of(lines, first, words):
     """The commands of one block; @first is the line number of its first line."""
-    unordered, out, i = "unordered" in words, [], 0
+    out, i = [], 0
     while i < len(lines):
         m = re.fullmatch(r"host([123])\$ (.*)", lines[i])
         at, i = i, i + 1
@@ -52,7 +63,7 @@ def commands_of(lines, first, words):
         while text.endswith("\\"):
             text = text[:-1] + lines[i].lstrip()
             i += 1
-        out.append(Command(int(m.group(1)), unordered, first + at, text))
+        out.append(Command(int(m.group(1)), words, first + at, text))
     return out
 
 
@@ -92,18 +103,27 @@ def scenes(path):
 ALL = [(path, title, todo) for path in FILES for title, todo in scenes(path)]
 
 
-def matches(want, have):
-    """Does the printed text @have (list of lines) look like @want?"""
+def pattern(want, terminal=False):
+    """The regular expression of these lines. What is typed at a terminal follows a prompt there."""
     rx = ""
     for line in want:
         if line == "…":
             rx += r"(?:.*\n)*"
-        else:
-            rx += ".*".join(re.escape(part) for part in line.split("…")) + r"\n"
-    return re.fullmatch(rx, "".join(s + "\n" for s in have)) is not None
+            continue
+        if terminal and line.startswith("> "):
+            line = "…" + line[2:]
+        rx += ".*".join(re.escape(part) for part in line.split("…")) + r"\n"
+    return rx
+
+
+def matches(want, have, terminal=False):
+    """Does the printed text @have (list of lines) look like @want?"""
+    return re.fullmatch(pattern(want, terminal), "".join(s + "\n" for s in have)) is not None
 
 
 def satisfied(cmd, have):
+    if cmd.terminal and not cmd.background:
+        return matches(cmd.want, have, True)
     if not cmd.unordered:
         return matches(cmd.want, have)
     left = list(have)
@@ -115,14 +135,17 @@ def satisfied(cmd, have):
     return not left or "…" in cmd.want
 
 
-def waits(p):
-    """Has every socast of this session come to wait in its loop?"""
+def waits(p, other=False):
+    """Has every socast of this session come to wait in its loop? @other: or does another program sleep?"""
     found = False
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
                 name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
-            if int(rest.split()[3]) != p.pid or name != "socast":
+            if int(rest.split()[3]) != p.pid:
+                continue
+            if name != "socast":
+                found |= other and name != "sh" and rest.split()[0] == "S"
                 continue
             with open(f"/proc/{pid}/syscall", encoding="ascii") as f:
                 if f.read().split()[0] not in EPOLL:
@@ -133,16 +156,50 @@ def waits(p):
     return found
 
 
-def start(hosts, cmd, cwd):
+def start(hosts, cmd, cwd, tty=None):
     path = os.path.dirname(lab.SOCAST) + os.pathsep + os.environ["PATH"]
+    env = {"PATH": path, "TZ": "UTC", "HOME": "/nonexistent", "TERM": "vt100"}
     stdin = subprocess.PIPE if cmd.background else subprocess.DEVNULL
-    return hosts[cmd.host - 1].command(["sh", "-c", cmd.text], env={"PATH": path, "TZ": "UTC"}, cwd=cwd,
-                                       stdin=stdin, stderr=subprocess.STDOUT)
+    # opened by the leader of a session it becomes its controlling terminal
+    text = f"exec <>{tty} >&0 2>&0; {cmd.text}" if tty else cmd.text
+    return hosts[cmd.host - 1].command(["sh", "-c", text], env=env, cwd=cwd, stdin=stdin, stderr=subprocess.STDOUT)
 
 
-def complain(path, cmd, p):
+def shows(t, rx):
+    return re.fullmatch(rx, "".join(s + "\n" for s in t.look())) is not None
+
+
+def at_terminal(hosts, cmd, cwd, path):
+    """Run a command on a terminal, type what is typed, and look at the screen."""
+    t = Terminal()
+    p = start(hosts, cmd, cwd, os.ttyname(t.slave))
+    try:
+        lab.wait_until(lambda: waits(p, bool(cmd.needs)) or p.ended(), 5, lambda: complain(path, cmd, t.look()))
+        for i, line in enumerate(cmd.want):
+            if line.startswith("> "):
+                before = pattern(cmd.want[:i], True)
+                lab.wait_until(lambda before=before: shows(t, before + r"(?s:.*)"), 5, lambda: complain(path, cmd, t.look()))
+                lab.wait_until(lambda before=before: shows(t, before + r".+\n"), 0.5, None)    # a prompt
+                t.type(line[2:] + "\r")
+        lab.wait_until(lambda: satisfied(cmd, t.look()), 5, lambda: complain(path, cmd, t.look()))
+    finally:
+        p.stop()
+        t.close()
+
+
+def check(hosts, cmd, cwd, path):
+    """What cannot be run here has at least no errors."""
+    lines = re.findall(r"\bsocast ([^'&|;]+)", cmd.text)
+    assert lines, complain(path, cmd, [])
+    for line in lines:
+        one = Command(cmd.host, [], cmd.line, "socast --check " + line.replace("%h", "host").replace("%p", "22"))
+        p = start(hosts, one, cwd)
+        assert p.wait(15).status == 0 and not p.lines(), complain(path, one, p.lines())
+
+
+def complain(path, cmd, lines):
     want = "\n".join(cmd.want)
-    return f"{path}:{cmd.line}: {cmd.text}\n--- documented\n{want}\n--- printed\n" + "\n".join(p.lines())
+    return f"{path}:{cmd.line}: {cmd.text}\n--- documented\n{want}\n--- printed\n" + "\n".join(lines)
 
 
 @pytest.mark.parametrize("path,title,todo", ALL, ids=[f"{p}:{t}" for p, t, _ in ALL])
@@ -152,17 +209,25 @@ def test_document(lan, tmp_path, path, title, todo):
         pytest.skip("the documents call the program socast")
     if any("TUN:" in cmd.text for cmd in todo) and lab.tun_missing():
         pytest.skip(lab.tun_missing())
+    for program in {n for cmd in todo for n in cmd.needs if not shutil.which(n)}:
+        pytest.skip(f"needs the program {program}")
     running = []
     for cmd in todo:
+        if cmd.check:
+            check(lan, cmd, tmp_path, path)
+            continue
+        if cmd.terminal and not cmd.background:
+            at_terminal(lan, cmd, tmp_path, path)
+            continue
         p = start(lan, cmd, tmp_path)
         if cmd.background:
-            lab.wait_until(lambda p=p: waits(p), 5, lambda p=p, cmd=cmd: "not ready: " + complain(path, cmd, p))
+            lab.wait_until(lambda p=p, cmd=cmd: waits(p, bool(cmd.needs)), 5, lambda p=p, cmd=cmd: "not ready: " + complain(path, cmd, p.lines()))
             running.append((cmd, p))
             continue
         p.wait(15)
-        assert satisfied(cmd, p.lines()), complain(path, cmd, p)
+        assert satisfied(cmd, p.lines()), complain(path, cmd, p.lines())
     for cmd, p in running:
-        lab.wait_until(lambda cmd=cmd, p=p: satisfied(cmd, p.lines()), 3, lambda cmd=cmd, p=p: complain(path, cmd, p))
+        lab.wait_until(lambda cmd=cmd, p=p: satisfied(cmd, p.lines()), 3, lambda cmd=cmd, p=p: complain(path, cmd, p.lines()))
     for cmd, p in running:
         p.stop(signal.SIGTERM)
 
@@ -171,6 +236,32 @@ def test_every_document_has_examples():
     """A marker that nobody reads would be a test that never runs."""
     for path, least in FILES.items():
         assert len([1 for p, _, _ in ALL if p == path]) >= least, path
+
+
+def test_contents_of_the_examples():
+    """Every subject and every example stands in the contents, in order, with a link that leads there."""
+    with open(os.path.join(lab.ROOT, "doc/examples.md"), encoding="utf-8") as f:
+        text = f.read()
+    contents, rest = text[:text.index("\n## ")], text[text.index("\n## "):]
+    headings = re.findall(r"^##+ (.*)", rest, re.M)
+    links = re.findall(r"\[([^]]+)\]\(#([^)]+)\)", contents)
+    assert [name for name, _ in links] == headings
+    for name, anchor in links:      # as GitHub makes them
+        assert anchor == re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
+    assert len(set(headings)) == len(headings)
+
+
+WORDS = ["port forward", "reverse shell", "reconnect", "hexdump", "syslog", "SSDP", "UPnP", "mDNS", "wake on LAN", "magic packet",
+         "file transfer", "chat", "socket activation", "client certificate", "many ports", "range of ports", "ssh jump", "netcat", "docker",
+         "limit", "rate", "serial port", "null modem", "tail -f", "UNIX socket", "self-signed", "ProxyCommand", "SOCKS", "HTTP proxy",
+         "named pipe", "inetd", "web server", "Prometheus", "VPN", "tar", "port check", "DNS", "terminal", "Ctrl-C", "password"]
+
+
+def test_words_that_newcomers_search():
+    """Each of them is found in the examples."""
+    with open(os.path.join(lab.ROOT, "doc/examples.md"), encoding="utf-8") as f:
+        text = " ".join(f.read().lower().split())
+    assert not [w for w in WORDS if w.lower() not in text]
 
 
 def manual():

@@ -674,7 +674,7 @@ def test_proxy_timeout(local, address):
 # Options whose effect other files of this folder show, or that cannot be shown here.
 ELSEWHERE = {"by test_mcast.py": "join-if mcast-if if-wait hops loop",
              "by test_udp.py, test_better.py": """accept-timeout bind fork isolate max-children max-sessions
-    session-timeout range sourceport lowport udp-ignore-peerport answers null-eof ip-add-source-membership ipv6-join-group
+    session-timeout range sourceport lowport udp-ignore-peerport answers newline null-eof ip-add-source-membership ipv6-join-group
     ipv6-join-source-group tcpwrappers tcpwrap-etc tcpwrap-hosts-allow-table tcpwrap-hosts-deny-table
     protocol-family""",
              "above": "setpgid netns o-wronly o-direct unlink-late ioctl-void ioctl-bin ioctl-int ioctl-intp ioctl-string children-shutup",

@@ -1,12 +1,16 @@
 """PROXY: scripted HTTP proxies, byte by byte, hostile ones, and tinyproxy."""
 import contextlib
 import os
+import re
 import socket
+import struct
+import threading
+import time
 
 import pytest
 
 import lab
-from proxies import both_ways, echo, fan, play, relays, take, tinyproxy
+from proxies import both_ways, echo, fan, microsocks, play, relays, take, tinyproxy
 from test_tcp import BIG, LOOP, accept, reset, server
 
 GO = b"CONNECT www.example.test:443 HTTP/1.0\r\n\r\n"
@@ -232,3 +236,55 @@ def test_tinyproxy_with_password(local, fast, tmp_path):
 
 def test_tinyproxy_two_hundred(local, fast, tmp_path):
     fan(local, f"PROXY:{LOOP}:{LOOP}:{echo(local)},proxyport={tinyproxy(local, tmp_path)}")
+
+
+HINT = "shut-none"
+
+
+def slow_server(local):
+    """Answers in upper case after a while, once; its port."""
+    s, port = server(local)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                c, _ = s.accept()
+                data = c.recv(100)
+                time.sleep(0.5)
+                c.sendall(data.upper())
+                c.close()
+    threading.Thread(target=serve, daemon=True).start()
+    return port
+
+
+@pytest.mark.parametrize("kind", ["http", "socks"])
+def test_proxy_without_half_close(local, tmp_path, kind):
+    """Servers in between that take our end of input for the end of the connection: the answer is lost, which
+    classic does not say; with shut-none it comes."""
+    target = slow_server(local)
+    address = f"PROXY:{LOOP}:{LOOP}:{target},proxyport={tinyproxy(local, tmp_path)}" if kind == "http" else \
+        f"SOCKS5:{LOOP}:{microsocks(local)}:{LOOP}:{target}"
+    r = local.run("-t", "3", "-", address, input=b"hello\n")
+    assert (r.status, r.out) == (0, b"") and len(re.findall(f" W the proxy has ended .*{HINT}", r.log)) == 1, r
+    r = local.run("-t", "3", "-", address + ",shut-none", input=b"hello\n")
+    assert r.out == b"HELLO\n" and HINT not in r.log, r
+
+
+@pytest.mark.parametrize("how", ["answered", "one way", "shut-none", "reset"])
+def test_when_a_proxy_is_not_blamed(local, how):
+    """Something came, nothing was expected, or nothing was told; a reset without an answer is blamed too."""
+    s, port = server(local)
+    flags = ["-u"] if how == "one way" else ["-t", "3"]
+    p = local.start(*flags, "-", f"PROXY:{LOOP}:host:7,proxyport={port}" + (",shut-none" if how == "shut-none" else ""))
+    c = play(s, [(b"CONNECT host:7 HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n")])
+    p.send("hello\n")
+    p.close_stdin()
+    assert take(c, 6) == b"hello\n"
+    if how == "answered":
+        c.sendall(b"hi")
+    if how == "reset":
+        assert c.recv(1) == b""
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+    p.wait()
+    assert (HINT in p.log) == (how == "reset"), p

@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import select
+import shlex
 import signal
 import stat
 import struct
@@ -17,6 +18,7 @@ import tty
 import pytest
 
 import lab
+from screen import Terminal
 
 BIG = bytes(range(256)) * 2048      # 512 KiB
 
@@ -464,3 +466,34 @@ def test_two_terminals(local, fast):
         assert read(y, 4) == b"ping"
         os.write(y, b"pong")
         assert read(x, 4) == b"pong"
+
+
+# ---------------------------------------------------------------- the size of the user's window
+
+@pytest.mark.parametrize("lines", [("STDIO,raw,echo=0", "{}"), ("{}", "STDIO,raw,echo=0"), ("STDIN!!STDOUT", "{}")], ids=["first", "second", "dual"])
+def test_window_follows(local, tmp_path, lines):
+    """A program on a pseudo terminal sees the size of the terminal its user sits at, and its changes.
+    Classic leaves it at 0 rows and 0 columns."""
+    t = Terminal(33, 101)
+    # opened by the leader of a session it is its controlling terminal, which tells of changes
+    (tmp_path / "look").write_text("trap 'stty size' WINCH; stty size; while read x; do stty size; done", encoding="ascii")
+    what = f"EXEC:sh {tmp_path}/look,pty,setsid,ctty,echo=0"
+    line = shlex.join([lab.SOCAST, *[a.format(what) for a in lines]])
+    p = local.start("-c", f"exec {line} <>{os.ttyname(t.slave)} >&0", prog="sh")
+    try:
+        t.shows("33 101")
+        t.resize(20, 60)
+        t.shows("33 101", "20 60")
+    finally:
+        p.stop()
+        t.close()
+
+
+@pytest.mark.parametrize("args", [("STDIO", "EXEC:stty size,pty,winsz=70:17"), ("STDIO,raw,echo=0", "EXEC:stty size,pty,winsz=70:17")])
+def test_window_that_was_given(local, args):
+    """Option winsz is stronger."""
+    t = Terminal(33, 101)
+    p = local.start(*args, stdin=t.slave, stdout=t.slave)
+    t.shows("17 70")
+    assert p.wait().status == 0
+    t.close()

@@ -813,3 +813,41 @@ def test_chaos_keeps_datagrams_whole(local, chaos):
         assert b.recv(999) == data
     s.close()
     b.close()
+
+
+# ---------------------------------------------------------------- option newline
+
+@pytest.mark.parametrize("opts,want", [("", b"onetwo\nthree"), (",newline", b"one\ntwo\nthree\n"), (",newline,crnl", b"one\r\ntwo\r\nthree\r\n")],
+                         ids=["without", "newline", "crnl"])
+@pytest.mark.parametrize("kind", ["file", "dual", "program"])
+def test_newline(local, fast, tmp_path, kind, opts, want):
+    """Datagrams keep their borders in a file as lines, as messages of syslog have none. Classic glues them."""
+    out, port = tmp_path / "out", lab.port()
+    where = {"file": f"OPEN:{out},creat,append{opts}", "dual": f"OPEN:/dev/null,rdonly!!OPEN:{out},creat,append{opts}",
+             "program": f"SYSTEM:exec cat >{out}{opts}"}[kind]
+    flags = [] if kind == "dual" else ["-u"]
+    p = local.start("-d", "-d", *flags, f"UDP4-RECV:{port}", where)
+    p.wait_log("starting data transfer")
+    with local.udp() as s:
+        for text in (b"one", b"two\n", b"", b"three"):
+            s.sendto(text, ("127.0.0.1", port))
+    lab.wait_until(lambda: out.exists() and len(out.read_bytes()) >= len(want), 5, lambda: f"{out.read_bytes()!r} {p!r}")
+    assert out.read_bytes() == want
+    p.stop()
+
+
+def test_newline_many_and_both_directions(local, fast, tmp_path):
+    """Each of 500 datagrams is a line for the program; its answers, out of a stream, stay what they are."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"UDP4-LISTEN:{port},fork", "SYSTEM:while read x; do printf %s \\$x; done,newline")
+    p.wait_log("receiving on|listening")
+    with local.udp() as s:
+        s.settimeout(5 * lab.SLOW)
+        got = b""
+        for i in range(500):
+            s.sendto(b"%03d" % i, ("127.0.0.1", port))
+            if i % 50 == 49:
+                while len(got) < (i + 1) * 3:
+                    got += s.recv(65535)
+    assert got == b"".join(b"%03d" % i for i in range(500))
+    p.stop()

@@ -49,6 +49,69 @@ static void test_eol(void **state)
 	}
 }
 
+/* Option newline: behind what has no terminator, in the style of the side it comes from. */
+static void test_complete(void **state)
+{
+	static const struct {
+		enum eol eol;
+		const char *in, *out;
+	} rows[] = {
+		{ EOL_RAW, "a", "a\n" },          { EOL_RAW, "a\n", "a\n" },
+		{ EOL_RAW, "a\r", "a\r\n" },      { EOL_RAW, "\n", "\n" },
+		{ EOL_CRNL, "a", "a\r\n" },       { EOL_CRNL, "a\r\n", "a\r\n" },
+		{ EOL_CRNL, "a\nb", "a\nb\r\n" }, { EOL_CR, "a", "a\r" },
+		{ EOL_CR, "a\r", "a\r" },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str out = { 0 };
+
+		eol_complete(rows[i].eol, (const uint8_t *)rows[i].in, strlen(rows[i].in), &out);
+		str_addc(&out, '\0');
+		assert_string_equal(out.data, rows[i].out);
+		str_done(&out);
+	}
+}
+
+/* With a line end of its own at the destination the new one is converted too; streams are left
+ * as they are, and so are empty datagrams. */
+static void test_newline(void **state)
+{
+	static const struct {
+		bool borders;
+		enum eol to;
+		const char *in, *out;
+	} rows[] = {
+		{ true, EOL_RAW, "one", "one\n" },    { true, EOL_RAW, "one\n", "one\n" },
+		{ true, EOL_CRNL, "one", "one\r\n" }, { true, EOL_CR, "a\nb", "a\rb\r" },
+		{ false, EOL_RAW, "one", "one" },     { true, EOL_RAW, "", "" },
+	};
+	struct settings set = { 0 };
+	struct conf src, dst;
+	struct err err;
+	int rc;
+	(void)state;
+
+	conf_init(&src);
+	conf_init(&dst);
+	dst.flow.newline = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint8_t *data = (const uint8_t *)rows[i].in;
+		size_t len = strlen(rows[i].in);
+		struct filters *fs;
+
+		dst.flow.eol = rows[i].to;
+		fs = filters_new(&set, &src, &dst, true, rows[i].borders, &rc, &err);
+		assert_true(fs || !rows[i].borders); /* streams are not looked at */
+		if (fs)
+			filters_apply(fs, &data, &len);
+		assert_int_equal(len, strlen(rows[i].out));
+		assert_memory_equal(data, rows[i].out, len);
+		filters_free(fs);
+	}
+}
+
 static const uint8_t sample[] = "Hello\tw\a\b\v\f\r\\\x01\x7f\x80\xff\"\n\nabc";
 
 static void dump(bool text, bool hex, const void *data, size_t len, uint64_t offset, char mark,
@@ -139,15 +202,15 @@ static void test_chain(void **state)
 
 	conf_init(&src);
 	conf_init(&dst);
-	assert_null(filters_new(&set, &src, &dst, true, &rc, &err));
+	assert_null(filters_new(&set, &src, &dst, true, false, &rc, &err));
 	assert_int_equal(rc, 0);
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/raw", dir);
 	set.sniff[0] = path;
 	src.flow.escape = 0x1b;
 	dst.flow.eol = EOL_CRNL;
-	assert_null(filters_new(&(struct settings){ 0 }, &dst, &dst, false, &rc, &err));
-	fs = filters_new(&set, &src, &dst, true, &rc, &err);
+	assert_null(filters_new(&(struct settings){ 0 }, &dst, &dst, false, false, &rc, &err));
+	fs = filters_new(&set, &src, &dst, true, false, &rc, &err);
 	assert_non_null(fs);
 	filters_apply(fs, &data, &len);
 	assert_int_equal(len, 6);
@@ -162,7 +225,7 @@ static void test_chain(void **state)
 	unlink(path);
 	rmdir(dir);
 
-	fs = filters_new(&set, &src, &dst, true, &rc, &err);
+	fs = filters_new(&set, &src, &dst, true, false, &rc, &err);
 	assert_int_equal(rc, -1);
 	snprintf(got, sizeof(got), "option -r \"%s\": No such file", path);
 	assert_memory_equal(err.text, got, strlen(got));
@@ -173,10 +236,9 @@ static void test_chain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_eol),
-		cmocka_unit_test(test_dump),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_complete), cmocka_unit_test(test_newline),
+		cmocka_unit_test(test_eol),      cmocka_unit_test(test_dump),
+		cmocka_unit_test(test_names),    cmocka_unit_test(test_chain),
 	};
 
 	setenv("TZ", "UTC", 1);

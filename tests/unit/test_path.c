@@ -87,14 +87,14 @@ static void filters(void **state)
 
 	conf_init(&src);
 	conf_init(&dst);
-	assert_null(filters_why(&set, &src, &dst, true));
+	assert_null(filters_why(&set, &src, &dst, true, false));
 	set.sniff[1] = "file"; /* -R */
-	assert_null(filters_why(&set, &src, &dst, true));
-	assert_non_null(strstr(filters_why(&set, &src, &dst, false), "-R"));
+	assert_null(filters_why(&set, &src, &dst, true, false));
+	assert_non_null(strstr(filters_why(&set, &src, &dst, false, false), "-R"));
 	src.flow.eol = dst.flow.eol = EOL_CRNL;
-	assert_null(filters_why(&set, &src, &dst, true));
+	assert_null(filters_why(&set, &src, &dst, true, false));
 	dst.flow.eol = EOL_CR;
-	assert_non_null(strstr(filters_why(&set, &src, &dst, true), "line ends"));
+	assert_non_null(strstr(filters_why(&set, &src, &dst, true, false), "line ends"));
 	conf_done(&src);
 	conf_done(&dst);
 }

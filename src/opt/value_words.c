@@ -1,5 +1,5 @@
-/* values.c - the words for values of options */
-#include "values.h"
+/* value_words.c - the words for values of options, see value_words.h */
+#include "opt/value_words.h"
 
 const struct value_word value_words[V_COUNT] = {
 	[V_CONST] = { NULL, false },

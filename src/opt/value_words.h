@@ -1,6 +1,6 @@
-/* values.h - how the manual writes the values of options, and whether they are needed */
-#ifndef TOOLS_VALUES_H
-#define TOOLS_VALUES_H
+/* value_words.h - how help, manual and completion write values, and whether they are needed */
+#ifndef OPT_VALUE_WORDS_H
+#define OPT_VALUE_WORDS_H
 
 #include "opt/opt.h"
 
