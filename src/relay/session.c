@@ -280,10 +280,10 @@ static void direction_ended(struct session *s, int i, bool tell)
 /* Side @i is reached by way of a SOCKS server or HTTP proxy. */
 static bool is_proxied(const struct session *s, int i)
 {
-	const struct side *side = &s->relay->plan->side[i];
+	const struct address *a = relay_address(s->relay, (unsigned)i + 1);
 
-	for (size_t k = 0; k < side->nhalves; k++) {
-		if (side->half[k].type->groups & (G_SOCKS | G_HTTP))
+	for (; a; a = a->dual) {
+		if (a->half->type->groups & (G_SOCKS | G_HTTP))
 			return true;
 	}
 	return false;

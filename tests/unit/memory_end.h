@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/endpoint.h"
+#include "relay/opening.h"
 #include "relay/relay.h"
 
 #include <errno.h>
@@ -113,6 +114,8 @@ static inline struct endpoint *memory_end_new(struct address *addr, struct memor
 	return &e->ep;
 }
 
+static const struct addr_type memory_type = { .names = "MEMORY", .reads = true, .writes = true };
+
 /* A relay without texts in its plan: two addresses with the defaults, and the settings. */
 struct memory_relay {
 	struct plan plan;
@@ -127,6 +130,7 @@ static inline void memory_plan(struct memory_relay *m)
 	m->plan = (struct plan){ .set = { .idle_ns = -1 } };
 	for (int i = 0; i < 2; i++) {
 		m->plan.side[i].nhalves = 1;
+		m->plan.side[i].half[0].type = &memory_type;
 		conf_init(&m->plan.side[i].half[0].conf);
 	}
 }
