@@ -12,6 +12,7 @@
 #include "relay/orphans.h"
 #include "relay/proc.h"
 #include "relay/relay.h"
+#include "relay/relay_run.h"
 #include "sys/fd.h"
 
 #include <signal.h>

@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/forecast.h"
 #include "relay/listen.h"
+#include "relay/peers.h"
 #include "sys/fd.h"
 
 #include <errno.h>

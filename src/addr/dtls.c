@@ -11,8 +11,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/dial.h"
 #include "relay/forecast.h"
+#include "relay/peers.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/forecast.h"
 #include "relay/proc.h"
 #include "relay/relay.h"

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/forecast.h"
 #include "sys/netif.h"
 

@@ -5,8 +5,9 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/str.h"
-#include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/forecast.h"
+#include "relay/peers.h"
 
 #include <netinet/in.h>
 

@@ -8,9 +8,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/dial.h"
 #include "relay/forecast.h"
 #include "relay/listen.h"
+#include "relay/peers.h"
 #include "spec/dalan.h"
 
 #include <netinet/in.h>

@@ -317,8 +317,11 @@ static void ep_close(struct endpoint *ep)
 	if (!shared && !t->notified)
 		t->notified = rest_flush(&rest);
 	if (endpoint_lingers(ep)) {
-		linger_close(ep, &(struct linger_layer){ t->notified ? NULL : rest_flush, rest_free,
-							 xmemdup(&rest, sizeof(rest)) });
+		struct linger_layer layer = { t->notified ? NULL : rest_flush, rest_free,
+					      xmemdup(&rest, sizeof(rest)) };
+
+		linger_close(ep->addr, ep->wfd, &ep->parting, &layer);
+		ep->rfd = ep->wfd = -1;
 		return;
 	}
 	t->api->free(t->tls);

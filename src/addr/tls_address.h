@@ -2,7 +2,7 @@
 #ifndef ADDR_TLS_ADDRESS_H
 #define ADDR_TLS_ADDRESS_H
 
-#include "addr/tls.h"
+#include "addr/tls_api.h"
 #include "relay/opening.h"
 
 /* What all connections of an address share. */

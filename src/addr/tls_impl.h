@@ -5,7 +5,7 @@
 #ifndef ADDR_TLS_IMPL_H
 #define ADDR_TLS_IMPL_H
 
-#include "addr/tls.h"
+#include "addr/tls_api.h"
 
 #include <openssl/ssl.h>
 

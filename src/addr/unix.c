@@ -13,8 +13,10 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/forecast.h"
 #include "relay/listen.h"
+#include "relay/peers.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/opening.h"
 #include "relay/relay.h"
 #include "sys/fd.h"

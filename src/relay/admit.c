@@ -15,39 +15,33 @@
 #define LOW_PORT 1024
 
 static const struct {
-	const char *name; /* in statistics */
 	const char *permit, *refuse; /* in records; NULL: nothing is said */
 } reasons[REFUSE_COUNT] = {
-	[REFUSE_RANGE] = { "range", "range option", "range option" },
-	[REFUSE_SOURCEPORT] = { "sourceport", "sourceport option", "wrong sourceport" },
-	[REFUSE_LOWPORT] = { "lowport", "lowport option", "lowport option" },
-	[REFUSE_TCPWRAP] = { "tcpwrap", "tcpwrapper option", "tcpwrapper option" },
-	[REFUSE_NAMELESS] = { "tcpwrap name", NULL,
+	[REFUSE_RANGE] = { "range option", "range option" },
+	[REFUSE_SOURCEPORT] = { "sourceport option", "wrong sourceport" },
+	[REFUSE_LOWPORT] = { "lowport option", "lowport option" },
+	[REFUSE_TCPWRAP] = { "tcpwrapper option", "tcpwrapper option" },
+	[REFUSE_NAMELESS] = { NULL,
 			      "tcpwrapper option: a rule needs its name, and /etc/hosts has none" },
-	[REFUSE_DST] = { "dst", "dst option", "dst option" },
-	[REFUSE_ECHO] = { "no-echo", NULL, NULL },
-	[REFUSE_SELF] = { "self", NULL,
+	[REFUSE_DST] = { "dst option", "dst option" },
+	[REFUSE_ECHO] = { NULL, NULL },
+	[REFUSE_SELF] = { NULL,
 			  "its source, which is this socket: answers would come back for ever" },
-	[REFUSE_PEER] = { "peer", NULL, NULL },
-#define SEAL(RESULT, NAME, WHY) [REFUSE_SEAL + (RESULT)] = { NAME, NULL, "seal option: " WHY }
-	SEAL(SEAL_PLAIN, "unsealed", "the datagram is not sealed"),
-	SEAL(SEAL_NO_KEY, "wrong key", "sealed with a key that is not in the key file"),
-	SEAL(SEAL_FORGED, "forged", "forged, damaged, or sent to another address or port"),
-	SEAL(SEAL_REPLAY, "replayed", "a replay"),
-	SEAL(SEAL_LATE, "late", "too far behind others of its sender"),
-	SEAL(SEAL_OLD, "old",
+	[REFUSE_PEER] = { NULL, NULL },
+#define SEAL(RESULT, WHY) [REFUSE_SEAL + (RESULT)] = { NULL, "seal option: " WHY }
+	SEAL(SEAL_PLAIN, "the datagram is not sealed"),
+	SEAL(SEAL_NO_KEY, "sealed with a key that is not in the key file"),
+	SEAL(SEAL_FORGED, "forged, damaged, or sent to another address or port"),
+	SEAL(SEAL_REPLAY, "a replay"),
+	SEAL(SEAL_LATE, "too far behind others of its sender"),
+	SEAL(SEAL_OLD,
 	     "older than seal-age or than this program's start, or the clocks of the hosts differ"),
-	SEAL(SEAL_CROWD, "crowd", "more than seal-senders senders"),
-	SEAL(SEAL_REPLY, "answers", "an answer instead of a question"),
-	SEAL(SEAL_UNSIGNED, "unsigned", "it is not signed"),
-	SEAL(SEAL_STRANGER, "untrusted", "no signature of a trusted member"),
+	SEAL(SEAL_CROWD, "more than seal-senders senders"),
+	SEAL(SEAL_REPLY, "an answer instead of a question"),
+	SEAL(SEAL_UNSIGNED, "it is not signed"),
+	SEAL(SEAL_STRANGER, "no signature of a trusted member"),
 #undef SEAL
 };
-
-const char *admit_reason(enum refusal why)
-{
-	return reasons[why].name;
-}
 
 int admit_data_range(struct range *r, const char *text, struct err *err)
 {
@@ -195,7 +189,8 @@ void admission_report(const struct admission *a, struct str *out)
 	for (int i = 0; i < REFUSE_COUNT; i++) {
 		if (!a->refused[i])
 			continue;
-		str_addf(out, "%s%s %llu", sep, reasons[i].name, (unsigned long long)a->refused[i]);
+		str_addf(out, "%s%s %llu", sep, tally_refusal_name(i),
+			 (unsigned long long)a->refused[i]);
 		sep = ", ";
 	}
 	str_addc(out, ')');

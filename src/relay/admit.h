@@ -8,26 +8,12 @@
 #include "base/log_limit.h"
 #include "base/siphash.h"
 #include "opt/opt.h"
-#include "relay/seal.h"
+#include "relay/tally.h"
 #include "sys/hosts.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum refusal {
-	REFUSE_RANGE,
-	REFUSE_SOURCEPORT,
-	REFUSE_LOWPORT,
-	REFUSE_TCPWRAP,
-	REFUSE_NAMELESS, /* tcpwrap, too */
-	REFUSE_DST, /* datagrams only: see admit_refuse() */
-	REFUSE_ECHO,
-	REFUSE_SELF, /* it says that we have sent it */
-	REFUSE_PEER, /* not from the one peer of a connection */
-	REFUSE_SEAL, /* and enum seal_result */
-	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
-};
 
 struct admission {
 	const struct conf *conf;
@@ -63,9 +49,6 @@ bool admit(struct admission *a, const struct netaddr *peer, const struct netaddr
  * would, but for those that are nothing to worry about: echoes, other peers. */
 void admit_refuse(struct admission *a, const struct netaddr *peer, enum refusal why,
 		  int64_t now_ns);
-
-/* The word for @why in statistics: "range"; NULL for REFUSE_SEAL + SEAL_OK, which is none. */
-const char *admit_reason(enum refusal why);
 
 /* "refused 3 (range 2, sourceport 1)" appended to @out, nothing when there were none. */
 struct str;

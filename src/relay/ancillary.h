@@ -2,7 +2,7 @@
 #ifndef RELAY_ANCILLARY_H
 #define RELAY_ANCILLARY_H
 
-#include "relay/destination.h"
+#include "relay/dst_type.h"
 #include "relay/packet.h"
 #include "relay/vars.h"
 #include "sys/netaddr.h"

@@ -1,7 +1,6 @@
 /* destination.c - what a datagram was sent to, see destination.h */
 #include "relay/destination.h"
 
-#include "base/list.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"
 
@@ -17,40 +16,15 @@ struct dst_rule {
 	struct range network[NETWORKS_MAX];
 };
 
-static const struct {
-	enum dst_type type;
-	const char *word;
-} types[] = {
-	{ DST_UNICAST, "unicast" },
-	{ DST_MULTICAST, "multicast" },
-	{ DST_BROADCAST, "broadcast" },
-};
-
-const char *dst_type_word(enum dst_type type)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (types[i].type == type)
-			return types[i].word;
-	}
-	return "unknown";
-}
-
-enum dst_type dst_type_ip4(const struct in_addr *addr, const struct in_addr *local)
-{
-	if (IN_MULTICAST(ntohl(addr->s_addr)))
-		return DST_MULTICAST;
-	return addr->s_addr == local->s_addr ? DST_UNICAST : DST_BROADCAST;
-}
-
 /* One item of the list: a word, or a network; a plain address is a network of its own. */
 static int add_item(struct dst_rule *r, const char *item, int family, struct err *err)
 {
 	char *text;
 	int rc;
 
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (strcmp(item, types[i].word) == 0) {
-			r->types |= types[i].type;
+	for (unsigned type = DST_UNICAST; type <= DST_BROADCAST; type *= 2) {
+		if (strcmp(item, dst_type_word((enum dst_type)type)) == 0) {
+			r->types |= type;
 			return 0;
 		}
 	}

@@ -1,8 +1,5 @@
-/* destination.h - what a datagram was sent to: this host, a group, everybody
- *
- * Linux tells with each datagram the address in its header and the local address that took it
- * (packet information, ip(7)). They are the same for unicast; where they differ and the first is no
- * group it is a broadcast address, of whatever interface. */
+/* destination.h - option dst: only datagrams that were sent to this host, to a group, to everybody,
+ * or to certain addresses are heard */
 #ifndef RELAY_DESTINATION_H
 #define RELAY_DESTINATION_H
 
@@ -10,14 +7,6 @@
 #include "relay/packet.h"
 
 #include <stdbool.h>
-
-enum dst_type { DST_UNICAST = 1, DST_MULTICAST = 2, DST_BROADCAST = 4 };
-
-/* "unicast", "multicast", "broadcast" */
-const char *dst_type_word(enum dst_type type);
-
-/* Type of an IPv4 destination @addr that the local address @local took. */
-enum dst_type dst_type_ip4(const struct in_addr *addr, const struct in_addr *local);
 
 /* Option dst: types and networks, any of which will do. */
 struct dst_rule;

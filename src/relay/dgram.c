@@ -4,9 +4,10 @@
 
 #include "base/mem.h"
 #include "relay/ancillary.h"
+#include "relay/destination.h"
 #include "relay/dgram_seal.h"
 #include "relay/echo.h"
-#include "relay/frames.h"
+#include "relay/eth_frame.h"
 #include "relay/membership.h"
 #include "relay/packet.h"
 #include "relay/relay.h"
@@ -184,9 +185,13 @@ static bool is_for_us(const struct dgram_sock *sock, const struct message *m)
 	       membership_hears(sock->member, &dst, ifindex, &m->peer) || is_answer(sock, m);
 }
 
-struct dgram_kind dgram_kind_of(const struct opening *o)
+struct seal_socket dgram_seal_socket(const struct dgram_sock *sock)
 {
-	return (struct dgram_kind){ o->target.family, o->socktype, o->protocol };
+	return (struct seal_socket){
+		.fd = sock->fd,
+		.protocol = sock->kind.type == SOCK_RAW ? sock->kind.protocol : -1,
+		.answers = sock->answers,
+	};
 }
 
 void dgram_sock_ref(struct dgram_sock *sock)
@@ -341,7 +346,8 @@ static bool is_echo(struct dgram_sock *sock, const struct batch *b, struct packe
 static void unseal(struct dgram_sock *sock, const struct batch *b, struct packet *p)
 {
 	const struct message *m = &b->msg[p->msg];
-	enum seal_result r = dgram_seal_open(sock, m, p);
+	const struct seal_socket s = dgram_seal_socket(sock);
+	enum seal_result r = dgram_seal_open(sock->seal, &s, m, p);
 
 	if (r == SEAL_OK)
 		return;
@@ -368,7 +374,7 @@ size_t dgram_judge(struct dgram_sock *sock, struct batch *b, const struct netadd
 		if (!ok || is_echo(sock, b, p))
 			continue;
 		if (sock->frames)
-			frames_complete(sock, b, i);
+			eth_frame_complete(b, i, sock->addr->conf->netif.retrieve_vlan, sock->fd);
 		log_notice("received packet with %u bytes from %s", (unsigned)p->len,
 			   netaddr_text(&b->msg[p->msg].peer, text));
 		if (sock->raw4)

@@ -10,8 +10,8 @@
 #include "relay/admit.h"
 #include "relay/endpoint.h"
 #include "relay/inbox.h"
-#include "relay/opening.h"
 #include "relay/packet.h"
+#include "relay/vars.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -99,14 +99,15 @@ void dgram_ask_for_drops(struct dgram_sock *sock);
 /* @sock gets twins with descriptors of the same socket: its news are to be counted once. */
 void dgram_share_drops(struct dgram_sock *sock);
 
+/* How the seal sees @sock. */
+struct seal_socket dgram_seal_socket(const struct dgram_sock *sock);
+
 /* Ask for losses that no later datagram has told of: of all sockets. */
 void dgram_count_drops(struct engine *engine);
 
 /* In a session process: what was open before is counted by the process that forked it. */
 void dgram_forget_drops(struct engine *engine);
 
-/* The kind of socket that @o has made. */
-struct dgram_kind dgram_kind_of(const struct opening *o);
 void dgram_sock_ref(struct dgram_sock *sock);
 void dgram_sock_unref(struct dgram_sock *sock); /* the last one closes */
 
@@ -170,27 +171,6 @@ int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err);
 /* The datagram endpoint @ep is a member of a group, and hears only what came for it. Takes @m. */
 void dgram_member(struct endpoint *ep, struct membership *m);
 
-/* ---- shared steps and makers ---- */
-
-/* Wait for the first datagram that is permitted, keep it in o->impl, set the variables of its
- * sender: LISTEN and RECVFROM. With fork nothing happens here. */
-enum step_result step_first_packet(struct opening *o, struct err *err);
-/* connect(2) to its sender: LISTEN. With fork nothing happens here. */
-enum step_result step_connect_first(struct opening *o, struct err *err);
-
-struct endpoint *dgram_make_connect(struct opening *o, struct err *err);
-struct endpoint *dgram_make_sendto(struct opening *o, struct err *err);
-struct endpoint *dgram_make_datagram(struct opening *o, struct err *err);
-struct endpoint *dgram_make_recv(struct opening *o, struct err *err);
-struct endpoint *dgram_make_recvfrom(struct opening *o, struct err *err);
-struct endpoint *dgram_make_listen(struct opening *o, struct err *err);
-/* As dgram_make_datagram(), but without a port that datagrams must come from. */
-struct endpoint *dgram_make_generic(struct opening *o, struct err *err);
-/* A connected socket of @type that keeps borders: UNIX datagrams or seqpacket, connected or
- * accepted; and such a socket pair with a program behind it. */
-struct endpoint *dgram_make_packets(struct opening *o, int type, struct err *err);
-struct endpoint *dgram_make_program(struct opening *o, int type, struct err *err);
-
 /* The first datagram of somebody who has no session. */
 struct dgram_greeting {
 	struct dgram_sock *sock;
@@ -198,10 +178,6 @@ struct dgram_greeting {
 	const void *data;
 	size_t len;
 };
-
-/* Sources (peers.c): a session per datagram, a session per peer. */
-struct source *dgram_source_recvfrom(struct opening *o, struct err *err);
-struct source *dgram_source_listen(struct opening *o, struct err *err);
 
 /* The records that say that LISTEN or RECVFROM waits. */
 void dgram_say_waiting(const struct dgram_sock *sock, bool listens);

@@ -12,6 +12,7 @@
 #include "relay/membership.h"
 #include "relay/packet.h"
 #include "relay/relay.h"
+#include "relay/vars.h"
 #include "sys/groups.h"
 
 #include <errno.h>

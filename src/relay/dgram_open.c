@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/packet.h"
 #include "relay/relay.h"
 
@@ -12,6 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+struct dgram_kind dgram_kind_of(const struct opening *o)
+{
+	return (struct dgram_kind){ o->target.family, o->socktype, o->protocol };
+}
 
 /* The socket of @o becomes a dgram_sock; the opening loses the descriptor. */
 static struct dgram_sock *take_socket(struct opening *o, struct dgram_kind kind,

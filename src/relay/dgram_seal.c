@@ -4,7 +4,6 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"
-#include "relay/dgram.h"
 #include "relay/proc.h"
 #include "relay/relay.h"
 #include "relay/seal_file.h"
@@ -152,38 +151,38 @@ static void make_dest(struct seal_dest *out, const struct netaddr *addr, unsigne
 }
 
 /* The port of this socket; raw ones have a protocol instead. */
-static unsigned own_port(struct dgram_sock *sock)
+static unsigned own_port(struct dgram_seal *seal, const struct seal_socket *sock)
 {
 	struct netaddr local = { .len = sizeof(local.raw) };
 
-	if (sock->kind.type == SOCK_RAW)
-		return (unsigned)sock->kind.protocol;
-	if (!sock->seal->port && getsockname(sock->fd, &local.any, &local.len) == 0)
-		sock->seal->port = netaddr_port(&local);
-	return sock->seal->port;
+	if (sock->protocol >= 0)
+		return (unsigned)sock->protocol;
+	if (!seal->port && getsockname(sock->fd, &local.any, &local.len) == 0)
+		seal->port = netaddr_port(&local);
+	return seal->port;
 }
 
-enum seal_result dgram_seal_open(struct dgram_sock *sock, const struct message *m, struct packet *p)
+enum seal_result dgram_seal_open(struct dgram_seal *seal, const struct seal_socket *sock,
+				 const struct message *m, struct packet *p)
 {
-	struct seal_address *a = sock->seal->address;
+	struct seal_address *a = seal->address;
 	struct netaddr addr = { 0 };
 	struct seal_dest dest;
 	size_t len = p->len;
 	enum seal_result r;
 
 	ancillary_destination(m, &addr, NULL);
-	make_dest(&dest, &addr, own_port(sock));
-	r = seal_open(a->crypto, &a->keys, sock->seal->senders, &p->data, &len, &dest,
-		      !sock->answers, now_s());
+	make_dest(&dest, &addr, own_port(seal, sock));
+	r = seal_open(a->crypto, &a->keys, seal->senders, &p->data, &len, &dest, !sock->answers,
+		      now_s());
 	p->len = (uint32_t)len;
 	return r;
 }
 
-int dgram_seal_batch(struct dgram_sock *sock, struct batch *out, const struct batch *in,
-		     const struct netaddr *to, struct err *err)
+int dgram_seal_batch(struct dgram_seal *seal, const struct seal_socket *sock, struct batch *out,
+		     const struct batch *in, const struct netaddr *to, struct err *err)
 {
-	struct seal_address *a = sock->seal->address;
-	bool raw = sock->kind.type == SOCK_RAW;
+	struct seal_address *a = seal->address;
 	struct seal_dest dest;
 	uint64_t now = now_s();
 
@@ -192,7 +191,7 @@ int dgram_seal_batch(struct dgram_sock *sock, struct batch *out, const struct ba
 		a->pid = getpid();
 		a->sender.ready = false;
 	}
-	make_dest(&dest, to, raw ? (unsigned)sock->kind.protocol : netaddr_port(to));
+	make_dest(&dest, to, sock->protocol >= 0 ? (unsigned)sock->protocol : netaddr_port(to));
 	out->n = out->next = 0;
 	for (size_t i = in->next; i < in->n && out->n < BATCH_MAX; i++) {
 		const struct packet *p = &in->packet[i];

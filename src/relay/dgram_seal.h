@@ -12,12 +12,10 @@
 #include "sys/netaddr.h"
 
 struct address;
-struct dgram_sock;
 struct dgram_seal;
-struct half;
 struct relay;
 
-/* Load the module and read the key files of @half, if it has option seal and that has not happened:
+/* Load the module and read the key files of @addr, if it has option seal and that has not happened:
  * early in its opening, before user, root and directory change. 0, or -1 with @err. */
 int dgram_seal_load(struct address *addr, struct err *err);
 
@@ -26,15 +24,22 @@ struct dgram_seal *dgram_seal_new(struct address *addr);
 struct dgram_seal *dgram_seal_ref(struct dgram_seal *seal); /* NULL is fine, here and below */
 void dgram_seal_unref(struct dgram_seal *seal);
 
+/* The socket that is sealed. */
+struct seal_socket {
+	int fd;
+	int protocol; /* of a raw socket, which has no port; else -1 */
+	bool answers; /* what it sends answers what it has received */
+};
+
 /* Open @p of message @m in place. */
-enum seal_result dgram_seal_open(struct dgram_sock *sock, const struct message *m,
-				 struct packet *p);
+enum seal_result dgram_seal_open(struct dgram_seal *seal, const struct seal_socket *sock,
+				 const struct message *m, struct packet *p);
 
 /* Fill @out with sealed copies of the next packets of @in, at most BATCH_MAX, in the same places
  * from in->next on; refused ones stay refused. 0, or -1 with EMSGSIZE and @err when the next one is
  * too long. */
-int dgram_seal_batch(struct dgram_sock *sock, struct batch *out, const struct batch *in,
-		     const struct netaddr *to, struct err *err);
+int dgram_seal_batch(struct dgram_seal *seal, const struct seal_socket *sock, struct batch *out,
+		     const struct batch *in, const struct netaddr *to, struct err *err);
 
 /* Some address of the plan seals. */
 bool dgram_seal_used(const struct relay *relay);

@@ -255,11 +255,12 @@ static int send_batch(struct dgram_sock *sock, struct batch *b, const struct net
 static int send_sealed(struct dgram_sock *sock, struct batch *b, const struct netaddr *to,
 		       const struct netaddr *from, struct err *err)
 {
+	const struct seal_socket at = dgram_seal_socket(sock);
 	struct batch *sealed = pool_batch(&sock->addr->engine->pool);
 	int rc = 0, code;
 
 	while (rc == 0 && b->next < b->n) {
-		rc = dgram_seal_batch(sock, sealed, b, to, err);
+		rc = dgram_seal_batch(sock->seal, &at, sealed, b, to, err);
 		if (rc == 0) {
 			rc = send_batch(sock, sealed, to, from, err);
 			b->next += sealed->next;

@@ -241,8 +241,11 @@ void ep_fd_close(struct endpoint *ep)
 	bool same = ep->rfd == ep->wfd;
 
 	endpoint_restore_tty(ep);
-	if (endpoint_lingers(ep))
-		linger_close(ep, NULL);
+	if (endpoint_lingers(ep)) {
+		linger_close(ep->addr, ep->wfd, &ep->parting, NULL);
+		ep->rfd = ep->wfd = -1;
+		return;
+	}
 	final_shutdown(ep, ep->wfd);
 	if (!(ep->caps & EP_KEEP_OPEN)) {
 		fd_close(&ep->wfd);

@@ -1,7 +1,6 @@
 /* engine.c - what one process has, see engine.h */
 #include "relay/engine.h"
 
-#include "relay/proc.h"
 #include "sys/fd.h"
 
 /* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
@@ -23,7 +22,6 @@ void engine_init(struct engine *e, struct loop *loop)
 
 void engine_done(struct engine *e)
 {
-	procs_forget(e);
 	pool_done(&e->pool);
 }
 

@@ -30,6 +30,7 @@ struct engine {
 	} fds;
 	bool session_process; /* forked for one session: its parent tells the numbers */
 	pid_t parent; /* then: who has the source, and may have ended since */
+	void (*settle)(struct engine *e); /* something has gone: is anything left? */
 	bool forgetting; /* what is closed now lives on in another process, which counts it */
 	struct err err; /* what a flow has met; see flow.h */
 };
@@ -39,6 +40,13 @@ void engine_init(struct engine *e, struct loop *loop);
 
 /* Free what it holds; after the loop has stopped and its relays are done. */
 void engine_done(struct engine *e);
+
+/* Something has gone that the program may have waited for. */
+static inline void engine_settle(struct engine *e)
+{
+	if (e->settle)
+		e->settle(e);
+}
 
 /* There are descriptors for one more session. They are counted, but not for each session while
  * there are many left; where the kernel does not count them (before Linux 6.2, or without /proc)

@@ -1,21 +1,11 @@
-/* frames.h - what is particular to packet sockets, for relay/dgram.c
+/* frames.h - packet sockets and the state of their interface
  *
- * They carry the frames of a network interface. An interface loses what it cannot send, may be down
- * for a while, takes VLAN tags out of what it receives, and delivers frames of virtual hosts whose
- * checksum nobody has computed, because they never were on a wire. */
+ * They carry the frames of a network interface. An interface loses what it cannot send, and may be
+ * down for a while. */
 #ifndef RELAY_FRAMES_H
 #define RELAY_FRAMES_H
 
 #include "relay/dgram.h"
-
-/* Make packet @i of @b as it would be on a wire: finish its checksum, and with option retrieve-vlan
- * put its VLAN tag back. */
-void frames_complete(struct dgram_sock *sock, struct batch *b, size_t i);
-
-/* Finish the TCP or UDP checksum of an Ethernet frame; its field holds the sum over the pseudo
- * header. The frame may be anything: false when it is not such a frame, which stays as it is.
- * RFC 1071, RFC 8200 section 8.1. */
-bool frame_finish_checksum(uint8_t *frame, size_t len);
 
 /* Sending a frame has failed (errno, @err): true if that one is lost and no more than that; then it
  * is counted, and said once a minute. */

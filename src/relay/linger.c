@@ -14,7 +14,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/endpoint.h"
 #include "relay/relay.h"
 #include "sys/fd.h"
 
@@ -81,7 +80,7 @@ static void finish(struct lingering *l)
 	list_del(&l->node);
 	relay->engine->nlingering--;
 	loop_defer(relay->engine->loop, &l->free, free_now);
-	relay_check_idle(relay);
+	engine_settle(relay->engine);
 }
 
 /* Bytes that the peer has not acknowledged, 1 more while it has not seen our end. What a local
@@ -293,33 +292,32 @@ static bool obey_options(struct lingering *l)
 }
 
 /* The common end: the peer has said and taken everything. */
-static bool all_is_over(const struct endpoint *ep, const struct linger_layer *layer)
+static bool all_is_over(int fd, const struct parting *parting, const struct linger_layer *layer)
 {
 	int n = 1;
 
-	return ep->parting.ended && !(layer && layer->flush) && ioctl(ep->wfd, SIOCOUTQ, &n) == 0 &&
-	       n == 0;
+	return parting->ended && !(layer && layer->flush) && ioctl(fd, SIOCOUTQ, &n) == 0 && n == 0;
 }
 
-void linger_close(struct endpoint *ep, const struct linger_layer *layer)
+void linger_close(struct address *addr, int fd, const struct parting *parting,
+		  const struct linger_layer *layer)
 {
-	struct engine *engine = ep->addr->engine;
+	struct engine *engine = addr->engine;
 	socklen_t len = sizeof(int);
 	struct lingering *l;
 
-	if (all_is_over(ep, layer)) {
+	if (all_is_over(fd, parting, layer)) {
 		if (layer)
 			layer->free(layer->arg);
-		fd_close(&ep->wfd);
-		ep->rfd = -1;
+		close(fd);
 		return;
 	}
 	l = xcalloc(1, sizeof(*l));
 	*l = (struct lingering){
-		.addr = ep->addr,
-		.fd = ep->wfd,
-		.parting = ep->parting,
-		.limit_ns = ep->addr->conf->sock.close_timeout_ns,
+		.addr = addr,
+		.fd = fd,
+		.parting = *parting,
+		.limit_ns = addr->conf->sock.close_timeout_ns,
 		.begun_ns = loop_now(engine->loop),
 		.progress_ns = loop_now(engine->loop),
 		.heard_ns = loop_now(engine->loop),
@@ -327,14 +325,13 @@ void linger_close(struct endpoint *ep, const struct linger_layer *layer)
 	};
 	if (layer)
 		l->layer = *layer;
-	ep->rfd = ep->wfd = -1;
 	list_add_tail(&engine->lingering, &l->node);
 	engine->nlingering++;
 	watch_init(&l->watch, on_watch);
 	timer_init(&l->look, on_look);
 	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
 	l->unacked = unacknowledged(l);
-	if (!obey_options(l) || advance(l) || ep->addr->relay->ending ||
+	if (!obey_options(l) || advance(l) || addr->relay->ending ||
 	    !engine_has_descriptors(engine)) {
 		finish(l);
 		return;

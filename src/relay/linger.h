@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct endpoint;
+struct address;
 struct engine;
 struct relay;
 
@@ -31,10 +31,11 @@ struct parting {
 	int64_t grace_ns; /* how long the peer may still talk when it has everything */
 };
 
-/* Close the socket of @ep (rfd and wfd are the same), now or as soon as it can be done without
- * loss; ep->rfd and ep->wfd are -1 afterwards. @layer: what is above the socket, or NULL; its
- * contents are taken. Failures are logged; they make the exit status 1 where a session's do. */
-void linger_close(struct endpoint *ep, const struct linger_layer *layer);
+/* Close the stream socket @fd, made for @addr, now or as soon as it can be done without loss. Takes
+ * it. @layer: what is above the socket, or NULL; its contents are taken. Failures are logged; they
+ * make the exit status 1 where a session's do. */
+void linger_close(struct address *addr, int fd, const struct parting *parting,
+		  const struct linger_layer *layer);
 
 /* Bytes on the stream socket @fd that its peer has not acknowledged, or, on a UNIX socket, many
  * that it has not read; 0 if there are none, or nobody can tell. One system call, or two. */

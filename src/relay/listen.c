@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "relay/admit.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/relay.h"
 #include "relay/source.h"
 

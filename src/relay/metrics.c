@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "relay/dgram.h"
+#include "relay/opening.h"
 #include "relay/proc.h"
 #include "relay/relay.h"
 

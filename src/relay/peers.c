@@ -9,8 +9,10 @@
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
+#include "relay/dgram_open.h"
 #include "relay/peer_feed.h"
 #include "relay/peer_table.h"
+#include "relay/peers.h"
 #include "relay/relay.h"
 #include "relay/source.h"
 

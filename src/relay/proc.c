@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/relay.h"
-#include "relay/source.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ static void free_places(struct proc *p)
 {
 	for (int i = 0; i < 2; i++) {
 		if (p->place[i])
-			source_session_ended(p->place[i]);
+			p->free_place(p->place[i]);
 		p->place[i] = NULL;
 	}
 }
@@ -67,7 +66,7 @@ static void on_ended(struct watch *w, uint32_t events)
 		list_del(&p->node);
 		free_places(p);
 		loop_defer(loop, &p->free, free_now);
-		relay_check_idle(p->addr->relay);
+		engine_settle(p->addr->engine);
 		return;
 	}
 	if (p->kind != PROC_SESSION) {
@@ -114,8 +113,9 @@ void proc_release(struct proc *p, bool leave)
 	}
 }
 
-void proc_keep_place(struct proc *p, struct source *src)
+void proc_keep_place(struct proc *p, struct source *src, void (*free_place)(struct source *src))
 {
+	p->free_place = free_place;
 	p->place[p->place[0] != NULL] = src;
 }
 

@@ -32,6 +32,7 @@ struct proc {
 	int shutup; /* option children-shutup of its session */
 	bool released; /* no endpoint any more */
 	struct source *place[2]; /* it is still one of this source's sessions, or NULL */
+	void (*free_place)(struct source *src);
 	void (*on_exit)(struct proc *p, void *arg); /* called once, when it has ended */
 	void *arg;
 };
@@ -44,8 +45,8 @@ struct proc *proc_new(struct address *addr, enum proc_kind kind, struct child ch
 void proc_release(struct proc *p, bool leave);
 
 /* The session of @p is over and so is its place among those of @src (max-children, max-sessions),
- * but only when the program has ended. Before proc_release(). */
-void proc_keep_place(struct proc *p, struct source *src);
+ * but only when the program has ended: then @free_place is called. Before proc_release(). */
+void proc_keep_place(struct proc *p, struct source *src, void (*free_place)(struct source *src));
 
 /* @src is being closed and does not count any more; returns how many places were kept. */
 size_t procs_give_up_places(struct engine *engine, const struct source *src);

@@ -4,7 +4,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/session.h"
+#include "relay/flow.h"
+#include "relay/relay.h"
 
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -174,14 +175,14 @@ static uint64_t size_of(const struct endpoint *ep)
 	return size < ep->read_left ? size : ep->read_left;
 }
 
-void progress_session(struct progress *p, const struct session *s)
+void progress_session(struct progress *p, const struct flow *flow)
 {
 	if (!p)
 		return;
 	for (int i = 0; i < 2; i++) {
-		bool known = !p->relay->many && s->flow[i].active;
+		bool known = !p->relay->many && flow[i].active;
 
-		p->expected[i] = known ? size_of(s->flow[i].src) : 0;
+		p->expected[i] = known ? size_of(flow[i].src) : 0;
 	}
 }
 

@@ -10,15 +10,16 @@
 
 #include <stdint.h>
 
+struct flow;
 struct progress;
 struct relay;
-struct session;
 
 /* Begin to show it; NULL, and nothing is ever shown, when stderr is no terminal. */
 struct progress *progress_new(struct relay *relay);
 
-/* A session begins: how much will come is known if it is the only one. @p may be NULL. */
-void progress_session(struct progress *p, const struct session *s);
+/* A session with these two flows begins: how much will come is known if it is the only one. @p may
+ * be NULL. */
+void progress_session(struct progress *p, const struct flow *flow);
 
 /* Show the sums and leave the line. @p may be NULL. */
 void progress_end(struct progress *p);

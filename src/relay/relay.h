@@ -18,8 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct endpoint;
 struct metrics_http;
 struct progress;
+struct source;
+struct vars;
 
 struct stats {
 	uint64_t packets[2], bytes[2]; /* 0: left to right */
@@ -32,6 +35,8 @@ struct relay {
 	struct address *addr; /* owned; of a dual address two, one behind the other */
 	size_t naddr;
 	struct list sessions, sources, openings;
+	/* a source has something for a session: takes @ep */
+	void (*yield)(struct source *src, struct endpoint *ep, const struct vars *vars);
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
 	bool many; /* an address forks: a failing session is not the program's */
@@ -58,32 +63,9 @@ static inline bool relay_is_crowded(const struct relay *r)
 	return r->many || r->engine->session_process;
 }
 
-/* A relay without sessions. Returns 0, or -1 with @err; relay_done() is due in both cases. */
-int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan,
-	       struct err *err);
-
-/* Open both addresses of the plan and begin. Everything else happens in the loop, which is stopped
- * when nothing is left to do; then relay->status is the exit status. */
-void relay_start(struct relay *relay);
-
 /* What is opened at the start is open: addresses that wait for a peer are waiting. Tells the
  * service manager once; harmless later. */
 void relay_ready(struct relay *relay);
-
-/* End everything now: sessions, sources, openings. Exit status becomes @status. */
-void relay_end(struct relay *relay, int status);
-
-/* End accepting; sessions may finish within settings.drain_ns. */
-void relay_drain(struct relay *relay, int status);
-
-/* Free what the relay itself holds; after the loop has stopped. */
-void relay_done(struct relay *relay);
-
-/* Print the counters (--statistics, SIGUSR1), and those of the addresses. */
-void relay_statistics(struct relay *relay);
-
-/* Print the counters at the end, as the flags want it. */
-void relay_final_statistics(struct relay *relay);
 
 /* Write about a session that fails, or a program of it, as log_err(). Strangers can bring that
  * about as often as they like: where there are many sessions, ten records of @level are written in
@@ -92,8 +74,5 @@ void relay_tell(struct relay *relay, enum log_level level, const struct err *err
 
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);
-
-/* Stop the loop if nothing is left. */
-void relay_check_idle(struct relay *relay);
 
 #endif

@@ -597,7 +597,7 @@ static void begin(struct session *s)
 		return;
 	}
 	warn_of_circle(s);
-	progress_session(relay->progress, s);
+	progress_session(relay->progress, s->flow);
 	window_follow(&s->window, relay->engine->loop, s->left, s->right);
 	arm(s);
 	for (int i = 0; i < 2; i++) {
@@ -789,7 +789,7 @@ static void give_places_back(struct session *s, struct proc *program)
 		struct source *src = s->source[i];
 
 		if (src && program && !src->closed)
-			proc_keep_place(program, src);
+			proc_keep_place(program, src, source_session_ended);
 		else if (src)
 			source_session_ended(src);
 	}
@@ -827,5 +827,5 @@ void session_finish(struct session *s)
 	s->left = s->right = NULL;
 	loop_defer(relay->engine->loop, &s->free, free_now);
 	give_places_back(s, program);
-	relay_check_idle(relay);
+	engine_settle(relay->engine);
 }

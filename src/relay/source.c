@@ -2,12 +2,8 @@
 #include "relay/source.h"
 
 #include "base/log.h"
-#include "relay/dgram.h"
-#include "relay/metrics_http.h"
 #include "relay/proc.h"
-#include "relay/progress.h"
-#include "relay/session.h"
-#include "sys/fd.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,164 +82,28 @@ static void release(struct source *src)
 	src->released = true;
 }
 
-/* A relay in a forked session process: none of its sources, sessions and openings goes on. */
-static void forget_relay(struct relay *relay)
+void source_forget(struct source *src)
 {
-	list_for_each_safe (node, tmp, &relay->sources) {
-		struct source *src = container_of(node, struct source, node);
-
-		list_del(&src->node);
-		loop_timer_stop(relay->engine->loop, &src->accept_timer);
-		src->closed = true;
-		src->ops->close(src);
-		release(src);
-		if (src->other) /* shared by all sessions, its program is the parent's */
-			src->other->proc = NULL;
-		leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
-	}
-	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
-	list_for_each_safe (node, tmp, &relay->sessions) {
-		struct session *s = container_of(node, struct session, node);
-		struct endpoint *ep[2] = { s->left, s->right };
-
-		list_del(&s->node);
-		for (int i = 0; i < 2; i++) {
-			if (!ep[i])
-				continue;
-			ep[i]->caps |= EP_SHARED;
-			ep[i]->proc = NULL;
-			ep[i]->want = 0;
-			ep[i]->ops->close(ep[i]);
-		}
-	}
-	list_for_each_safe (node, tmp, &relay->openings)
-		opening_forget(container_of(node, struct opening, node));
-	metrics_http_free(relay->http);
-	relay->http = NULL;
-	progress_free(relay->progress); /* the one whose processes we are shows it */
-	relay->progress = NULL;
-	fd_close(&relay->notify_fd); /* the service is the parent */
+	list_del(&src->node);
+	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
+	src->closed = true;
+	src->ops->close(src);
+	release(src);
+	if (src->other) /* shared by all sessions, its program is the parent's */
+		src->other->proc = NULL;
+	leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
 }
 
-/* What a forked session process keeps of its parent: its one session, nothing else. */
-static void forget_others(struct engine *engine)
+void source_session_begins(struct source *src)
 {
-	engine->forgetting = true;
-	dgram_forget_drops(engine);
-	lingers_forget(engine);
-	list_for_each (node, &engine->relays)
-		forget_relay(container_of(node, struct relay, node));
-	procs_forget(engine);
-	engine->forgetting = false;
-}
-
-static void on_session_process_end(struct proc *p, void *arg)
-{
-	struct source *src = arg;
-
-	log_info("number of children decreased to %zu", src->nsessions - 1);
-	engine_fd_freed(src->addr->engine, p->child.pidfd);
-	proc_release(p, true);
-	source_session_ended(src);
-}
-
-/* A process for this endpoint's session. Returns 1 in the parent, 0 in the child, -1 on failure (in
- * the child: of its process options). */
-static int fork_session(struct source *src, struct endpoint *ep)
-{
-	struct relay *relay = src->addr->relay;
-	struct child child;
-	struct proc *p;
-	struct err err;
-	pid_t parent = getpid(), pid = fork();
-
-	if (pid == -1) {
-		err_set(&err, errno, "fork()");
-		relay_tell(relay, LV_ERROR, &err);
-		return -1;
-	}
-	if (pid == 0) {
-		if (loop_forked(relay->engine->loop, &err) == -1) {
-			log_error("%s", err.text);
-			_exit(1); /* without a loop nothing can be cleaned up */
-		}
-		relay->many = false;
-		relay->engine->session_process = true;
-		relay->engine->parent = parent;
-		relay->total = (struct stats){ 0 };
-		ep->want = 0;
-		forget_others(relay->engine);
-		src->nsessions = 1; /* this one */
-		src->nopenings = 0;
-		log_info("just born: child process %d", (int)getpid());
-		if (relay->plan->set.fork_wait_s)
-			sleep(relay->plan->set.fork_wait_s);
-		if (ident_apply(&ep->addr->conf->ident, ID_LATE, &err) == -1 ||
-		    ident_become(&ep->addr->conf->ident, ID_LATE2, &err) == -1) {
-			relay_tell(relay, LV_ERROR, &err);
-			relay->status = 1;
-			return -1;
-		}
-		return 0;
-	}
-	log_notice("forked off child process %d", (int)pid);
-	if (child_watch(&child, pid, &err) == -1) {
-		relay_tell(relay, LV_ERROR, &err);
-		return -1;
-	}
-	p = proc_new(src->addr, PROC_SESSION, child);
-	p->on_exit = on_session_process_end;
-	p->arg = src;
 	src->nsessions++;
-	ep->caps |= EP_SHARED; /* the child goes on using the connection */
-	relay->engine->forgetting = true;
-	endpoint_free(ep);
-	relay->engine->forgetting = false;
-	if (relay->plan->set.fork_wait_s)
-		sleep(relay->plan->set.fork_wait_s);
-	return 1;
+	pause_if_full(src);
 }
 
-struct session *source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
+void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
-	struct relay *relay = src->addr->relay;
-	struct session *s;
-	struct err err;
-
 	arm_accept_timer(src);
-	if (relay->plan->isolate) {
-		switch (fork_session(src, ep)) {
-		case 1:
-			pause_if_full(src);
-			return NULL;
-		case -1:
-			endpoint_free(ep);
-			relay_check_idle(relay);
-			return NULL;
-		}
-	} else {
-		src->nsessions++;
-		pause_if_full(src);
-	}
-	if (ep->addr->number == 1)
-		return session_new_left(relay, ep, src, vars);
-	s = NULL;
-	if (src->other) {
-		struct endpoint *left =
-			src->other->ops->share ? src->other->ops->share(src->other, &err) : NULL;
-
-		if (left) {
-			s = session_new_pair(relay, left, ep, src, vars);
-		} else {
-			log_error("%s", src->other->ops->share
-						? err.text
-						: "this address cannot serve several "
-						  "sessions");
-			endpoint_free(ep);
-			source_session_ended(src);
-		}
-	}
-	return s;
+	src->addr->relay->yield(src, ep, vars);
 }
 
 static void free_now(struct deferred *d)
@@ -262,7 +122,7 @@ static void free_if_unused(struct source *src)
 	list_del(&src->node);
 	release(src);
 	loop_defer(src->addr->engine->loop, &src->free, free_now);
-	relay_check_idle(src->addr->relay);
+	engine_settle(src->addr->engine);
 }
 
 /* There is one less of them. */

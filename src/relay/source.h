@@ -15,7 +15,6 @@
 #include "relay/endpoint.h"
 #include "relay/vars.h"
 
-struct session;
 struct source;
 
 struct source_ops {
@@ -51,9 +50,9 @@ void source_init(struct source *src, const struct source_ops *ops, struct addres
 /* Begin: called by the session layer when the opening has handed the source over. */
 void source_start(struct source *src);
 
-/* A new endpoint with what is known of its peer (copied). Takes @ep. The session may end before
- * this returns. Returns the session, or NULL (own process, failure). */
-struct session *source_yield(struct source *src, struct endpoint *ep, const struct vars *vars);
+/* A new endpoint with what is known of its peer (copied), for a session. Takes @ep. The session may
+ * end before this returns. */
+void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars);
 
 /* An endpoint is on its way (opening_start_single() says so); and it is there, with what is known
  * of its peer, or there will be none (@ep NULL). Takes @ep. */
@@ -62,6 +61,13 @@ void source_opened(struct source *src, struct endpoint *ep, const struct vars *v
 
 /* It cannot go on: log @err, close it, let the exit status tell. */
 void source_fail(struct source *src, const struct err *err);
+
+/* A session of this source begins, here or in a process of its own; it pauses if that was the last
+ * place. */
+void source_session_begins(struct source *src);
+
+/* In a forked session process: its sockets and sessions are the parent's. */
+void source_forget(struct source *src);
 
 /* A session of this source has ended. */
 void source_session_ended(struct source *src);

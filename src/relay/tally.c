@@ -25,7 +25,29 @@ uint32_t tally_advance(uint64_t *seen, uint32_t now)
 
 const char *tally_refusal_name(size_t why)
 {
-	return admit_reason((enum refusal)why);
+	static const char *const name[REFUSE_COUNT] = {
+		[REFUSE_RANGE] = "range",
+		[REFUSE_SOURCEPORT] = "sourceport",
+		[REFUSE_LOWPORT] = "lowport",
+		[REFUSE_TCPWRAP] = "tcpwrap",
+		[REFUSE_NAMELESS] = "tcpwrap name",
+		[REFUSE_DST] = "dst",
+		[REFUSE_ECHO] = "no-echo",
+		[REFUSE_SELF] = "self",
+		[REFUSE_PEER] = "peer",
+		[REFUSE_SEAL + SEAL_PLAIN] = "unsealed",
+		[REFUSE_SEAL + SEAL_NO_KEY] = "wrong key",
+		[REFUSE_SEAL + SEAL_FORGED] = "forged",
+		[REFUSE_SEAL + SEAL_REPLAY] = "replayed",
+		[REFUSE_SEAL + SEAL_LATE] = "late",
+		[REFUSE_SEAL + SEAL_OLD] = "old",
+		[REFUSE_SEAL + SEAL_CROWD] = "crowd",
+		[REFUSE_SEAL + SEAL_REPLY] = "answers",
+		[REFUSE_SEAL + SEAL_UNSIGNED] = "unsigned",
+		[REFUSE_SEAL + SEAL_STRANGER] = "untrusted",
+	};
+
+	return name[why];
 }
 
 const char *tally_loss_name(size_t why)

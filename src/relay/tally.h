@@ -6,10 +6,25 @@
 #ifndef RELAY_TALLY_H
 #define RELAY_TALLY_H
 
-#include "relay/admit.h"
+#include "relay/seal.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Why a datagram or a connection was not accepted. */
+enum refusal {
+	REFUSE_RANGE,
+	REFUSE_SOURCEPORT,
+	REFUSE_LOWPORT,
+	REFUSE_TCPWRAP,
+	REFUSE_NAMELESS, /* tcpwrap, too */
+	REFUSE_DST, /* datagrams only: see admit_refuse() */
+	REFUSE_ECHO,
+	REFUSE_SELF, /* it says that we have sent it */
+	REFUSE_PEER, /* not from the one peer of a connection */
+	REFUSE_SEAL, /* and enum seal_result */
+	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
+};
 
 /* Why a datagram that had been accepted, or was to be sent, went nowhere. */
 enum loss {

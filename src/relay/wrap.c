@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/opening.h"
 #include "sys/module.h"
 
 #include <stdlib.h>
@@ -21,14 +20,13 @@ static char *table(const char *file, const char *dir, const char *base)
 }
 
 /* The root directory in which the tables are read: connections are judged before a late chroot. */
-static const char *root_of(const struct half *h)
+static const char *root_of(const struct conf *c, bool late_root)
 {
-	const struct ident *id = &h->conf.ident;
+	const struct ident *id = &c->ident;
 	const char *root = "";
 
 	for (size_t i = 0; i < id->n; i++) {
-		if (id->act[i].kind == ID_CHROOT &&
-		    (id->act[i].stage == ID_EARLY || !h->type->conn_steps))
+		if (id->act[i].kind == ID_CHROOT && (id->act[i].stage == ID_EARLY || !late_root))
 			root = id->act[i].text;
 	}
 	return root;
@@ -43,10 +41,9 @@ static bool can_read(const char *root, const char *file)
 	return ok;
 }
 
-int wrap_prepare(struct half *h, struct err *err)
+int wrap_prepare(struct conf *c, bool late_root, struct err *err)
 {
-	struct conf *c = &h->conf;
-	const char *root = root_of(h);
+	const char *root = root_of(c, late_root);
 
 	c->wrap.ask = (wrap_fn *)module_symbol(MODULE, "socast_wrap_permits", err);
 	if (!c->wrap.ask)

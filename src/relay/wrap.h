@@ -12,11 +12,10 @@
 #include "opt/opt.h"
 #include "sys/netaddr.h"
 
-struct half;
-
-/* Load the module and settle which tables @h means, while planning. 0, or -1 with a sentence saying
+/* Load the module and settle which tables @c means, while planning. @late_root: connections are
+ * judged before a chroot that is not early. 0, or -1 with a sentence saying
  * where the module was looked for. */
-int wrap_prepare(struct half *h, struct err *err);
+int wrap_prepare(struct conf *c, bool late_root, struct err *err);
 
 /* Ask the tables of @conf about @peer; @local may be NULL. */
 enum wrap_answer wrap_ask(const struct conf *conf, const struct netaddr *peer,

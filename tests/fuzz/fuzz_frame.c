@@ -1,5 +1,5 @@
 /* fuzz_frame.c - frames whose checksum is to be finished: any bytes at all */
-#include "relay/frames.h"
+#include "relay/eth_frame.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool done;
 
 	memcpy(frame, data, size);
-	done = frame_finish_checksum(frame, size);
+	done = eth_frame_finish_checksum(frame, size);
 	for (size_t i = 0; i < size; i++)
 		changed += frame[i] != data[i];
 	if (changed > 2 || (changed && !done))

@@ -12,6 +12,7 @@
 #include "relay/endpoint.h"
 #include "relay/opening.h"
 #include "relay/relay.h"
+#include "relay/relay_run.h"
 
 #include <errno.h>
 #include <stdlib.h>

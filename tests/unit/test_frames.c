@@ -1,5 +1,5 @@
 /* test_frames.c - checksums that were left to hardware */
-#include "relay/frames.h"
+#include "relay/eth_frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,7 @@ static void test_checksum(void **state)
 
 		seg = build(f, version, tags, extensions, protocol, n, &len);
 		memcpy(before, f, sizeof(f));
-		assert_true(frame_finish_checksum(f, len));
+		assert_true(eth_frame_finish_checksum(f, len));
 		/* the receiver's view: everything adds up to all ones */
 		sum = version == 4 ? add(sum, f + ip + 12, 8) : add(sum, f + ip + 8, 32);
 		sum = add(add(sum, pseudo, 4), f + seg, n);
@@ -99,23 +99,23 @@ static void test_others(void **state)
 		build(f, version, 1, 1, IPPROTO_UDP, 30, &len);
 		memcpy(before, f, sizeof(f));
 		for (size_t cut = 0; cut < len - 3; cut++)
-			assert_false(frame_finish_checksum(f, cut));
+			assert_false(eth_frame_finish_checksum(f, cut));
 		assert_memory_equal(f, before, sizeof(f));
 		build(f, version, 0, 0, IPPROTO_ICMP, 30, &len);
-		assert_false(frame_finish_checksum(f, len));
+		assert_false(eth_frame_finish_checksum(f, len));
 		build(f, version, 0, 0, IPPROTO_UDP, 7, &len);
-		assert_false(frame_finish_checksum(f, len));
+		assert_false(eth_frame_finish_checksum(f, len));
 	}
 	build(f, 4, 0, 0, IPPROTO_UDP, 30, &len);
 	f[14 + 6] = 0x20; /* a fragment */
-	assert_false(frame_finish_checksum(f, len));
+	assert_false(eth_frame_finish_checksum(f, len));
 	f[14 + 6] = 0;
 	f[14] = 0x44; /* a header of 16 bytes */
-	assert_false(frame_finish_checksum(f, len));
+	assert_false(eth_frame_finish_checksum(f, len));
 	f[14] = 0x45;
-	assert_true(frame_finish_checksum(f, len));
+	assert_true(eth_frame_finish_checksum(f, len));
 	f[12] = 0x12;
-	assert_false(frame_finish_checksum(f, len));
+	assert_false(eth_frame_finish_checksum(f, len));
 }
 
 /* A UDP checksum of zero is written as all ones. */
@@ -130,7 +130,7 @@ static void test_zero(void **state)
 	sum = 0xffff - add(0, f + seg, 30);
 	f[seg + 28] = (uint8_t)(sum >> 8);
 	f[seg + 29] = (uint8_t)sum;
-	assert_true(frame_finish_checksum(f, len));
+	assert_true(eth_frame_finish_checksum(f, len));
 	assert_memory_equal(f + seg + 6, "\xff\xff", 2);
 }
 

@@ -1,10 +1,10 @@
-/* tls.h - what the program and its TLS module say to each other
+/* tls_api.h - what the program and its TLS module say to each other
  *
  * OpenSSL stays out of the program's own link: the module socast_tls, built from tls_module.c, is
  * loaded by the first address that needs it and exports one table of functions, socast_tls. The
  * module knows certificates, handshakes and records; it knows no loop, no session, no address. */
-#ifndef ADDR_TLS_H
-#define ADDR_TLS_H
+#ifndef ADDR_TLS_API_H
+#define ADDR_TLS_API_H
 
 #include "base/err.h"
 #include "opt/opt.h"

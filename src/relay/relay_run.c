@@ -1,0 +1,318 @@
+/* relay_run.c - the life of a relay, see relay_run.h
+ *
+ * Who calls what: relay_start() opens the left address; on_left() gets an end, and begins the one
+ * session there will be, or a source, which then calls on_yield() for each session. relay_drain()
+ * and relay_end() come from signals. Whatever goes (a session, a source, an opening, a socket that
+ * lingered, a program) calls engine_settle(), and settle() stops the loop when nothing is left. */
+#include "relay/relay_run.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "relay/metrics.h"
+#include "relay/metrics_http.h"
+#include "relay/proc.h"
+#include "relay/progress.h"
+#include "relay/session.h"
+#include "relay/session_process.h"
+#include "relay/linger.h"
+#include "relay/relay.h"
+#include "relay/source.h"
+#include "sys/fd.h"
+#include "sys/notify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static bool is_idle(const struct relay *r)
+{
+	return r->ended ||
+	       (list_empty(&r->sessions) && list_empty(&r->sources) && list_empty(&r->openings));
+}
+
+static bool all_are_idle(const struct engine *engine)
+{
+	list_for_each (node, &engine->relays) {
+		if (!is_idle(container_of(node, struct relay, node)))
+			return false;
+	}
+	return true;
+}
+
+static void settle(struct engine *engine)
+{
+	/* who waits for a session process waits for its program */
+	if (all_are_idle(engine) && list_empty(&engine->lingering) &&
+	    !(engine->session_process && procs_run(engine)))
+		loop_stop(engine->loop);
+}
+
+static int digits(uint64_t n)
+{
+	return snprintf(NULL, 0, "%llu", (unsigned long long)n);
+}
+
+static int wider(const uint64_t n[2])
+{
+	return digits(n[0]) > digits(n[1]) ? digits(n[0]) : digits(n[1]);
+}
+
+static void classic_statistics(struct relay *relay)
+{
+	static const char *const name[] = { "left to right", "right to left" };
+	const struct settings *set = &relay->plan->set;
+	bool show[2] = { set->left_to_right, set->right_to_left };
+	struct stats sum = relay->total;
+
+	if (!relay->engine_started) {
+		log_warn("transfer engine not yet started, statistics not available");
+		return;
+	}
+	list_for_each (node, &relay->sessions)
+		session_add_stats(&sum, container_of(node, struct session, node));
+	log_put(LV_WARN, "statistics are experimental");
+	for (int i = 0; i < 2; i++) {
+		if (show[i])
+			log_put(LV_INFO, "STATISTICS: %s: %*llu packets(s), %*llu byte(s)", name[i],
+				wider(sum.packets), (unsigned long long)sum.packets[i],
+				wider(sum.bytes), (unsigned long long)sum.bytes[i]);
+	}
+	list_for_each (node, &relay->sessions)
+		session_report(container_of(node, struct session, node));
+	list_for_each (node, &relay->sources) {
+		struct source *src = container_of(node, struct source, node);
+
+		if (src->ops->report)
+			src->ops->report(src);
+	}
+}
+
+void relay_statistics(struct relay *relay)
+{
+	classic_statistics(relay);
+	metrics_log(relay);
+}
+
+void relay_final_statistics(struct relay *relay)
+{
+	progress_end(relay->progress);
+	if (relay->plan->set.statistics)
+		classic_statistics(relay);
+	if (relay->plan->set.statistics || relay->plan->set.stats_ns)
+		metrics_log(relay);
+}
+
+static void on_stats(struct timer *t)
+{
+	struct relay *relay = container_of(t, struct relay, stats);
+	int64_t now = loop_now(relay->engine->loop), due = t->due_ns + relay->plan->set.stats_ns;
+
+	metrics_log(relay);
+	loop_timer(relay->engine->loop, t, due > now ? due : now + relay->plan->set.stats_ns);
+}
+
+static void on_left(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
+{
+	struct relay *relay = o->arg;
+
+	if (err) {
+		relay_failed(relay, err);
+		engine_settle(relay->engine);
+		return;
+	}
+	if (src) {
+		relay->many = true;
+		vars_copy(&src->vars, &o->vars);
+		source_start(src);
+		return;
+	}
+	session_new_left(relay, ep, NULL, &o->vars);
+}
+
+/* One more session of @src, on the right of an end that all its sessions share. */
+static void begin_right(struct source *src, struct endpoint *ep, const struct vars *vars)
+{
+	struct endpoint *other = src->other, *left = NULL;
+	struct err err;
+
+	if (other)
+		left = other->ops->share ? other->ops->share(other, &err) : NULL;
+	if (left) {
+		session_new_pair(src->addr->relay, left, ep, src, vars);
+	} else if (other) {
+		log_error("%s", other->ops->share ? err.text
+						  : "this address cannot serve several sessions");
+		endpoint_free(ep);
+		source_session_ended(src);
+	}
+}
+
+/* A source has an end: a session of this process, or of one of its own. */
+static void on_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
+{
+	struct relay *relay = src->addr->relay;
+
+	if (relay->plan->isolate) {
+		switch (session_process_fork(src, ep)) {
+		case FORKED_PARENT:
+			return;
+		case FORKED_FAILED:
+			endpoint_free(ep);
+			engine_settle(relay->engine);
+			return;
+		case FORKED_CHILD:
+			break;
+		}
+	} else {
+		source_session_begins(src);
+	}
+	if (src->addr->number == 1)
+		session_new_left(relay, ep, src, vars);
+	else
+		begin_right(src, ep, vars);
+}
+
+static void on_drain(struct timer *t)
+{
+	struct relay *relay = container_of(t, struct relay, drain);
+
+	relay_end(relay, relay->status);
+}
+
+/* A manager that was named and does not hear us ends us soon: say why. */
+static int reach_manager(bool asked)
+{
+	struct err err;
+	int fd = notify_open(asked, &err);
+
+	if (err.text[0])
+		log_warn("%s", err.text);
+	return fd;
+}
+
+static void say_stopping(struct relay *relay)
+{
+	if (!relay->stopping)
+		notify_send(relay->notify_fd, "STOPPING=1");
+	relay->stopping = true;
+}
+
+/* Each half of an address is an address of its own to what is below: they share number and tally.
+ */
+static void make_addresses(struct relay *relay)
+{
+	const struct plan *plan = relay->plan;
+
+	relay->addr = xcalloc(plan->side[0].nhalves + plan->side[1].nhalves, sizeof(*relay->addr));
+	for (unsigned i = 0; i < 2; i++) {
+		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
+			struct address *a = &relay->addr[relay->naddr++];
+
+			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1,
+				     &relay->shared->tally[i]);
+			if (k)
+				a[-1].dual = a;
+		}
+	}
+}
+
+int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan, struct err *err)
+{
+	*relay = (struct relay){ .engine = engine,
+				 .plan = plan,
+				 .yield = on_yield,
+				 .notify_fd = reach_manager(plan->set.notify) };
+	list_init(&relay->sessions);
+	list_init(&relay->sources);
+	list_init(&relay->openings);
+	list_add_tail(&engine->relays, &relay->node);
+	engine->settle = settle;
+	timer_init(&relay->drain, on_drain);
+	timer_init(&relay->stats, on_stats);
+	relay->start_seconds = (double)time(NULL);
+	relay->shared = shared_new(err);
+	if (!relay->shared)
+		return -1;
+	make_addresses(relay);
+	if (plan->set.progress)
+		relay->progress = progress_new(relay);
+	if (plan->set.metrics && !(relay->http = metrics_http_new(relay, plan->set.metrics, err)))
+		return -1;
+	return 0;
+}
+
+void relay_start(struct relay *relay)
+{
+	const struct plan *plan = relay->plan;
+
+	if (plan->set.stats_ns)
+		loop_timer(relay->engine->loop, &relay->stats,
+			   loop_now(relay->engine->loop) + plan->set.stats_ns);
+	opening_start(relay_address(relay, 1), plan_mode(&plan->set, 0), NULL, NULL, on_left,
+		      relay);
+}
+
+static void stop_accepting(struct relay *relay)
+{
+	say_stopping(relay);
+	list_for_each_safe (node, tmp, &relay->sources)
+		source_close(container_of(node, struct source, node));
+	/* sessions that have not begun will not; this ends their openings as well */
+	list_for_each_safe (node, tmp, &relay->sessions) {
+		struct session *s = container_of(node, struct session, node);
+
+		if (s->state == SESSION_OPENING)
+			session_finish(s);
+	}
+	list_for_each_safe (node, tmp, &relay->openings)
+		opening_cancel(container_of(node, struct opening, node));
+}
+
+void relay_end(struct relay *relay, int status)
+{
+	relay->status = status;
+	relay->ending = true;
+	stop_accepting(relay);
+	lingers_end(relay);
+	while (!list_empty(&relay->sessions))
+		session_finish(container_of(relay->sessions.next, struct session, node));
+	/* session processes end with us */
+	list_for_each_safe (node, tmp, &relay->engine->procs) {
+		struct proc *p = container_of(node, struct proc, node);
+
+		if (p->kind != PROC_SESSION || p->addr->relay != relay)
+			continue;
+		proc_release(p, false);
+		source_session_ended(p->arg); /* nobody waits for it */
+	}
+	relay->status = status;
+	relay->ended = true;
+	if (all_are_idle(relay->engine))
+		loop_stop(relay->engine->loop);
+}
+
+void relay_drain(struct relay *relay, int status)
+{
+	stop_accepting(relay);
+	relay->status = status;
+	relay->many = true; /* the status is settled */
+	loop_timer(relay->engine->loop, &relay->drain,
+		   loop_now(relay->engine->loop) + relay->plan->set.drain_ns);
+	engine_settle(relay->engine);
+}
+
+void relay_done(struct relay *relay)
+{
+	say_stopping(relay);
+	fd_close(&relay->notify_fd);
+	for (size_t i = 0; i < relay->naddr; i++)
+		address_done(&relay->addr[i]);
+	list_del(&relay->node);
+	if (list_empty(&relay->engine->relays)) /* programs run on, or have been told to end */
+		procs_forget(relay->engine);
+	metrics_http_free(relay->http);
+	progress_free(relay->progress);
+	shared_free(relay->shared);
+	free(relay->addr);
+}
