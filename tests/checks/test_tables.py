@@ -116,20 +116,6 @@ def test_documents_name_real_files():
     assert not wrong
 
 
-def test_page_is_the_manual(manual):
-    """The page has every section, a style, and no link that leads nowhere."""
-    path = BUILD / "socast.html"
-    if not path.is_file():
-        pytest.skip("the page is not built (no mandoc)")
-    page = re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
-    sections = re.findall(r"^\.s[hs] (.+)$", manual, re.M)
-    assert len(sections) > 40
-    assert not [s for s in sections if f">{s}</a>".lower() not in page.lower()]
-    ids = set(re.findall(r'id="([^"]+)"', page))
-    assert not {a for a in re.findall(r'href="#([^"]+)"', page)} - ids
-    assert page.count('<nav class="toc">') == 1 and "nav.toc {" in page
-
-
 def test_manual_fits_80_columns():
     """No example is cut on a terminal; man indents by two columns more than mandoc."""
     if not shutil.which("mandoc") or not (BUILD / "socast.1").is_file():
