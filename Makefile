@@ -7,7 +7,7 @@ BUILD ?= build
 PYTHON := /usr/bin/python3
 PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev libjansson-dev mandoc python3 \
 	python3-pytest iproute2 hostname procps
-CHECK_PACKAGES := $(PACKAGES) chromium socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
+CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
 	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl zsh fish \
 	debhelper lintian dpkg-dev systemd musl-tools pyflakes3

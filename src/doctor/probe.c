@@ -45,6 +45,7 @@ static int open_sender(const struct exam *x, struct probe *p)
 		return 0;
 	}
 	set_int(p->tx, SOL_SOCKET, SO_BROADCAST, 1);
+	set_int(p->tx, SOL_SOCKET, SO_BINDTOIFINDEX, p->index);
 	set_int(p->tx, SOL_IP, IP_MULTICAST_TTL, 0);
 	set_int(p->tx, SOL_IP, IP_MULTICAST_LOOP, 1);
 	return setsockopt(p->tx, SOL_IP, IP_MULTICAST_IF, &by, sizeof(by));
