@@ -167,6 +167,25 @@ def test_document(lan, tmp_path, path, title, todo):
         p.stop(signal.SIGTERM)
 
 
+def job_lines():
+    """The lines of README's block of shell: too much for the hosts of the tests (port 443, a serial line)."""
+    with open(os.path.join(lab.ROOT, "README.md"), encoding="utf-8") as f:
+        block = re.search(r"^```sh\n(.*?)^```$", f.read(), re.M | re.S)[1]
+    return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", job_lines())
+def test_job_lines(local, tmp_path, line):
+    """A line by job has no mistake that the program could find; --explain has something to say about it."""
+    path = os.path.dirname(lab.SOCAST) + os.pathsep + os.environ["PATH"]
+    (tmp_path / "server.pem").write_text("", encoding="ascii")
+    for flag in ("--check", "--explain"):
+        p = local.command(["sh", "-c", line.replace("socast ", f"socast {flag} ", 1)], env={"PATH": path}, cwd=tmp_path,
+                          stdin=subprocess.DEVNULL)
+        r = p.wait(10)
+        assert r.status == 0 and not r.log and bool(r.out) == (flag == "--explain"), r
+
+
 def test_every_document_has_examples():
     """A marker that nobody reads would be a test that never runs."""
     for path, least in FILES.items():
