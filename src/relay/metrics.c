@@ -7,6 +7,7 @@
 #include "relay/dgram.h"
 #include "relay/proc.h"
 #include "relay/session.h"
+#include "relay/source.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 /* A row: one number per address, or one per address and reason. */
 struct row {
 	const char *name; /* behind "socast_"; counters end with "_total" */
-	const char *text; /* in records */
+	const char *text; /* in records; NULL: it is not in there */
 	size_t offset; /* in struct tally */
 	const char *(*reason)(size_t i); /* or NULL */
 	size_t nreasons;
@@ -48,6 +49,8 @@ static const struct row rows[] = {
 	  "1 while the kernel segments runs of datagrams that are sent" },
 	{ "sessions", "sessions", AT(sessions), NULL, 0,
 	  "Sessions that use the address now" },
+	{ "sessions_max", NULL, AT(sessions_max), NULL, 0,
+	  "Sessions the address may have at once, by max-children or max-sessions; 0: no limit" },
 	{ "sessions_total", "sessions so far", AT(sessions_total), NULL, 0,
 	  "Sessions that have used the address" },
 };
@@ -83,6 +86,25 @@ static void type_text(const struct side *side, char *out, size_t cap)
 	}
 }
 
+/* What the listening address @number (1 or 2) allows: the smaller of max-children and max-sessions;
+ * 0: no limit. */
+static uint64_t most_sessions(const struct relay *relay, unsigned number)
+{
+	uint64_t most = 0;
+
+	list_for_each (node, &relay->sources) {
+		const struct source *src = container_of(node, struct source, node);
+		int64_t children = src->conf->listen.max_children;
+
+		if (src->number != number)
+			continue;
+		most = src->most;
+		if (children > 0 && (!most || (uint64_t)children < most))
+			most = (uint64_t)children;
+	}
+	return most;
+}
+
 static double seconds(clockid_t clock)
 {
 	struct timespec ts;
@@ -101,6 +123,7 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 		type_text(&relay->plan->side[i], m->address[i].type, sizeof(m->address[i].type));
 		tally_copy(&m->address[i].tally, &relay->tally[i]);
 		m->address[i].tally.sessions = relay->live[i] + processes;
+		m->address[i].tally.sessions_max = most_sessions(relay, (unsigned)i + 1);
 	}
 	m->process.cpu_seconds = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	m->process.start_seconds = relay->start_seconds;
@@ -139,6 +162,8 @@ void metrics_text(const struct metrics *m, int i, struct str *out)
 	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
 		const uint64_t *value = values(m, i, &rows[k]);
 
+		if (!rows[k].text)
+			continue;
 		str_addf(out, "%s %s", k ? "," : "", rows[k].text);
 		if (rows[k].reason)
 			text_reasons(value, &rows[k], out);
