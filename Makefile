@@ -5,7 +5,7 @@
 #   make check    build and run every test
 BUILD ?= build
 PYTHON := /usr/bin/python3
-PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev libjansson-dev mandoc python3 \
+PACKAGES := gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev libjansson-dev mandoc python3 \
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
@@ -64,6 +64,10 @@ package: deps
 	tools/deps.sh build-essential debhelper lintian dpkg-dev $$([ -e .git ] && echo git)
 	tools/package.sh dist
 
+# README's commands on a minimal Debian, in a temporary tree
+fresh:
+	tools/fresh.sh
+
 install: all
 	meson install -C $(BUILD)
 
@@ -80,4 +84,4 @@ lint: all
 clean:
 	rm -rf build build-asan build-chaos build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package install format lint clean
+.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package fresh install format lint clean
