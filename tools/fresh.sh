@@ -139,7 +139,7 @@ service() {
 	[ -d /etc/socast ] || die "no /etc/socast"
 	grep -q "^EnvironmentFile=/etc/socast/%i.conf" "$unit" || die "the unit reads another folder"
 	grep -q "^ExecStart=$1/bin/socast " "$unit" || die "the unit starts another program"
-	quiet systemd-analyze verify "$unit"
+	quiet systemd-analyze verify --man=no "$unit"
 	[ ! -s /tmp/out ] || die "systemd-analyze: $(cat /tmp/out)"
 	echo 'SOCAST="UDP4-RECV:7000 -"' >/etc/socast/try.conf
 	(. /etc/socast/try.conf && quiet "$1/bin/socast" --check $SOCAST)
