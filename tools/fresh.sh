@@ -37,10 +37,11 @@ outside() {
 	rm -f "$tree.log"
 	cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
 	apt-config dump Acquire::http::Proxy >"$tree/etc/apt/apt.conf.d/proxy"
-	git -c safe.directory='*' clone -q --no-hardlinks . "$tree/root/socast"
-	git -C "$tree/root/socast" remote remove origin
+	mkdir "$tree/src"
+	git -c safe.directory='*' clone -q --no-hardlinks . "$tree/src/socast"
+	git -C "$tree/src/socast" remote remove origin
 	timeout --kill-after=10 1800 unshare --mount --pid --ipc --uts --fork --kill-child \
-		sh "$tree/root/socast/tools/fresh.sh" enter "$tree"
+		sh "$tree/src/socast/tools/fresh.sh" enter "$tree"
 }
 
 # In the new name spaces: the tree becomes the root.
@@ -54,7 +55,7 @@ enter() {
 	pivot_root . mnt
 	umount -l /mnt
 	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-		sh /root/socast/tools/fresh.sh inside
+		sh /src/socast/tools/fresh.sh inside
 }
 
 # ---- inside: the newcomer ----
@@ -75,12 +76,12 @@ says() { # TEXT - the last quiet command has printed that
 
 # The files of the system, but for apt's and dpkg's own records and what programs cache.
 files() {
-	find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /root -o -path /var/lib/dpkg \
+	find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /root -o -path /src -o -path /var/lib/dpkg \
 		-o -path /var/lib/apt -o -path /var/cache -o -path /var/log \) -prune -o -print | sort
 }
 
 inside() {
-	cd /root/socast
+	cd /src/socast
 	quiet apt-get update
 	step "git and make only: make names the rest"
 	quiet apt-get install -y --no-install-recommends git make
@@ -126,7 +127,7 @@ inside() {
 	quiet apt-get install -y --no-install-recommends ./dist/socast_*.deb ./dist/socast-socat_*.deb
 	service /usr
 	socat -V | grep -q '^socast' || die "no socat"
-	quiet filan -h
+	quiet sh debian/tests/smoke
 	quiet apt-get purge -y socast socast-socat
 	files | comm -3 /tmp/before - >/tmp/out
 	[ ! -s /tmp/out ] || die "purge leaves: $(cat /tmp/out)"
