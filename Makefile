@@ -64,6 +64,10 @@ package: deps
 	tools/deps.sh build-essential debhelper lintian dpkg-dev $$([ -e .git ] && echo git)
 	tools/package.sh dist
 
+# the last commit as a tarball, which builds, installs and packages without git
+dist: $(BUILD)/build.ninja
+	meson dist -C $(BUILD) --no-tests --formats gztar
+
 # README's commands on a minimal Debian, in a temporary tree
 fresh:
 	tools/fresh.sh
@@ -84,4 +88,4 @@ lint: all
 clean:
 	rm -rf build build-asan build-chaos build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package fresh install format lint clean
+.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package dist fresh install format lint clean

@@ -131,6 +131,14 @@ inside() {
 	quiet apt-get purge -y socast socast-socat
 	files | comm -3 /tmp/before - >/tmp/out
 	[ ! -s /tmp/out ] || die "purge leaves: $(cat /tmp/out)"
+
+	step "a release: make dist, and make package in it"
+	quiet make dist
+	mkdir /tmp/release
+	tar -xf build/meson-dist/socast-*.tar.gz -C /tmp/release
+	cd /tmp/release/socast-*
+	quiet make package
+	ls dist/*.deb
 	step "all well"
 }
 
