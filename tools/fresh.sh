@@ -157,7 +157,7 @@ service() {
 
 SUITE=${SUITE:-bookworm}
 case "${1:-}" in
-"") outside ;;
+"") outside; exit ;; # this file may have been edited meanwhile
 enter) enter "$2" ;;
 inside) inside ;;
 *) die "unknown argument $1" ;;
