@@ -73,6 +73,7 @@ fresh:
 	tools/fresh.sh
 
 install: all
+	@DESTDIR=$(DESTDIR) tools/writable.sh $(BUILD)
 	meson install -C $(BUILD)
 
 format:

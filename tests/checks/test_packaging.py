@@ -1,12 +1,13 @@
 """packaging/: descriptions for other systems say the version, the options and the files of this tree."""
 import json
+import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 
 FOLDER = ROOT / "packaging"
 MACROS = {"_bindir": "/usr/bin", "_libdir": "/usr/lib64", "_mandir": "/usr/share/man", "_datadir": "/usr/share",
@@ -93,3 +94,18 @@ def test_spec_is_one():
     r = subprocess.run(["rpmspec", "-q", "--qf", "%{name}\n", "-D", "_unitdir /usr/lib/systemd/system", FOLDER / "socast.spec"],
                        capture_output=True, text=True, check=False)
     assert r.returncode == 0 and r.stdout.split() == ["socast", "socast-socat"], r
+
+
+def test_install_without_rights():
+    """Whoever may not write there reads one line, and the command for a place of his own; DESTDIR counts."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root, and the program setpriv, to become somebody else")
+    def say(**env):
+        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ROOT / "tools/writable.sh", BUILD], capture_output=True,
+                              text=True, check=False, env={**os.environ, "HOME": "/home/alice", **env})
+    if subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-r", BUILD / "meson-info/intro-buildoptions.json"], check=False).returncode:
+        pytest.skip("others may not read the tree")
+    r = say()
+    assert r.returncode == 1 and "not yours to write" in r.stderr and "--prefix=/home/alice/.local" in r.stderr and len(r.stderr.splitlines()) == 2, r
+    r = say(DESTDIR="/tmp/nowhere")
+    assert r.returncode == 0 and not r.stderr, r
