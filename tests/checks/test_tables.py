@@ -137,3 +137,28 @@ def test_promises_have_tests():
     promises = text[text.index("## What is promised"):text.index("## How we guard")]
     bare = [p.split("\n")[0] for p in re.split(r"\n- ", promises)[1:] if "::test_" not in p]
     assert not bare
+
+
+def test_readme_figures():
+    """The figures of README stand in doc/performance.md, rounded, and their command runs these cases."""
+    rows = {}
+    for case, *cells in re.findall(r"^\| ([\w-]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", (ROOT / "doc/performance.md").read_text(encoding="utf-8"), re.M):
+        rows.setdefault(case, []).append([float(c.replace(",", "")) for c in cells[1:] if re.fullmatch(r"[\d,.]+", c)])
+    table = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| `bench/run.py --case ([\w-]+)` \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert len(table) == 3
+    for _, *programs, case in table:
+        for n, text in enumerate(programs):
+            for figure in re.findall(r"\d[\d,.]*\d|\d+", text):
+                decimals = len(figure.partition(".")[2])
+                known = [f"{values[n]:,.{decimals}f}" for values in rows[case] if len(values) > n]
+                assert figure in known, (case, figure, known)
+
+
+def test_packages_to_build_with():
+    """README, make without them, and make demo name the same packages."""
+    line = re.search(r"^    apt-get install --no-install-recommends (.*?[^\\])$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)[1]
+    readme = set(line.replace("\\\n", " ").split())
+    need = set(" ".join(re.findall(r"apt-get install --no-install-recommends (.*)\"", (ROOT / "tools/need.sh").read_text(encoding="utf-8"))).split())
+    makefile = re.search(r"^PACKAGES := (.*?[^\\])$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M | re.S)[1]
+    assert readme == need | {"git", "make"}
+    assert need <= set(makefile.replace("\\\n", " ").split())
