@@ -60,12 +60,15 @@ static int join(const struct probe *p)
 			  MCAST_JOIN_GROUP, &req, sizeof(req));
 }
 
-/* The address itself hears the group at that port. */
+/* The address itself hears the group at that port, whoever sends. */
 static bool hears(const struct exam *x, const struct probe *p)
 {
+	struct netaddr peer = { .len = sizeof(peer.raw) };
 	bool bound = x->bound && (!x->local.len || netaddr_is_any(&x->local) ||
 				  netaddr_same_host(&x->local, &p->to));
 
+	if (getpeername(x->fd, &peer.any, &peer.len) == 0)
+		return false;
 	for (size_t i = 0; i < x->ngroups; i++) {
 		const struct exam_group *g = &x->group[i];
 

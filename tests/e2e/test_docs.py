@@ -22,6 +22,7 @@ import subprocess
 
 import pytest
 
+import certs
 import lab
 
 FILES = {"README.md": 5, "doc/tutorial.md": 5, "man/socast.1.in": 5, "man/filan.1": 2, "man/procan.1": 1}   # examples at least
@@ -178,7 +179,12 @@ def job_lines():
 def test_job_lines(local, tmp_path, line):
     """A line by job has no mistake that the program could find; --explain has something to say about it."""
     path = os.path.dirname(lab.SOCAST) + os.pathsep + os.environ["PATH"]
-    (tmp_path / "server.pem").write_text("", encoding="ascii")
+    if "TLS" in line:
+        if not lab.has("OPENSSL") or not shutil.which("openssl"):
+            pytest.skip("needs a build with OpenSSL, and the program openssl")
+        certs.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=server",
+                      "-keyout", tmp_path / "server.pem", "-out", tmp_path / "cert")
+        (tmp_path / "server.pem").write_bytes((tmp_path / "server.pem").read_bytes() + (tmp_path / "cert").read_bytes())
     for flag in ("--check", "--explain"):
         p = local.command(["sh", "-c", line.replace("socast ", f"socast {flag} ", 1)], env={"PATH": path}, cwd=tmp_path,
                           stdin=subprocess.DEVNULL)

@@ -130,6 +130,11 @@ def test_healthy(host, address):
     assert [f for f in report.of("ok") if f["check"] == "probe" and "comes back" in f["what"]]
 
 
+def test_healthy_connected(host):
+    """A connected socket hears its peer only, not the probe: that is no fault of the network."""
+    healthy(doctor(host, "UDP4-CONNECT:224.1.0.1:6666,bind=:6666,ip-add-membership=224.1.0.1:eth0"))
+
+
 def test_healthy_host(host):
     healthy(doctor(host))
 
