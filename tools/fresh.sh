@@ -17,6 +17,13 @@ die() {
 
 # ---- outside: the tree ----
 
+# bounded SECONDS COMMAND... - in the background, so that a signal is heard at once
+bounded() {
+	timeout --kill-after=3 "$@" &
+	job=$!
+	wait "$job"
+}
+
 outside() {
 	[ "$(id -u)" = 0 ] || die "needs root"
 	for p in debootstrap git unshare pivot_root timeout; do
@@ -26,21 +33,19 @@ outside() {
 	mirror=$(apt-get indextargets --format '$(SITE)' "Codename: $SUITE" | head -n 1)
 	[ -n "$mirror" ] || die "apt knows no mirror of $SUITE (SUITE=another one)"
 	tree=$(mktemp -d)
-	trap 'rm -rf --one-file-system "$tree"' EXIT
-	trap 'exit 1' HUP INT TERM
+	trap 'rm -rf --one-file-system "$tree" "$tree.log"' EXIT
+	trap 'kill "$job"; wait "$job"; exit 1' HUP INT TERM
 	step "debootstrap $SUITE from $mirror"
-	timeout 900 debootstrap --variant=minbase "$SUITE" "$tree" "$mirror" >"$tree.log" 2>&1 || {
+	bounded 900 debootstrap --variant=minbase "$SUITE" "$tree" "$mirror" >"$tree.log" 2>&1 || {
 		tail "$tree.log" >&2
-		rm -f "$tree.log"
 		exit 1
 	}
-	rm -f "$tree.log"
 	cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
 	apt-config dump Acquire::http::Proxy >"$tree/etc/apt/apt.conf.d/proxy"
 	mkdir "$tree/src"
 	git -c safe.directory='*' clone -q --no-hardlinks . "$tree/src/socast"
 	git -C "$tree/src/socast" remote remove origin
-	timeout --kill-after=10 1800 unshare --mount --pid --ipc --uts --fork --kill-child \
+	bounded 1800 unshare --mount --pid --ipc --uts --fork --kill-child \
 		sh "$tree/src/socast/tools/fresh.sh" enter "$tree"
 }
 
