@@ -5,11 +5,11 @@
 #   make check    build and run every test
 BUILD ?= build
 PYTHON := /usr/bin/python3
-PACKAGES := gcc meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev libjansson-dev mandoc python3 \
+PACKAGES := gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libwrap0-dev libedit-dev libssl-dev libsodium-dev libjansson-dev mandoc python3 \
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
-	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl zsh fish \
+	openssl curl stunnel4 nginx-light prometheus nftables iptables python3-nacl python3-pyte zsh fish \
 	debhelper lintian dpkg-dev systemd musl-tools pyflakes3
 
 all: $(BUILD)/build.ninja
@@ -64,7 +64,16 @@ package: deps
 	tools/deps.sh build-essential debhelper lintian dpkg-dev $$([ -e .git ] && echo git)
 	tools/package.sh dist
 
+# the last commit as a tarball, which builds, installs and packages without git
+dist: $(BUILD)/build.ninja
+	meson dist -C $(BUILD) --no-tests --formats gztar
+
+# README's commands on a minimal Debian, in a temporary tree
+fresh:
+	tools/fresh.sh
+
 install: all
+	@DESTDIR=$(DESTDIR) tools/writable.sh $(BUILD)
 	meson install -C $(BUILD)
 
 format:
@@ -80,4 +89,4 @@ lint: all
 clean:
 	rm -rf build build-asan build-chaos build-musl build-fuzz build-analyzer build-coverage
 
-.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package install format lint clean
+.PHONY: all deps check-deps demo check asan chaos musl fuzz noise bench package dist fresh install format lint clean

@@ -8,13 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *hex(const uint8_t *data, size_t len, char *buf)
-{
-	for (size_t i = 0; i < len; i++)
-		snprintf(buf + 2 * i, 3, "%02x", data[i]);
-	return buf;
-}
-
 /* What the shell has made with its umask is too open for a secret. */
 static int close_to_others(int fd, struct err *err)
 {
@@ -34,8 +27,9 @@ static void print_group_key(const struct seal_crypto *crypto)
 
 	crypto->random(secret[0], sizeof(secret[0]));
 	seal_keys_set(&k, crypto, secret, 1, &err);
-	printf("# socast group key %s, for option seal of all members\n%s\n",
-	       hex(k.key[0].hash, 3, id), hex(secret[0], SEAL_KEY, text));
+	crypto->to_hex(id, k.key[0].hash, 3);
+	crypto->to_hex(text, secret[0], SEAL_KEY);
+	printf("# socast group key %s, for option seal of all members\n%s\n", id, text);
 	explicit_bzero(secret, sizeof(secret));
 	explicit_bzero(&k, sizeof(k));
 	explicit_bzero(text, sizeof(text));
@@ -44,15 +38,16 @@ static void print_group_key(const struct seal_crypto *crypto)
 static void print_signing_key(const struct seal_crypto *crypto)
 {
 	uint8_t seed[SEAL_KEY], own[SEAL_KEY];
-	char text[2 * SEAL_KEY + 1];
+	char text[2 * SEAL_KEY + 1], public[2 * SEAL_KEY + 1];
 
 	crypto->random(seed, sizeof(seed));
 	crypto->public_key(own, seed);
+	crypto->to_hex(public, own, SEAL_KEY);
+	crypto->to_hex(text, seed, SEAL_KEY);
 	printf("# socast signing key, for option sign-key of one member; option trust of all "
 	       "takes:\n"
-	       "# public %s\n",
-	       hex(own, SEAL_KEY, text));
-	printf("%s\n", hex(seed, SEAL_KEY, text));
+	       "# public %s\n%s\n",
+	       public, text);
 	explicit_bzero(seed, sizeof(seed));
 	explicit_bzero(text, sizeof(text));
 }

@@ -45,6 +45,7 @@ static int open_sender(const struct exam *x, struct probe *p)
 		return 0;
 	}
 	set_int(p->tx, SOL_SOCKET, SO_BROADCAST, 1);
+	set_int(p->tx, SOL_SOCKET, SO_BINDTOIFINDEX, p->index);
 	set_int(p->tx, SOL_IP, IP_MULTICAST_TTL, 0);
 	set_int(p->tx, SOL_IP, IP_MULTICAST_LOOP, 1);
 	return setsockopt(p->tx, SOL_IP, IP_MULTICAST_IF, &by, sizeof(by));
@@ -59,12 +60,15 @@ static int join(const struct probe *p)
 			  MCAST_JOIN_GROUP, &req, sizeof(req));
 }
 
-/* The address itself hears the group at that port. */
+/* The address itself hears the group at that port, whoever sends. */
 static bool hears(const struct exam *x, const struct probe *p)
 {
+	struct netaddr peer = { .len = sizeof(peer.raw) };
 	bool bound = x->bound && (!x->local.len || netaddr_is_any(&x->local) ||
 				  netaddr_same_host(&x->local, &p->to));
 
+	if (getpeername(x->fd, &peer.any, &peer.len) == 0)
+		return false;
 	for (size_t i = 0; i < x->ngroups; i++) {
 		const struct exam_group *g = &x->group[i];
 

@@ -120,6 +120,36 @@ static void note_group(struct exam *x, const struct opt *o, bool joined)
 	x->ngroups++;
 }
 
+/* Has the socket joined it there? @source: only for some senders. */
+static bool has_joined(int fd, int ifindex, const struct netaddr *group, bool *source)
+{
+	struct group_filter filter = { .gf_interface = (uint32_t)ifindex };
+	int level = group->any.sa_family == AF_INET6 ? SOL_IPV6 : SOL_IP;
+	socklen_t len = sizeof(filter);
+
+	memcpy(&filter.gf_group, &group->any, group->len);
+	if (getsockopt(fd, level, MCAST_MSFILTER, &filter, &len) == -1)
+		return false;
+	*source = filter.gf_fmode == MCAST_INCLUDE;
+	return true;
+}
+
+/* Types that join what they send to, without an option. */
+static void note_target(struct exam *x)
+{
+	bool source;
+
+	if (x->ngroups || x->fd == -1 || !exam_is_group(&x->target))
+		return;
+	for (size_t i = 0; i < x->nlinks && x->ngroups < GROUPS_MAX; i++) {
+		if (has_joined(x->fd, x->link[i].index, &x->target, &source))
+			x->group[x->ngroups++] = (struct exam_group){ .group = x->target,
+								      .ifindex = x->link[i].index,
+								      .source = source,
+								      .joined = true };
+	}
+}
+
 /* ---- steps ---- */
 
 static void refused_option(struct exam *x, const struct opt *o, const struct err *err)
@@ -286,6 +316,7 @@ void rehearse(struct exam *x)
 	x->local = o->local;
 	if (o->remote.n)
 		x->target = o->remote.addr[0];
+	note_target(x);
 	x->family = x->target.len  ? x->target.any.sa_family
 		    : x->local.len ? x->local.any.sa_family
 				   : opening_family(o, true);

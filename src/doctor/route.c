@@ -14,7 +14,16 @@ static void any_group(struct netaddr *a)
 	a->in.sin_addr.s_addr = htonl(0xe0010001); /* 224.1.0.1 */
 }
 
-/* The interface that options of the socket demand: ip-multicast-if, ipv6-multicast-if, interface,
+/* The only interface that the socket uses, by option interface for example; 0: any. */
+static int index_by_device(const struct exam *x)
+{
+	int index = 0;
+	socklen_t len = sizeof(index);
+
+	return getsockopt(x->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &len) == 0 ? index : 0;
+}
+
+/* The interface that options of the socket demand for groups: ip-multicast-if, ipv6-multicast-if,
  * or a source address; 0: none. */
 static int index_by_options(const struct exam *x)
 {
@@ -24,9 +33,6 @@ static int index_by_options(const struct exam *x)
 	socklen_t len = sizeof(ip);
 	int index = 0;
 
-	len = sizeof(index);
-	if (getsockopt(x->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &len) == 0 && index)
-		return index;
 	len = sizeof(index);
 	if (v6 && getsockopt(x->fd, SOL_IPV6, IPV6_MULTICAST_IF, &index, &len) == 0)
 		return index;
@@ -59,7 +65,8 @@ void route_find(struct exam *x)
 		return;
 	if (!x->half)
 		any_group(&to);
-	if (exam_is_group(&x->target))
+	x->out_index = index_by_device(x);
+	if (!x->out_index && exam_is_group(&x->target))
 		x->out_index = index_by_options(x);
 	if (!x->out_index && x->family == AF_INET6)
 		x->out_index = (int)x->target.in6.sin6_scope_id;

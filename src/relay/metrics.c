@@ -8,6 +8,7 @@
 #include "relay/opening.h"
 #include "relay/proc.h"
 #include "relay/relay.h"
+#include "relay/source.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 /* A row: one number per address, or one per address and reason. */
 struct row {
 	const char *name; /* behind "socast_"; counters end with "_total" */
-	const char *text; /* in records */
+	const char *text; /* in records; NULL: it is not in there */
 	size_t offset; /* in struct tally */
 	const char *(*reason)(size_t i); /* or NULL */
 	size_t nreasons;
@@ -49,6 +50,8 @@ static const struct row rows[] = {
 	  "1 while the kernel segments runs of datagrams that are sent" },
 	{ "sessions", "sessions", AT(sessions), NULL, 0,
 	  "Sessions that use the address now" },
+	{ "sessions_max", NULL, AT(sessions_max), NULL, 0,
+	  "Sessions the address may have at once, by max-children or max-sessions; 0: no limit" },
 	{ "sessions_total", "sessions so far", AT(sessions_total), NULL, 0,
 	  "Sessions that have used the address" },
 };
@@ -84,6 +87,25 @@ static void type_text(const struct side *side, char *out, size_t cap)
 	}
 }
 
+/* What the listening address @a allows: the smaller of max-children and max-sessions; 0: no limit.
+ */
+static uint64_t most_sessions(const struct address *a)
+{
+	uint64_t most = 0;
+
+	list_for_each (node, &a->relay->sources) {
+		const struct source *src = container_of(node, struct source, node);
+		int64_t children = a->conf->listen.max_children;
+
+		if (src->addr != a)
+			continue;
+		most = src->most;
+		if (children > 0 && (!most || (uint64_t)children < most))
+			most = (uint64_t)children;
+	}
+	return most;
+}
+
 static double seconds(clockid_t clock)
 {
 	struct timespec ts;
@@ -104,6 +126,7 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 		type_text(&relay->plan->side[i], m->address[i].type, sizeof(m->address[i].type));
 		tally_copy(&m->address[i].tally, a->tally);
 		m->address[i].tally.sessions = a->live + processes;
+		m->address[i].tally.sessions_max = most_sessions(a);
 	}
 	m->process.cpu_seconds = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	m->process.start_seconds = relay->start_seconds;
@@ -142,6 +165,8 @@ void metrics_text(const struct metrics *m, int i, struct str *out)
 	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
 		const uint64_t *value = values(m, i, &rows[k]);
 
+		if (!rows[k].text)
+			continue;
 		str_addf(out, "%s %s", k ? "," : "", rows[k].text);
 		if (rows[k].reason)
 			text_reasons(value, &rows[k], out);

@@ -27,6 +27,11 @@
 /* What the function SEAL_SYMBOL of the module returns. Lengths of keys and tags as above. */
 struct seal_crypto {
 	void (*random)(void *out, size_t len);
+	/* Keys as text, in a time that does not depend on their digits. All of @len characters must
+	 * be digits that make SEAL_KEY bytes; base64 stands without '='. */
+	bool (*from_hex)(uint8_t *out, const char *text, size_t len);
+	bool (*from_base64)(uint8_t *out, const char *text, size_t len);
+	void (*to_hex)(char *out, const uint8_t *data, size_t len); /* 2 * @len + 1 characters */
 	/* BLAKE2b with 32 bytes of result, keyed with 32 bytes, over two pieces. */
 	void (*hash)(uint8_t *out, const uint8_t *key, const void *a, size_t a_len, const void *b,
 		     size_t b_len);
@@ -63,8 +68,8 @@ struct seal_keys {
 /* Parse the text of a key file: a key a line, as 64 hexadecimal digits or as base64; comments begin
  * with '#'. At most @max keys of SEAL_KEY bytes go to @out. Returns how many, or -1 with @err,
  * which calls the file @name. Keys are never part of a sentence. */
-ssize_t seal_parse_keys(uint8_t (*out)[SEAL_KEY], size_t max, const char *text, size_t len,
-			const char *name, struct err *err);
+ssize_t seal_parse_keys(const struct seal_crypto *crypto, uint8_t (*out)[SEAL_KEY], size_t max,
+			const char *text, size_t len, const char *name, struct err *err);
 
 /* Replace the group keys of @k by @n keys @secret. -1 with @err when two have the same id. */
 int seal_keys_set(struct seal_keys *k, const struct seal_crypto *crypto,

@@ -44,8 +44,8 @@ static ssize_t read_all(int fd, char *text, const char *path, struct err *err)
 	return (ssize_t)len;
 }
 
-static ssize_t read_keys(uint8_t (*out)[SEAL_KEY], size_t max, const char *path, mode_t forbidden,
-			 struct err *err)
+static ssize_t read_keys(const struct seal_crypto *crypto, uint8_t (*out)[SEAL_KEY], size_t max,
+			 const char *path, mode_t forbidden, struct err *err)
 {
 	char text[FILE_MAX + 1];
 	ssize_t len, n = -1;
@@ -56,7 +56,7 @@ static ssize_t read_keys(uint8_t (*out)[SEAL_KEY], size_t max, const char *path,
 	if (check_file(fd, path, forbidden, err) == 0) {
 		len = read_all(fd, text, path, err);
 		if (len >= 0)
-			n = seal_parse_keys(out, max, text, (size_t)len, path, err);
+			n = seal_parse_keys(crypto, out, max, text, (size_t)len, path, err);
 		explicit_bzero(text, sizeof(text));
 	}
 	close(fd);
@@ -67,7 +67,7 @@ static int read_files(struct seal_keys *k, const struct seal_crypto *crypto,
 		      const struct seal_files *files, struct err *err)
 {
 	uint8_t secret[SEAL_KEYS][SEAL_KEY];
-	ssize_t n = read_keys(secret, SEAL_KEYS, files->group, SECRET, err);
+	ssize_t n = read_keys(crypto, secret, SEAL_KEYS, files->group, SECRET, err);
 	struct err why;
 	int rc = n == -1 ? -1 : seal_keys_set(k, crypto, secret, (size_t)n, &why);
 
@@ -76,14 +76,14 @@ static int read_files(struct seal_keys *k, const struct seal_crypto *crypto,
 		return n == -1 ? -1 : err_set(err, 0, "\"%s\": %s", files->group, why.text);
 	k->signs = files->sign;
 	if (k->signs) {
-		if (read_keys(&k->seed, 1, files->sign, SECRET, err) == -1)
+		if (read_keys(crypto, &k->seed, 1, files->sign, SECRET, err) == -1)
 			return -1;
 		crypto->public_key(k->own, k->seed);
 	}
 	k->trusts = files->trust;
 	if (!k->trusts)
 		return 0;
-	n = read_keys(k->trusted, SEAL_TRUSTED, files->trust, PUBLIC, err);
+	n = read_keys(crypto, k->trusted, SEAL_TRUSTED, files->trust, PUBLIC, err);
 	k->ntrusted = n > 0 ? (size_t)n : 0;
 	return n == -1 ? -1 : 0;
 }

@@ -12,6 +12,27 @@ static void make_random(void *out, size_t len)
 	randombytes_buf(out, len);
 }
 
+static bool from_hex(uint8_t *out, const char *text, size_t len)
+{
+	size_t n;
+
+	return sodium_hex2bin(out, SEAL_KEY, text, len, NULL, &n, NULL) == 0 && n == SEAL_KEY;
+}
+
+static bool from_base64(uint8_t *out, const char *text, size_t len)
+{
+	size_t n;
+
+	return sodium_base642bin(out, SEAL_KEY, text, len, NULL, &n, NULL,
+				 sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 &&
+	       n == SEAL_KEY;
+}
+
+static void to_hex(char *out, const uint8_t *data, size_t len)
+{
+	sodium_bin2hex(out, 2 * len + 1, data, len);
+}
+
 static void hash(uint8_t *out, const uint8_t *key, const void *a, size_t a_len, const void *b,
 		 size_t b_len)
 {
@@ -68,6 +89,9 @@ const struct seal_crypto *socast_seal_crypto(void)
 {
 	static const struct seal_crypto crypto = {
 		.random = make_random,
+		.from_hex = from_hex,
+		.from_base64 = from_base64,
+		.to_hex = to_hex,
 		.hash = hash,
 		.encrypt = encrypt,
 		.decrypt = decrypt,

@@ -49,7 +49,7 @@ struct tally {
 	uint64_t lost[LOSS_COUNT];
 	uint64_t gso; /* the kernel segments what is sent */
 	uint64_t sessions_total;
-	uint64_t sessions; /* filled in when a snapshot is taken */
+	uint64_t sessions, sessions_max; /* filled in when a snapshot is taken; max 0: no limit */
 	uint64_t drops_seen; /* kernel counter of a socket that several sessions share */
 };
 

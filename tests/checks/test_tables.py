@@ -116,20 +116,6 @@ def test_documents_name_real_files():
     assert not wrong
 
 
-def test_page_is_the_manual(manual):
-    """The page has every section, a style, and no link that leads nowhere."""
-    path = BUILD / "socast.html"
-    if not path.is_file():
-        pytest.skip("the page is not built (no mandoc)")
-    page = re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
-    sections = re.findall(r"^\.s[hs] (.+)$", manual, re.M)
-    assert len(sections) > 40
-    assert not [s for s in sections if f">{s}</a>".lower() not in page.lower()]
-    ids = set(re.findall(r'id="([^"]+)"', page))
-    assert not {a for a in re.findall(r'href="#([^"]+)"', page)} - ids
-    assert page.count('<nav class="toc">') == 1 and "nav.toc {" in page
-
-
 def test_manual_fits_80_columns():
     """No example is cut on a terminal; man indents by two columns more than mandoc."""
     if not shutil.which("mandoc") or not (BUILD / "socast.1").is_file():
@@ -151,3 +137,28 @@ def test_promises_have_tests():
     promises = text[text.index("## What is promised"):text.index("## How we guard")]
     bare = [p.split("\n")[0] for p in re.split(r"\n- ", promises)[1:] if "::test_" not in p]
     assert not bare
+
+
+def test_readme_figures():
+    """The figures of README stand in doc/performance.md, rounded, and their command runs these cases."""
+    rows = {}
+    for case, *cells in re.findall(r"^\| ([\w-]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", (ROOT / "doc/performance.md").read_text(encoding="utf-8"), re.M):
+        rows.setdefault(case, []).append([float(c.replace(",", "")) for c in cells[1:] if re.fullmatch(r"[\d,.]+", c)])
+    table = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| `bench/run.py --case ([\w-]+)` \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert len(table) == 3
+    for _, *programs, case in table:
+        for n, text in enumerate(programs):
+            for figure in re.findall(r"\d[\d,.]*\d|\d+", text):
+                decimals = len(figure.partition(".")[2])
+                known = [f"{values[n]:,.{decimals}f}" for values in rows[case] if len(values) > n]
+                assert figure in known, (case, figure, known)
+
+
+def test_packages_to_build_with():
+    """README, make without them, and make demo name the same packages."""
+    line = re.search(r"^    apt-get install --no-install-recommends (.*?[^\\])$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)[1]
+    readme = set(line.replace("\\\n", " ").split())
+    need = set(" ".join(re.findall(r"apt-get install --no-install-recommends (.*)\"", (ROOT / "tools/need.sh").read_text(encoding="utf-8"))).split())
+    makefile = re.search(r"^PACKAGES := (.*?[^\\])$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M | re.S)[1]
+    assert readme == need | {"git", "make"}
+    assert need <= set(makefile.replace("\\\n", " ").split())

@@ -80,11 +80,12 @@ def folder(tmp_path):
     return tmp_path
 
 
-def need(program):
-    if not shutil.which(program):
-        pytest.skip(f"needs the program {program}")
-    name = {"bash": "socast.bash", "zsh": "_socast", "fish": "socast.fish"}[program]
-    return os.path.join(BUILD, name)
+def need(shell, program="socast"):
+    """The script of a shell for a program."""
+    if not shutil.which(shell):
+        pytest.skip(f"needs the program {shell}")
+    name = {"bash": "{}.bash", "zsh": "_{}", "fish": "{}.fish"}[shell]
+    return os.path.join(BUILD, name.format(program))
 
 
 class Shell:
@@ -97,13 +98,13 @@ class Shell:
                           cwd=folder)
         self.number = 0
 
-    def after_tab(self, line):
+    def after_tab(self, line, program="socast"):
         """The line after @line and a tabulator; a mark typed behind tells that it is done."""
         self.number += 1
         mark = f"~{self.number}~"
-        self.tty.type("\x15" + "socast " + line + "\t" + mark)
+        self.tty.type(f"\x15{program} {line}\t{mark}")
         lab.wait_until(lambda: self.last().endswith(mark), 20, lambda: f"screen is {self.tty.look()!r}")
-        return self.last()[len("> socast "):-len(mark)].rstrip()
+        return self.last()[len(f"> {program} "):-len(mark)].rstrip()
 
     def last(self):
         return ([""] + [x for x in self.tty.look() if x.startswith("> ")])[-1]
@@ -194,6 +195,32 @@ def test_candidates(ask, folder):
     escaped = {line: sorted(c.replace("\\", "") for c in found) for line, found in got.items()}
     want = {before + typed: sorted(before + c for c in found) for before, typed, found in CHOICE}
     assert escaped == want
+
+
+def test_names_of_classic_in_bash(folder):
+    """A script for each name, as bash-completion loads them: socat completes as socast does, the companions their flags."""
+    for program, line, want in (("socat", "socat UDP4-DATAG", "UDP4-DATAGRAM:"), ("filan", "filan -", "-s"), ("filan", "procan -", "-c")):
+        code = r"""source "$1"; COMP_LINE=$2 COMP_POINT=${#2} COMPREPLY=(); f=$(complete -p ${2%% *}); f=${f##*-F }
+${f% *} ${2%% *} "${2##* }" ''; printf '%s\n' "${COMPREPLY[@]}" """
+        r = subprocess.run(["bash", "-c", code, "bash", need("bash", program), line], capture_output=True, text=True, timeout=20, cwd=folder,
+                           check=True, env=lab.environment({"PATH": BUILD + ":" + os.environ["PATH"]}))
+        assert want in r.stdout.split() and not r.stderr, (program, r)
+
+
+def test_names_of_classic_in_fish(folder):
+    need("fish")
+    for program, line, want in (("socat", "socat UDP4-DATAG", "UDP4-DATAGRAM:"), ("filan", "filan -", "-s"),
+                                ("filan", "procan -", "-V")):
+        r = subprocess.run(["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", need("fish", program), line], capture_output=True,
+                           text=True, timeout=60, cwd=folder, check=True, env=lab.environment({"HOME": str(folder), "PATH": BUILD + ":" + os.environ["PATH"]}))
+        assert want in [c.split("\t")[0] for c in r.stdout.splitlines()] and not r.stderr, (program, r)
+
+
+def test_names_of_classic_in_zsh(zsh):
+    """compinit finds them by what their first lines say."""
+    zsh.run(f"PATH={BUILD}:$PATH; clear")
+    assert zsh.after_tab("UDP4-DATAG", "socat") == "UDP4-DATAGRAM:"
+    assert [zsh.after_tab(flag, program) for program, flag in (("filan", "-S"), ("procan", "-V"))] == ["-S", "-V"]
 
 
 def help_groups():

@@ -29,6 +29,7 @@ import subprocess
 
 import pytest
 
+import certs
 import lab
 from screen import Terminal
 
@@ -230,6 +231,30 @@ def test_document(lan, tmp_path, path, title, todo):
         lab.wait_until(lambda cmd=cmd, p=p: satisfied(cmd, p.lines()), 3, lambda cmd=cmd, p=p: complain(path, cmd, p.lines()))
     for cmd, p in running:
         p.stop(signal.SIGTERM)
+
+
+def job_lines():
+    """The lines of README's block of shell: too much for the hosts of the tests (port 443, a serial line)."""
+    with open(os.path.join(lab.ROOT, "README.md"), encoding="utf-8") as f:
+        block = re.search(r"^```sh\n(.*?)^```$", f.read(), re.M | re.S)[1]
+    return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", job_lines())
+def test_job_lines(local, tmp_path, line):
+    """A line by job has no mistake that the program could find; --explain has something to say about it."""
+    path = os.path.dirname(lab.SOCAST) + os.pathsep + os.environ["PATH"]
+    if "TLS" in line:
+        if not lab.has("OPENSSL") or not shutil.which("openssl"):
+            pytest.skip("needs a build with OpenSSL, and the program openssl")
+        certs.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=server",
+                      "-keyout", tmp_path / "server.pem", "-out", tmp_path / "cert")
+        (tmp_path / "server.pem").write_bytes((tmp_path / "server.pem").read_bytes() + (tmp_path / "cert").read_bytes())
+    for flag in ("--check", "--explain"):
+        p = local.command(["sh", "-c", line.replace("socast ", f"socast {flag} ", 1)], env={"PATH": path}, cwd=tmp_path,
+                          stdin=subprocess.DEVNULL)
+        r = p.wait(10)
+        assert r.status == 0 and not r.log and bool(r.out) == (flag == "--explain"), r
 
 
 def test_every_document_has_examples():

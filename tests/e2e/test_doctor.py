@@ -20,7 +20,10 @@ PEER = "UDP4-DATAGRAM:224.1.0.1:6666,bind=:6666,ip-add-membership=224.1.0.1:eth0
 SEND6 = "UDP6-DATAGRAM:[ff15::114]:6666"
 HEAR6 = "UDP6-RECV:6666,ipv6-join-group=[ff15::114]:eth0"
 BCAST = "UDP4-DATAGRAM:192.168.10.255:6666,bind=:6666,broadcast"
-ALL = [SEND, HEAR, PEER, SEND6, HEAR6, BCAST]
+MEMBER = "MCAST:239.1.2.3:6666"
+MEMBER6 = "MCAST6:[ff15::114]:6666"
+EVERYBODY = "BCAST:6666"
+ALL = [SEND, HEAR, PEER, SEND6, HEAR6, BCAST, MEMBER, MEMBER6, EVERYBODY]
 
 needs_nft = pytest.mark.skipif(not shutil.which("nft", path=os.environ["PATH"] + ":/usr/sbin:/sbin"), reason="needs nft")
 needs_iptables = pytest.mark.skipif(not shutil.which("iptables", path=os.environ["PATH"] + ":/usr/sbin:/sbin"),
@@ -127,6 +130,11 @@ def test_healthy(host, address):
     assert [f for f in report.of("ok") if f["check"] == "probe" and "comes back" in f["what"]]
 
 
+def test_healthy_connected(host):
+    """A connected socket hears its peer only, not the probe: that is no fault of the network."""
+    healthy(doctor(host, "UDP4-CONNECT:224.1.0.1:6666,bind=:6666,ip-add-membership=224.1.0.1:eth0"))
+
+
 def test_healthy_host(host):
     healthy(doctor(host))
 
@@ -183,6 +191,21 @@ def test_no_route_limited_broadcast(host):
     host.ip("route del 224.0.0.0/4 dev eth0")
     address = "UDP4-DATAGRAM:255.255.255.255:6666,broadcast"
     cure(host, doctor(host, address), "no route to 255.255.255.255", address)
+
+
+def test_broadcast_needs_no_route(host):
+    """BCAST uses one interface, and the kernel asks for no route there: it works, and the doctor finds nothing."""
+    host.ip("route del 224.0.0.0/4 dev eth0")
+    p = host.start("-d", "-d", EVERYBODY, "PIPE")
+    p.wait_log("starting data transfer loop")
+    healthy(doctor(host, EVERYBODY))
+
+
+@pytest.mark.parametrize("address,group", [(MEMBER, "239.1.2.3"), (MEMBER6, "ff15::114")])
+def test_membership_of_a_type(host, address, group):
+    """MCAST joins without an option: the doctor sees that as well."""
+    f = names(doctor(host, address), rf"{group} can be joined on eth0", "ok")
+    assert "/proc/net/igmp" in f["evidence"]
 
 
 def test_no_route6(host):
@@ -511,11 +534,16 @@ NFT = [
     ("output", "ip6 daddr ff00::/8 udp dport 6666 drop", SEND6),
     ("input", "meta pkttype broadcast drop", BCAST),
     ("prerouting", "fib daddr type multicast drop", HEAR),
+    ("input", "udp dport 6666 drop", MEMBER),
+    ("output", "ip daddr 239.1.2.3 drop", MEMBER),
+    ("output", "ip protocol igmp drop", MEMBER),
+    ("input", "ip6 daddr ff15::114 drop", MEMBER6),
+    ("input", "udp dport 6666 drop", EVERYBODY),
 ]
 
 
 @needs_nft
-@pytest.mark.parametrize("hook,rule,address", NFT, ids=[r for _, r, _ in NFT])
+@pytest.mark.parametrize("hook,rule,address", NFT, ids=[f"{a.split(':')[0]}: {r}" for _, r, a in NFT])
 def test_nft_drops(host, hook, rule, address):
     sh(host, f"nft add table inet t; nft add chain inet t c '{{ type filter hook {hook} priority 0; }}'; nft add rule inet t c '{rule}'")
     f = cure(host, doctor(host, address), "a packet filter drops", address)

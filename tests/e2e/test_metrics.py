@@ -1,5 +1,6 @@
 """Nothing invisible: what is received, sent, refused and lost is counted and can be read, as lines
 (--stats, SIGUSR1, the end) and by a scraper (--metrics)."""
+import json
 import os
 import re
 import shutil
@@ -620,3 +621,77 @@ def test_unsealed(local, tmp_path):
     got = until(local, port, refused_total_1=3, received_datagrams_total_1=1)
     assert got["refused_total/unsealed", 1] == 3
     assert got["received_bytes_total", 1] == 6
+
+
+# ---------------------------------------------------------------- contrib
+
+CONTRIB = os.path.join(lab.ROOT, "contrib")
+
+
+def scraped_names(host, *addresses):
+    p, port = serve(host, *addresses)
+    body = curl(host, "-f", f"http://{LOOP}:{port}/metrics").stdout.decode()
+    p.stop()
+    return set(re.findall(r"^# TYPE (\S+)", body, re.M))
+
+
+def dashboard():
+    with open(os.path.join(CONTRIB, "grafana.json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def expressions():
+    """{where: expression}, of the dashboard with its variables filled in, and of the alerts."""
+    found = {}
+    for panel in dashboard()["panels"]:
+        for t in panel["targets"]:
+            found[f"{panel['title']} {t['refId']}"] = t["expr"].replace("$__rate_interval", "5m").replace("$job", ".*").replace("$instance", ".*")
+    with open(os.path.join(CONTRIB, "alerts.yml"), encoding="utf-8") as f:
+        for n, expr in enumerate(re.findall(r"^ +expr: (.*)$", f.read(), re.M)):
+            found[f"alert {n}"] = expr
+    return found
+
+
+def promtool(*args, cwd):
+    if not shutil.which("promtool"):
+        pytest.skip("no promtool (package prometheus)")
+    r = subprocess.run(["promtool", *args], cwd=cwd, capture_output=True, text=True, check=False)
+    assert r.returncode == 0, r.stdout + r.stderr
+    return r.stdout
+
+
+def test_dashboard(local, tmp_path):
+    """Eight panels; every expression is one that Prometheus reads, and every name is scraped from a relay."""
+    panels = dashboard()["panels"]
+    assert len(panels) == 8 and len({p["id"] for p in panels}) == 8 and len({(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels}) == 8
+    assert all(p["title"] and p["description"].endswith(".") and p["targets"] for p in panels)
+    have, used = scraped_names(local, "STALL", "STALL"), set()
+    for where, expr in expressions().items():
+        names = set(re.findall(r"\b(?:socast|process)_\w+", expr))
+        assert names and names <= have, (where, names - have)
+        used |= names
+    assert {f"socast_{n}" for n in NAMES.values()} - used == {"socast_gso"}
+    rules = [{"record": f"x:x:x{n}", "expr": e} for n, e in enumerate(expressions().values())]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "x", "rules": rules}]}), encoding="utf-8")   # YAML holds JSON
+    assert f"{len(rules)} rules found" in promtool("check", "rules", "rules.yml", cwd=tmp_path)
+
+
+def test_alerts(tmp_path):
+    """They go off when they should, and only then."""
+    for path in (os.path.join(CONTRIB, "alerts.yml"), os.path.join(lab.ROOT, "tests/e2e/alerts_test.yml")):
+        shutil.copy(path, tmp_path)
+    assert "3 rules found" in promtool("check", "rules", "alerts.yml", cwd=tmp_path)
+    promtool("test", "rules", "alerts_test.yml", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("address,most", [
+    ("UDP4-LISTEN:{},fork,max-sessions=2", 2), ("TCP4-LISTEN:{},fork,max-children=3", 3),
+    ("UDP4-LISTEN:{},fork,max-children=3,max-sessions=2", 2), ("TCP4-LISTEN:{},fork", 0),
+    ("UDP4-LISTEN:{},fork", 10000)])
+def test_most_sessions(local, address, most):
+    """What options allow is a number beside the sessions that are there; the log says no more than before."""
+    p, port = serve(local, "--statistics", address.format(lab.port()), "PIPE")
+    p.wait_log("listening on")
+    got = scrape(local, port)
+    assert got["sessions_max", 1] == most and got["sessions_max", 2] == 0
+    assert "max" not in re.search(r"COUNTERS: address 1 .*", p.stop().log)[0]

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import lab
-from screen import Terminal
+from screen import Screen, Terminal
 
 pytestmark = pytest.mark.skipif(not lab.has("READLINE"), reason="program built without libedit")
 
@@ -580,10 +580,9 @@ def test_window_size(talk):
     t.shows("a" * 30)
     t.tty.resize(24, 20)
     t.p.kill(signal.SIGWINCH)
-    t.tty.screen.cols = 20
     time.sleep(0.2)
     t.tty.look()
-    t.tty.screen.__init__(24, 20)
+    t.tty.screen = Screen(24, 20)
     t.says("news\n")
     lab.wait_until(lambda: t.tty.look()[-3:] == ["news", "a" * 20, "a" * 10], 5, lambda: t.tty.look())
 

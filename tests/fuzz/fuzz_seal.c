@@ -35,7 +35,7 @@ static void fuzz_file(const uint8_t *data, size_t size)
 	ssize_t n;
 
 	memcpy(copy, data, size);
-	n = seal_parse_keys(out, SEAL_KEYS, copy, size, "k", &err);
+	n = seal_parse_keys(socast_seal_crypto(), out, SEAL_KEYS, copy, size, "k", &err);
 	if (n == 0 || n > SEAL_KEYS)
 		abort();
 	free(copy);

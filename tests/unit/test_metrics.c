@@ -100,6 +100,7 @@ static struct metrics *sample(void)
 		.received_bytes = 18,
 		.kernel_drops = UINT64_MAX,
 		.sessions = 1,
+		.sessions_max = 5,
 		.sessions_total = 7,
 	};
 	m.address[0].tally.refused[REFUSE_RANGE] = 2;
@@ -150,6 +151,8 @@ static void test_prometheus(void **state)
 		  "18446744073709551615\n");
 	has(&out, "\nsocast_refused_total{address=\"1\",type=\"UDP4-RECV\",reason=\"range\"} 2\n");
 	has(&out, "\nsocast_lost_total{address=\"2\",type=\"PIPE!!STDOUT\",reason=\"slow\"} 4\n");
+	has(&out, "# TYPE socast_sessions_max gauge\n"
+		  "socast_sessions_max{address=\"1\",type=\"UDP4-RECV\"} 5\n");
 	has(&out, "# TYPE socast_sessions gauge\n");
 	has(&out, "\nprocess_cpu_seconds_total 0.250\n");
 	has(&out, "\nprocess_max_fds 1024.000\n");

@@ -437,7 +437,8 @@ static void test_crowd_ageless(void **state)
 static ssize_t parse(const char *text, uint8_t (*out)[SEAL_KEY], struct err *err)
 {
 	uint8_t *copy = xmemdup(text, strlen(text) + 1);
-	ssize_t n = seal_parse_keys(out, SEAL_KEYS, (char *)copy, strlen(text), "k", err);
+	ssize_t n = seal_parse_keys(socast_seal_crypto(), out, SEAL_KEYS, (char *)copy,
+				    strlen(text), "k", err);
 
 	free(copy);
 	return n;
@@ -462,6 +463,10 @@ static void test_key_files(void **state)
 		{ BASE64 "==", "line 1 is no key" },
 		{ BASE64 "!", "line 1 is no key" },
 		{ "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9", "line 1 is no key" },
+		{ "0g0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "is no key" },
+		{ "00 102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "is no key" },
+		{ "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh_", "is no key" },
+		{ "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBka GxwdH8", "is no key" },
 		{ HEX "\n" HEX "\n" HEX "\n" HEX "\n" HEX, "\"k\" line 5: more than 4 keys" },
 	};
 	uint8_t out[SEAL_KEYS][SEAL_KEY];
