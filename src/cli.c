@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_BLOCK 8192
 #define DEFAULT_LINGER_NS (500 * NSEC_PER_MSEC)
@@ -253,7 +254,7 @@ static int do_log_format(struct scan *s)
 	if (!s->cli->json && strcmp(s->arg, "text") != 0)
 		return err_set(s->err, 0, "option --log: unknown format \"%s\"; use text or json",
 			       s->arg);
-	log_set_json(s->cli->json);
+	log_set_form(s->cli->json ? LOG_JSON : LOG_CLASSIC);
 	return 0;
 }
 
@@ -424,6 +425,12 @@ static int bundled(const struct scan *s)
 	return -1;
 }
 
+/* Whoever says where records go or what is in them wants those of the manual. */
+static bool is_about_log(const char *word)
+{
+	return strncmp(word, "-l", 2) == 0 || strcmp(word, "--log=") == 0;
+}
+
 /* One flag at argv[*i]; moves *i behind its last word. */
 static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 {
@@ -452,6 +459,8 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 		}
 		++*i;
 		s->row_value = flags[k].value;
+		if (is_about_log(flags[k].word))
+			log_set_form(s->cli->json ? LOG_JSON : LOG_CLASSIC);
 		return flags[k].fn(s);
 	}
 	return unknown(s);
@@ -527,6 +536,8 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 	defaults(cli);
 	log_set_name(slash ? slash + 1 : argv[0]);
 	cli->set.classic = strcmp(log_name(), "socat") == 0;
+	if (!cli->set.classic && isatty(STDERR_FILENO))
+		log_set_form(LOG_PEOPLE);
 	while (i < argc && !is_address(argv[i])) {
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)

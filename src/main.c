@@ -267,8 +267,11 @@ static int answer(struct program *p, struct err *err)
 static void tell_user(const struct err *err)
 {
 	log_err(LV_ERROR, err);
-	if (!log_to_stderr())
-		dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->text);
+	if (log_to_stderr())
+		return;
+	dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->text);
+	if (err->hint[0])
+		dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->hint);
 }
 
 int main(int argc, char *argv[])

@@ -127,8 +127,7 @@ void relay_tell(struct relay *relay, enum log_level level, const struct err *err
 		log_err(level, err);
 	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->loop))) {
 		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
-		if (err->hint[0])
-			log_warn("%s", err->hint);
+		log_hint(err);
 	}
 }
 

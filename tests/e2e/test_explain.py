@@ -461,7 +461,7 @@ def test_progress_and_records(local, terminal):
     p.stop()
     lines = terminal.raw.replace(b"\r\x1b[K", b"\n").replace(b"\r", b"").decode().split("\n")
     for line in lines:
-        assert re.match(r"^$|^\d{4}/\d\d/\d\d |^0 B  0 B/s$|^0 B in \d", line), line
+        assert re.match(r"^$|^socast: (notice|warning): |^0 B  0 B/s$|^0 B in \d", line), line
 
 
 def test_progress_both_ways(local, terminal):
