@@ -512,18 +512,24 @@ static bool stands_alone(enum cli_action action)
 /* Why there may be so many words, or so few. */
 static int wrong_number(char *const word[], int n, struct err *err)
 {
+	struct str list = { 0 };
+	bool blank = false;
+
 	err_set(err, 0, "exactly 2 addresses required (there are %d); use option \"-h\" for help",
 		n);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n && !err->hint[0]; i++) {
 		size_t len = strlen(word[i]);
 
 		if (!is_address(word[i]))
-			return err_hint(err,
-					"flags stand before the addresses: \"%s\" comes too late",
-					word[i]);
-		if (n > 2 && len && strchr(",:", word[i][len - 1]))
-			return err_hint(err, "no blank may stand behind \"%s\"", word[i]);
+			err_hint(err, "flags stand before the addresses: \"%s\" comes too late",
+				 word[i]);
+		blank |= len && strchr(",:", word[i][len - 1]);
+		str_addf(&list, "%s\"%s\"", i ? ", " : "", word[i]);
 	}
+	if (n > 2 && !err->hint[0])
+		err_hint(err, "they are %s: %s", list.data,
+			 blank ? "a blank behind a comma or colon?" : "a blank that wants quotes?");
+	str_done(&list);
 	return -1;
 }
 

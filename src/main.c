@@ -199,8 +199,13 @@ static int examine(struct program *p, struct err *err)
 				  .wait_ns = p->cli.wait_ns,
 				  .datagram = p->cli.block_given ? p->cli.set.block : 0 };
 	struct findings found = { 0 };
+	char *group[2] = { NULL };
 	int status = -1;
 
+	for (int i = 0; i < 2; i++) {
+		if (p->cli.address[i] && (group[i] = doctor_group_address(p->cli.address[i])))
+			p->cli.address[i] = group[i];
+	}
 	if (plan_make(&p->plan, &p->cli, err) == 0) {
 		doctor_examine(&found, &ask);
 		doctor_report(stdout, &found, p->cli.json);
@@ -208,6 +213,8 @@ static int examine(struct program *p, struct err *err)
 		findings_done(&found);
 	}
 	plan_done(&p->plan);
+	free(group[0]);
+	free(group[1]);
 	return status;
 }
 

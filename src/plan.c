@@ -67,6 +67,11 @@ static int unknown_type(const char *word, struct err *err)
 	return -1;
 }
 
+static bool begins_with_host(const char *syntax)
+{
+	return strncmp(syntax, ":<host>", 7) == 0 || strstr(syntax, "<group>");
+}
+
 /* "TCP:::1:80": an IPv6 address has fallen apart at its colons. */
 static void hint_brackets(const struct half *h, struct err *err)
 {
@@ -96,7 +101,7 @@ static int wrong_params(const struct half *h, struct err *err)
 {
 	err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
 		h->keyword, h->nparams, h->type->max_params, h->keyword, h->type->syntax);
-	if (h->nparams > h->type->max_params && strncmp(h->type->syntax, ":<host>", 7) == 0)
+	if (h->nparams > h->type->max_params && begins_with_host(h->type->syntax))
 		hint_brackets(h, err);
 	else if (h->nparams > h->type->max_params && h->type->flags & TYPE_PROGRAM)
 		return err_hint(err,
@@ -116,21 +121,40 @@ static int check_params(const struct half *h, struct err *err)
 	return wrong_params(h, err);
 }
 
-/* Names of the types that take options of @groups, for a misplaced option. */
+/* Names of the types that take options of @groups, for a misplaced option: those that are nearest
+ * to the one it was given to. */
 struct takers {
 	uint64_t groups;
+	const struct addr_type *like;
+	int nearest;
 	struct str text;
 	size_t n;
 };
 
 #define TAKERS_MAX 8 /* names in the message */
 
+/* Of the same family of addresses, by the same protocol. */
+static int nearness(const struct addr_type *a, const struct addr_type *b)
+{
+	return (a->net.family && a->net.family == b->net.family) +
+	       (a->net.protocol && a->net.protocol == b->net.protocol);
+}
+
+static int find_nearest(const struct addr_type *type, void *arg)
+{
+	struct takers *t = arg;
+
+	if (type->groups & t->groups && nearness(type, t->like) > t->nearest)
+		t->nearest = nearness(type, t->like);
+	return 0;
+}
+
 static int add_taker(const struct addr_type *type, void *arg)
 {
 	struct takers *t = arg;
 	char name[64];
 
-	if (!(type->groups & t->groups))
+	if (!(type->groups & t->groups) || nearness(type, t->like) < t->nearest)
 		return 0;
 	if (t->n++ < TAKERS_MAX)
 		str_addf(&t->text, "%s%s", t->n > 1 ? ", " : "",
@@ -143,11 +167,12 @@ static void hint_misplaced(const struct half *h, const struct spec_single *s, st
 {
 	for (size_t i = 0; i < s->nopts; i++) {
 		const struct opt_row *row = opt_find(s->opt[i].name);
-		struct takers t = { 0 };
+		struct takers t = { .like = h->type };
 
 		if (!row || row->groups & (h->type->groups | GROUPS_EVERYWHERE))
 			continue;
 		t.groups = row->groups;
+		addr_each(find_nearest, &t);
 		addr_each(add_taker, &t);
 		if (t.n)
 			err_hint(err, "option \"%s\" fits %s%s", s->opt[i].name, t.text.data,

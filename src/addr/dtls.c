@@ -356,11 +356,14 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		tls_tell_variables(o, d->api, d->tls);
 		return STEP_DONE;
 	}
-	if (r == TLS_FAIL || r == TLS_END)
+	if (r == TLS_FAIL || r == TLS_END) {
+		tls_name_peer(o, &d->lower->to, err);
 		return STEP_FAIL;
+	}
 	if (d->over || (d->due_ns && loop_now(o->relay->loop) >= d->due_ns)) {
 		err_set(err, d->over ? ECONNRESET : ETIMEDOUT, "%s: handshake", o->half->keyword);
 		err->status = 1;
+		tls_name_peer(o, &d->lower->to, err);
 		return STEP_FAIL;
 	}
 	arm(d);

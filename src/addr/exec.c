@@ -171,8 +171,10 @@ static int shell_command(const struct opening *o, struct command *c, struct err 
 
 	if (!shell)
 		shell = getenv("SHELL");
-	if (!shell)
-		return err_set(err, 0, "SHELL variable undefined");
+	if (!shell) {
+		err_set(err, 0, "SHELL variable undefined");
+		return err_hint(err, "name one with option shell=/bin/sh, or use SYSTEM");
+	}
 	if (!strchr(shell, '/'))
 		return err_set(err, 0, "SHELL \"%s\" variable does not specify a path (has no '/')",
 			       shell);

@@ -54,7 +54,8 @@ static int begin(struct opening *o, struct err *err)
 	o->impl_free = mcast_free;
 	m->host = xstrdup(at ? at + 1 : opening_param(o, 0));
 	if (resolve_port(opening_param(o, 1), IPPROTO_UDP, "udp", &port, err) == -1)
-		return -1;
+		return err_hint(err, "usage: %s%s: the group first, then the port",
+				o->half->keyword, o->half->type->syntax);
 	if (!port)
 		return err_set(err, 0, "%s: a group has a port from 1 to 65535", o->half->keyword);
 	netaddr_any(&o->behind, AF_INET, port);

@@ -77,7 +77,7 @@ static const struct step recvfrom_steps[] = {
 	  .help = NAME " packets of one protocol to a host; only its answers are heard", \
 	  .needs = "CAP_NET_RAW", .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_sendto }, \
-	{ .names = RECV, .syntax = ":<protocol>", \
+	{ .names = RECV, .syntax = ":<protocol>", .both_ways = RECVFROM, \
 	  .help = NAME " packets of one protocol from everybody, in one direction", \
 	  .needs = "CAP_NET_RAW", .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { FAMILY, SOCK_RAW, 0 }, .flags = TYPE_PASSIVE, .steps = recv_steps, \

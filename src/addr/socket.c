@@ -185,7 +185,7 @@ static const struct addr_type types[] = {
 	  .help = "datagrams of any family to one address, and from everybody",
 	  .groups = G_ANY | G_DGRAM | G_RANGE, .reads = true, .writes = true, .min_params = 4,
 	  .max_params = 4, .flags = TYPE_DATA, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_generic },
-	{ .names = "SOCKET-RECV", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
+	{ .names = "SOCKET-RECV", .both_ways = "SOCKET-RECVFROM", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
 	  .help = "datagrams of any family from everybody, in one direction",
 	  .groups = G_ANY | G_DGRAM | G_RANGE, .reads = true, .min_params = 4, .max_params = 4,
 	  .flags = TYPE_DATA, .steps = recv_steps, .forecast = forecast_packets, .make = dgram_make_recv },

@@ -262,6 +262,12 @@ static enum step_result step_hello5(struct opening *o, struct err *err)
 	return r;
 }
 
+static int no_password(struct err *err)
+{
+	err_set(err, 0, "authentication with SOCKS5 server failed");
+	return err_hint(err, "the server wants a password: give options socksuser and sockspass");
+}
+
 static int put_auth(struct opening *o, struct err *err)
 {
 	const struct conf *c = &o->half->conf;
@@ -269,7 +275,7 @@ static int put_auth(struct opening *o, struct err *err)
 	struct str *out;
 
 	if (!c->proxy.socksuser && !c->proxy.sockspass)
-		return err_set(err, 0, "authentication with SOCKS5 server failed");
+		return no_password(err);
 	out = say(s, "SOCKS5 authentication answer");
 	str_addc(out, 1);
 	if (socks5_put_text(out, "option socksuser", s->user, err) == -1 ||

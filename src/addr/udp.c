@@ -37,12 +37,20 @@ static enum step_result step_listen_port(struct opening *o, struct err *err)
 static enum step_result step_warn_bound(struct opening *o, struct err *err)
 {
 	struct netaddr local = { .len = sizeof(local.raw) };
-	char text[NETADDR_TEXT_LEN];
+	char text[NETADDR_TEXT_LEN], group[NETADDR_TEXT_LEN];
 
 	(void)err;
+	getsockname(o->target.fd, &local.any, &local.len);
+	if (!o->half->conf.sock.joins && netaddr_is_multicast(&local))
+		log_warn(
+			"bound to the group %s, which this address does not join: it hears nothing "
+			"of it unless somebody else on this host does; add option %s=%s:INTERFACE, "
+			"or use MCAST",
+			netaddr_host_text(&local, text),
+			local.any.sa_family == AF_INET ? "ip-add-membership" : "ipv6-join-group",
+			netaddr_host_text(&local, group));
 	if (!o->half->conf.sock.joins)
 		return STEP_DONE;
-	getsockname(o->target.fd, &local.any, &local.len);
 	if (netaddr_is_any(&local) || netaddr_is_multicast(&local) || netaddr_is_broadcast(&local))
 		return STEP_DONE;
 	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
@@ -126,7 +134,7 @@ static const struct step listen_steps[] = {
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .steps = target_steps, \
 	  .forecast = forecast_packets, .make = dgram_make_sendto }, \
-	{ .names = RECV, .syntax = ":<port>", .local_port = 1, \
+	{ .names = RECV, .syntax = ":<port>", .both_ways = RECVFROM, .local_port = 1, \
 	  .help = NAME " from everybody, in one direction", \
 	  .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE, .steps = recv_steps, \

@@ -1,6 +1,7 @@
 /* log.c - records to where they shall go, see log.h */
 #include "base/log.h"
 
+#include "base/colour.h"
 #include "base/list.h"
 #include "base/log_form.h"
 #include "base/log_syslog.h"
@@ -78,11 +79,9 @@ void log_set_micros(bool on)
 
 void log_set_form(enum log_form form)
 {
-	const char *term = getenv("TERM"), *plain = getenv("NO_COLOR");
-
 	state.form = form;
 	state.look.main = getpid();
-	state.look.colour = !(plain && *plain) && !(term && strcmp(term, "dumb") == 0);
+	state.look.colour = colour_wanted(STDERR_FILENO);
 }
 
 void log_set_host(bool on)

@@ -56,8 +56,8 @@ const char *log_name(void);
 void log_set_micros(bool on); /* -lu */
 void log_set_host(bool on); /* -lh: $HOSTNAME, else the node name */
 
-/* LOG_JSON: times are UTC with microseconds (RFC 3339). LOG_PEOPLE: for a terminal; coloured unless
- * NO_COLOR is set or TERM is "dumb"; other processes than the calling one tell their id. */
+/* LOG_JSON: times are UTC with microseconds (RFC 3339). LOG_PEOPLE: for a terminal, coloured where
+ * that is wanted (colour.h); other processes than the calling one tell their id. */
 void log_set_form(enum log_form form);
 
 /* Keep a line at the bottom of the terminal that stderr is (--progress): @line replaces what it

@@ -1,6 +1,7 @@
 /* log_form.c - what a record looks like, see log_form.h */
 #include "base/log_form.h"
 
+#include "base/colour.h"
 #include "base/escape.h"
 #include "base/json_escape.h"
 
@@ -14,16 +15,10 @@ static const struct {
 	const char *word; /* JSON and people */
 	const char *colour; /* people: begins it, or "" */
 } levels[] = {
-	[LV_DEBUG] = { 'D', "debug", "" },
-	[LV_INFO] = { 'I', "info", "" },
-	[LV_NOTICE] = { 'N', "notice", "" },
-	[LV_WARN] = { 'W', "warning", "\033[1;33m" }, /* yellow */
-	[LV_ERROR] = { 'E', "error", "\033[1;31m" }, /* red */
-	[LV_FATAL] = { 'F', "fatal", "\033[1;31m" },
+	[LV_DEBUG] = { 'D', "debug", "" },         [LV_INFO] = { 'I', "info", "" },
+	[LV_NOTICE] = { 'N', "notice", "" },       [LV_WARN] = { 'W', "warning", COLOUR_YELLOW },
+	[LV_ERROR] = { 'E', "error", COLOUR_RED }, [LV_FATAL] = { 'F', "fatal", COLOUR_RED },
 };
-
-#define HINT_COLOUR "\033[1;36m" /* cyan */
-#define NO_COLOUR "\033[0m"
 
 size_t log_form_brief(char *buf, const struct log_record *r)
 {
@@ -106,8 +101,8 @@ static size_t json(char *buf, const struct log_look *look, const struct log_reco
 /* "socast: error: ", "hint: "; the process id where it is another one than that of the program. */
 static size_t people(char *buf, const struct log_look *look, const struct log_record *r)
 {
-	const char *begin = r->hint ? HINT_COLOUR : levels[r->level].colour;
-	const char *end = *begin ? NO_COLOUR : "";
+	const char *begin = r->hint ? COLOUR_CYAN : levels[r->level].colour;
+	const char *end = *begin ? COLOUR_END : "";
 	char pid[16] = "";
 	size_t n = 0;
 

@@ -17,8 +17,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define LOG_RECORD_MAX 4095 /* bytes without the newline; with it what a pipe takes in one piece   \
-			     */
+#define LOG_RECORD_MAX 4095 /* bytes without the newline; with it a pipe takes it in one piece */
 #define LOG_CLASSIC_MAX 511 /* of a classic record: its limit */
 
 /* What all records have in common. */

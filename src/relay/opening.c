@@ -510,6 +510,25 @@ static void run(struct opening *o)
 	}
 }
 
+/* The address is to do what its type cannot. */
+static void tell_direction(const struct opening *o)
+{
+	static const char *const word[] = { "read-write", "read-only", "write-only" };
+	const struct addr_type *type = o->half->type;
+	const char *kin = type->both_ways;
+	struct err err;
+
+	err_set(&err, 0, "address is opened in %s mode but only supports %s", word[o->mode],
+		type->reads ? "read-only" : "write-only");
+	if (type->reads)
+		err_hint(&err, "%s hears only: use -u and put it first%s%s", o->half->keyword,
+			 kin ? ", or use " : "", kin ? kin : "");
+	else
+		err_hint(&err, "%s can only be written to: use -u and put it second",
+			 o->half->keyword);
+	relay_tell(o->relay, LV_WARN, &err);
+}
+
 static void begin_half(struct opening *o, const struct half *half, enum open_mode mode)
 {
 	const struct addr_type *type = half->type;
@@ -533,15 +552,8 @@ static void begin_half(struct opening *o, const struct half *half, enum open_mod
 	free(o->service);
 	o->service = NULL;
 	o->retries_left = half->conf.retry.forever ? -1 : half->conf.retry.retry;
-	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes)) {
-		static const char *const word[] = { "read-write", "read-only", "write-only" };
-
-		struct err err;
-
-		err_set(&err, 0, "address is opened in %s mode but only supports %s", word[mode],
-			type->reads ? "read-only" : "write-only");
-		relay_tell(o->relay, LV_WARN, &err);
-	}
+	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes))
+		tell_direction(o);
 }
 
 static void open_second_half(struct opening *o, struct endpoint *in)

@@ -84,6 +84,7 @@ struct addr_type {
 	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
+	const char *both_ways; /* of a type for one direction: a kin of it for both, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 

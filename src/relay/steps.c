@@ -5,6 +5,8 @@
 #include "base/names.h"
 #include "relay/opening.h"
 #include "relay/session.h"
+#include "sys/port.h"
+#include "sys/route.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -67,6 +69,17 @@ static bool is_port_range(const char *text)
 	       !text[strspn(text, "0123456789-")];
 }
 
+/* What stands where a port should be. */
+static void hint_service(const char *service, const char *host, struct err *err)
+{
+	bool swapped = *host && !host[strspn(host, "0123456789")];
+
+	err_hint(err, "\"%s\" is neither the number of a port nor a name of services(5)%s", service,
+		 is_port_range(service) ? "; a line serves one port"
+		 : swapped              ? "; the host stands first, then the port"
+					: "");
+}
+
 /* The two records of a name that could not be resolved. */
 static enum step_result resolve_failed(struct opening *o, enum resolve_result r, struct err *err)
 {
@@ -80,11 +93,7 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 	resolve_req_text(&o->req, why, text, sizeof(text));
 	if (code == EAI_SERVICE) {
 		err_set(err, 0, "%s", text);
-		err_hint(err, "\"%s\" is neither the number of a port nor a name of services(5)%s",
-			 o->req.service ? o->req.service : "",
-			 o->req.service && is_port_range(o->req.service)
-				 ? "; a line serves one port"
-				 : "");
+		hint_service(o->req.service ? o->req.service : "", host, err);
 		return STEP_FAIL;
 	}
 	log_warn("%s", text);
@@ -440,7 +449,12 @@ static int bind_low(struct opening *o, struct err *err)
 
 enum step_result step_bind(struct opening *o, struct err *err)
 {
-	return o->local.len && bind_to(o, &o->local, err) == -1 ? STEP_FAIL : STEP_DONE;
+	if (!o->local.len || bind_to(o, &o->local, err) == 0)
+		return STEP_DONE;
+	/* it takes a look at all processes: not for each session, nor for each attempt */
+	if (!o->relay->many && !o->retries_left)
+		port_hint(err, o->protocol, &o->local);
+	return STEP_FAIL;
 }
 
 enum step_result step_bind_client(struct opening *o, struct err *err)
@@ -496,6 +510,7 @@ enum step_result step_connect(struct opening *o, struct err *err)
 	if (errno != EINPROGRESS) {
 		err_set(err, errno, "connect(%d, %s, %u)", o->target.fd, netaddr_text(to, text),
 			(unsigned)to->len);
+		route_hint(err, to);
 		return STEP_FAIL;
 	}
 	if (connected_at_once(o->target.fd))

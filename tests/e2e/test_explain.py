@@ -324,7 +324,7 @@ def test_json_levels(local, tmp_path):
     assert {r["level"] for r in found} == {"debug", "info", "notice", "error"}
     error, = [r["text"] for r in found if r["level"] == "error"]
     assert error.endswith("No such file or directory")
-    warning, = [r for r in records(local.run("--log=json", "-T.1", "-", "UDP4-RECV:7777").err) if r["level"] == "warning"]
+    warning, _ = [r for r in records(local.run("--log=json", "-T.1", "-", "UDP4-RECV:7777").err) if r["level"] == "warning"]
     assert "read-write mode" in warning["text"]
     classic = re.findall(r"socast\S* [DINWE] (.*)", local.run(*line).log)
     assert len(classic) == len(found)
@@ -453,7 +453,7 @@ def test_progress_of_a_file(local, terminal, tmp_path):
 
 def test_progress_and_records(local, terminal):
     """Records stand on lines of their own, above the progress."""
-    p = local.start("--progress", "-dd", "PIPE", "PIPE", stderr=terminal.slave)
+    p = local.start("--progress", "-dd", "PIPE", "PIPE", env={"NO_COLOR": "1"}, stderr=terminal.slave)
     lab.wait_until(lambda: "0 B  0 B/s" in terminal.look(), 10, lambda: f"{terminal.look()}")
     p.kill(10)          # SIGUSR1: the counters as records
     lab.wait_until(lambda: any("STATISTICS: right to left" in x for x in terminal.look()), 10, lambda: f"{terminal.look()}")
@@ -461,7 +461,7 @@ def test_progress_and_records(local, terminal):
     p.stop()
     lines = terminal.raw.replace(b"\r\x1b[K", b"\n").replace(b"\r", b"").decode().split("\n")
     for line in lines:
-        assert re.match(r"^$|^socast: (notice|warning): |^0 B  0 B/s$|^0 B in \d", line), line
+        assert re.match(r"^$|^socast: (info|notice|warning): |^0 B  0 B/s$|^0 B in \d", line), line
 
 
 def test_progress_both_ways(local, terminal):
