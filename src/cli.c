@@ -102,7 +102,8 @@ static int do_version(struct scan *s)
 static int do_action(struct scan *s)
 {
 	s->cli->action = (enum cli_action)s->row_value;
-	s->cli->set.offline = s->cli->action == CLI_EXPLAIN || s->cli->action == CLI_CHECK;
+	s->cli->set.unread = s->cli->action == CLI_EXPLAIN;
+	s->cli->set.offline = s->cli->set.unread || s->cli->action == CLI_CHECK;
 	return 0;
 }
 

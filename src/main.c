@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "doctor/doctor.h"
 #include "explain/explain.h"
+#include "relay/check.h"
 #include "relay/dgram_seal.h"
 #include "relay/lock.h"
 #include "relay/orphans.h"
@@ -223,6 +224,8 @@ static int check(struct program *p, struct err *err)
 {
 	int rc = plan_make(&p->plan, &p->cli, err);
 
+	if (rc == 0)
+		rc = check_plan(&p->plan, err);
 	plan_done(&p->plan);
 	return rc;
 }

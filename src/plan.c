@@ -219,7 +219,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 {
 	unsigned flags = (set->any_group ? OPTS_ANY_GROUP : 0) | (set->sloppy ? OPTS_SLOPPY : 0) |
 			 (set->experimental ? OPTS_EXPERIMENTAL : 0) |
-			 (set->offline ? OPTS_OFFLINE : 0);
+			 (set->offline ? OPTS_OFFLINE : 0) | (set->unread ? OPTS_UNREAD : 0);
 
 	conf_init(&h->conf);
 	h->keyword = s->keyword;
@@ -242,7 +242,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 			h->conf.sock.any_port = set->classic;
 		if (h->conf.tls.eof_without_notify == -1)
 			h->conf.tls.eof_without_notify = set->classic;
-		return set->offline ? 0 : load_modules(h, err);
+		return set->unread ? 0 : load_modules(h, err);
 	}
 	if (!err->hint[0] && !set->any_group)
 		hint_misplaced(h, s, err);

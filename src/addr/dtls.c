@@ -383,17 +383,17 @@ static struct endpoint *make(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step client_steps[] = {
-	{ .run = step_client_context },
+	{ STEP_PURE(step_client_context) },
 	CONNECT_STEPS,
 	{ .run = step_handshake },
 	STEP_END,
 };
 
 static const struct step server_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_server_context },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_server_context) },
+	{ STEP_PURE(step_resolve_local) },
+	{ STEP_PURE(step_resolved_local) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
 	{ .after = PH_PREBIND },

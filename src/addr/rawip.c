@@ -40,10 +40,10 @@ static enum step_result step_protocol(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step target_steps[] = {
-	{ .run = step_protocol },
-	{ .run = step_resolve_target },
-	{ .run = step_resolved },
-	{ .run = step_resolve_bind },
+	{ STEP_PURE(step_protocol) },
+	{ STEP_PURE(step_resolve_target) },
+	{ STEP_PURE(step_resolved) },
+	{ STEP_PURE(step_resolve_bind) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
 	{ .after = PH_PREBIND },
@@ -52,9 +52,9 @@ static const struct step target_steps[] = {
 };
 
 #define LOCAL \
-	{ .run = step_protocol }, \
-	{ .run = step_resolve_local }, \
-	{ .run = step_resolved_local }, \
+	{ STEP_PURE(step_protocol) }, \
+	{ STEP_PURE(step_resolve_local) }, \
+	{ STEP_PURE(step_resolved_local) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \
@@ -66,7 +66,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	LOCAL,
 	{ .run = step_first_packet },
 	STEP_END,

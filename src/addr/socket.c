@@ -118,7 +118,7 @@ static enum step_result step_bind_any(struct opening *o, struct err *err)
 	{ .after = PH_PREBIND }
 
 static const struct step connect_socket_steps[] = {
-	{ .run = step_remote },
+	{ STEP_PURE(step_remote) },
 	{ .run = step_say_connecting },
 	REMOTE,
 	{ .run = step_bind_any },
@@ -128,24 +128,24 @@ static const struct step connect_socket_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_local) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .run = step_reuse_tcp, .after = PH_PREBIND },
 	{ .run = step_bind_any },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 
 static const struct step target_steps[] = {
-	{ .run = step_remote },
+	{ STEP_PURE(step_remote) },
 	REMOTE,
 	{ .run = step_bind_any, .after = PH_CONNECTED },
 	STEP_END,
 };
 
 #define RECEIVE \
-	{ .run = step_local }, \
+	{ STEP_PURE(step_local) }, \
 	REMOTE, \
 	{ .run = step_bind_any, .after = PH_CONNECTED }
 
@@ -155,7 +155,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	RECEIVE,
 	{ .run = step_first_packet },
 	STEP_END,

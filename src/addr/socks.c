@@ -262,6 +262,22 @@ static enum step_result step_hello5(struct opening *o, struct err *err)
 	return r;
 }
 
+/* Do the words fit into the messages? */
+static enum step_result check_words5(struct opening *o, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	const char *user = c->proxy.socksuser, *pass = c->proxy.sockspass;
+	struct str scratch = { 0 };
+	int rc = socks5_put_text(&scratch, "option socksuser", user ? user : "", err);
+
+	if (rc != -1)
+		rc = socks5_put_text(&scratch, "option sockspass", pass ? pass : "", err);
+	if (rc != -1)
+		rc = socks5_put_host(&scratch, target_host(o), err);
+	str_done(&scratch);
+	return rc == -1 ? STEP_FAIL : STEP_DONE;
+}
+
 static int no_password(struct err *err)
 {
 	err_set(err, 0, "authentication with SOCKS5 server failed");
@@ -398,21 +414,21 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step socks4_steps[] = {
-	{ .run = step_begin4 }, { .run = step_resolve4 }, CONNECT_STEPS, { .run = step_request4 },
+	{ STEP_PURE(step_begin4) }, { STEP_PURE(step_resolve4) }, CONNECT_STEPS, { .run = step_request4 },
 	STEP_END,
 };
 static const struct step socks4a_steps[] = {
-	{ .run = step_begin4a }, CONNECT_STEPS, { .run = step_request4a },
+	{ STEP_PURE(step_begin4a) }, CONNECT_STEPS, { .run = step_request4a },
 	STEP_END,
 };
 static const struct step connect5_steps[] = {
-	{ .run = step_begin5 }, { .run = step_refuse_port0 }, CONNECT_STEPS,
-	{ .run = step_hello5 }, { .run = step_auth5 }, { .run = step_request5 },
+	{ STEP_PURE(step_begin5) }, { STEP_PURE(step_refuse_port0) }, CONNECT_STEPS,
+	{ .run = step_hello5, .check = check_words5 }, { .run = step_auth5 }, { .run = step_request5 },
 	STEP_END,
 };
 static const struct step listen5_steps[] = {
-	{ .run = step_begin5 }, CONNECT_STEPS,
-	{ .run = step_hello5 }, { .run = step_auth5 }, { .run = step_listen5 },
+	{ STEP_PURE(step_begin5) }, CONNECT_STEPS,
+	{ .run = step_hello5, .check = check_words5 }, { .run = step_auth5 }, { .run = step_listen5 },
 	{ .run = step_accepted5 },
 	STEP_END,
 };

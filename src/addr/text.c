@@ -116,8 +116,8 @@ static void forecast_stall(const struct half *half, enum open_mode mode, struct 
 	f->in = f->out = (struct path_end){ 0, FD_PIPE, true };
 }
 
-static const struct step text_steps[] = { { step_text, PH_FD }, STEP_END };
-static const struct step stall_steps[] = { { step_stall, PH_FD }, STEP_END };
+static const struct step text_steps[] = { { .run = step_text, .after = PH_FD }, STEP_END };
+static const struct step stall_steps[] = { { .run = step_stall, .after = PH_FD }, STEP_END };
 
 static const struct addr_type types[] = {
 	{ .names = "TEXT",

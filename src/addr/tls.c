@@ -387,10 +387,10 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step client_steps[] = {
-	{ .run = step_client_context },
-	{ .run = step_resolve_target },
-	{ .run = step_resolved },
-	{ .run = step_resolve_bind },
+	{ STEP_PURE(step_client_context) },
+	{ STEP_PURE(step_resolve_target) },
+	{ STEP_PURE(step_resolved) },
+	{ STEP_PURE(step_resolve_bind) },
 	{ .run = step_socket },
 	{ .run = step_nodelay, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
@@ -403,15 +403,15 @@ static const struct step client_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_server_context },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_server_context) },
+	{ STEP_PURE(step_resolve_local) },
+	{ STEP_PURE(step_resolved_local) },
 	{ .run = step_socket },
 	{ .run = step_nodelay, .after = PH_PASTSOCKET },
 	{ .run = step_reuseaddr, .after = PH_PREBIND },
 	{ .run = step_bind },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 

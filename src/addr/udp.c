@@ -62,9 +62,9 @@ static enum step_result step_warn_bound(struct opening *o, struct err *err)
 
 /* clang-format off */
 #define TARGET \
-	{ .run = step_resolve_target }, \
-	{ .run = step_resolved }, \
-	{ .run = step_resolve_bind }, \
+	{ STEP_PURE(step_resolve_target) }, \
+	{ STEP_PURE(step_resolved) }, \
+	{ STEP_PURE(step_resolve_bind) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }
@@ -77,8 +77,8 @@ static const struct step target_steps[] = {
 };
 
 #define LOCAL \
-	{ .run = step_resolve_local }, \
-	{ .run = step_resolved_local }, \
+	{ STEP_PURE(step_resolve_local) }, \
+	{ STEP_PURE(step_resolved_local) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }
 
@@ -94,7 +94,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,
@@ -103,8 +103,8 @@ static const struct step recvfrom_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_listen_port },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_listen_port) },
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,

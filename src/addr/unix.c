@@ -364,9 +364,9 @@ struct endpoint *make_unix_client(struct opening *o, struct err *err)
 	{ .after = PH_PASTOPEN }
 
 static const struct step connect_unix_steps[] = {
-	{ .run = step_target },
+	{ STEP_PURE(step_target) },
 	{ .run = step_say_connecting },
-	{ .run = step_unix_name, .after = PH_EARLY },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
 	CLIENT,
 	{ .run = step_connect_path },
 	{ .run = step_connected, .after = PH_CONNECTED },
@@ -374,34 +374,34 @@ static const struct step connect_unix_steps[] = {
 };
 
 static const struct step client_steps[] = {
-	{ .run = step_target },
-	{ .run = step_unix_name, .after = PH_EARLY },
+	{ STEP_PURE(step_target) },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
 	CLIENT,
 	{ .run = step_unix_connect, .after = PH_CONNECTED },
 	STEP_END,
 };
 
 static const struct step sendto_steps[] = {
-	{ .run = step_target },
-	{ .run = step_unix_name, .after = PH_EARLY },
+	{ STEP_PURE(step_target) },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
 	CLIENT,
 	{ .after = PH_CONNECTED },
 	STEP_END,
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_own_name },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_own_name) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_PREBIND },
 	{ .run = step_bind_own, .after = PH_PREOPEN },
 	{ .after = PH_PASTOPEN },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 
 #define RECEIVE \
-	{ .run = step_own_name }, \
+	{ STEP_PURE(step_own_name) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \
@@ -415,7 +415,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	RECEIVE,
 	{ .run = step_first_packet },
 	STEP_END,

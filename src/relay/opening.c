@@ -229,24 +229,24 @@ static enum step_result step_privileges(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-static const struct step prologue[] = {
-	{ step_locks, PH_INIT },
-	{ step_names, PH_NONE },
-	{ step_keys, PH_NONE },
-	{ step_early, PH_EARLY },
+const struct step opening_prologue[] = {
+	{ .run = step_locks, .after = PH_INIT },
+	{ STEP_PURE(step_names) },
+	{ STEP_PURE(step_keys) },
+	{ .run = step_early, .after = PH_EARLY },
 	STEP_END,
 };
 
 static const struct step epilogue[] = {
-	{ NULL, PH_LATE },
-	{ step_late_ident, PH_NONE },
-	{ step_privileges, PH_LATE2 },
+	{ .after = PH_LATE },
+	{ .run = step_late_ident },
+	{ .run = step_privileges, .after = PH_LATE2 },
 	STEP_END,
 };
 
 static bool in_prologue(const struct step *s)
 {
-	return s >= prologue && s < prologue + ARRAY_SIZE(prologue);
+	return s >= opening_prologue && s < opening_prologue + ARRAY_SIZE(opening_prologue);
 }
 
 static bool at_end(const struct step *s)
@@ -516,26 +516,28 @@ static void tell_direction(const struct opening *o)
 	static const char *const word[] = { "read-write", "read-only", "write-only" };
 	const struct addr_type *type = o->half->type;
 	const char *kin = type->both_ways;
+	unsigned want = type->reads ? 1 : 2;
 	struct err err;
 
 	err_set(&err, 0, "address is opened in %s mode but only supports %s", word[o->mode],
 		type->reads ? "read-only" : "write-only");
-	if (type->reads)
-		err_hint(&err, "%s hears only: use -u and put it first%s%s", o->half->keyword,
-			 kin ? ", or use " : "", kin ? kin : "");
-	else
-		err_hint(&err, "%s can only be written to: use -u and put it second",
-			 o->half->keyword);
+	/* with -u the first address is read from, the second one written to */
+	err_hint(&err, "%s %s: use -u%s%s%s", o->half->keyword,
+		 type->reads ? "hears only" : "can only be written to",
+		 o->number == want ? ""
+		 : type->reads     ? " and put it first"
+				   : " and put it second",
+		 kin ? ", or use " : "", kin ? kin : "");
 	relay_tell(o->relay, LV_WARN, &err);
 }
 
-static void begin_half(struct opening *o, const struct half *half, enum open_mode mode)
+void opening_begin_half(struct opening *o, const struct half *half, enum open_mode mode)
 {
 	const struct addr_type *type = half->type;
 
 	o->half = half;
 	o->mode = mode;
-	o->step = prologue;
+	o->step = opening_prologue;
 	o->stage = AT_STEPS;
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
@@ -562,7 +564,7 @@ static void open_second_half(struct opening *o, struct endpoint *in)
 
 	o->side = NULL;
 	o->dual_in = in;
-	begin_half(o, half, MODE_WRITE);
+	opening_begin_half(o, half, MODE_WRITE);
 	run(o);
 }
 
@@ -608,7 +610,7 @@ struct opening *opening_start(struct relay *relay, const struct side *side, enum
 			half = &side->half[mode == MODE_READ ? 0 : 1];
 		}
 	}
-	begin_half(o, half, mode);
+	opening_begin_half(o, half, mode);
 	run(o);
 	return unless_over(o);
 }
@@ -621,7 +623,7 @@ struct opening *opening_start_single(struct source *src, const struct half *half
 
 	source_opening(src);
 	o->from = src;
-	begin_half(o, half, mode);
+	opening_begin_half(o, half, mode);
 	o->step = half->type->steps;
 	if (fd != -1 || lower) {
 		o->target.fd = fd;

@@ -30,10 +30,16 @@ enum step_result {
 struct step {
 	enum step_result (*run)(struct opening *o, struct err *err); /* may be NULL */
 	enum phase after; /* options applied when the step is done; PH_NONE: none */
+	/* what --check does in its place: judge what is written, and what lies there to be read; it
+	 * changes nothing and waits for nobody. STEP_WAIT or STEP_AGAIN: it would have to. NULL:
+	 * nothing can be said before it is tried */
+	enum step_result (*check)(struct opening *o, struct err *err);
 };
 
 /* clang-format off */
-#define STEP_END { NULL, PH_NONE }
+/* A step that does no more than that anyway. */
+#define STEP_PURE(FN) .run = (FN), .check = (FN)
+#define STEP_END { .run = NULL }
 /* clang-format on */
 
 enum type_flag {
@@ -157,6 +163,10 @@ struct opening *opening_start_single(struct source *src, const struct half *half
 				     enum open_mode mode, int fd, struct endpoint *lower,
 				     const struct vars *vars, opening_done_fn *done);
 
+/* For check.c: what is done before the steps of every type; and fill @o for @half, from nothing. */
+extern const struct step opening_prologue[];
+void opening_begin_half(struct opening *o, const struct half *half, enum open_mode mode);
+
 /* What it waits for has come without a descriptor telling (datagrams handed over). */
 void opening_kick(struct opening *o);
 
@@ -199,9 +209,9 @@ enum step_result step_connected(struct opening *o, struct err *err);
  * to do before or behind it. */
 /* clang-format off */
 #define CONNECT_STEPS \
-	{ .run = step_resolve_target }, \
-	{ .run = step_resolved }, \
-	{ .run = step_resolve_bind }, \
+	{ STEP_PURE(step_resolve_target) }, \
+	{ STEP_PURE(step_resolved) }, \
+	{ STEP_PURE(step_resolve_bind) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \

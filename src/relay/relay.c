@@ -287,10 +287,8 @@ struct relay_share *relay_share_of(struct relay *relay, const struct half *half)
 	return s;
 }
 
-void relay_done(struct relay *relay)
+void relay_shares_done(struct relay *relay)
 {
-	say_stopping(relay);
-	fd_close(&relay->notify_fd);
 	while (relay->shares) {
 		struct relay_share *s = relay->shares;
 
@@ -300,6 +298,13 @@ void relay_done(struct relay *relay)
 		hosts_done(&s->hosts);
 		free(s);
 	}
+}
+
+void relay_done(struct relay *relay)
+{
+	say_stopping(relay);
+	fd_close(&relay->notify_fd);
+	relay_shares_done(relay);
 	procs_forget(relay);
 	pool_done(&relay->pool);
 	metrics_http_free(relay->http);

@@ -128,6 +128,7 @@ struct relay_share {
 
 /* The share of @half; made when it is asked for first. */
 struct relay_share *relay_share_of(struct relay *relay, const struct half *half);
+void relay_shares_done(struct relay *relay);
 
 /* Print the counters (--statistics, SIGUSR1), and those of the addresses. */
 void relay_statistics(struct relay *relay);

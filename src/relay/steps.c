@@ -59,6 +59,7 @@ static void set_req(struct opening *o, const char *host, const char *service, in
 		.flags = ai_flags(o, flags, family),
 		.netns = o->half->conf.ident.netns,
 		.conf = &o->half->conf.res,
+		.offline = o->relay->plan->set.offline,
 	};
 }
 

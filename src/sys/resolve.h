@@ -29,6 +29,7 @@ struct resolve_req {
 	const char *service; /* decimal port or service name; NULL: none */
 	int family, socktype, protocol;
 	int flags; /* AI_* */
+	bool offline; /* nobody is asked: a name is RESOLVE_WAIT, without a job */
 	const char *netns; /* name under /run/netns, or NULL */
 	const struct resolve_conf *conf; /* or NULL */
 };

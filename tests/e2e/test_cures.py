@@ -116,7 +116,11 @@ def test_who_hears_only(local, tmp_path, address):
 
 def test_who_is_written_to_only(local, tmp_path):
     r = local.run(f"CREATE:{tmp_path}/f", "TEXT:x")
-    assert "W CREATE can only be written to: use -u and put it second" in r.log, r
+    assert "W CREATE can only be written to: use -u and put it second\n" in r.log, r
+    r = local.run("TEXT:x", f"CREATE:{tmp_path}/f")
+    assert "W CREATE can only be written to: use -u\n" in r.log, r
+    r = local.run("-T.1", "UDP4-RECV:6001", "-")
+    assert "W UDP4-RECV hears only: use -u, or use UDP4-RECVFROM\n" in r.log, r
 
 
 def test_bound_to_a_group_without_joining(local):

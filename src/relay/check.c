@@ -1,0 +1,135 @@
+/* check.c - what can be said about addresses before they are opened, see check.h */
+#include "relay/check.h"
+
+#include "base/mem.h"
+#include "relay/admit.h"
+#include "relay/destination.h"
+#include "relay/metrics_http.h"
+#include "relay/opening.h"
+#include "relay/session.h"
+
+#include <net/if.h>
+#include <stdlib.h>
+
+/* A step that would have to wait (for a name) is passed over, as are those without a check. */
+static int walk(struct opening *o, const struct step *step, struct err *err)
+{
+	for (; step->run || step->after != PH_NONE; step++) {
+		o->step = step;
+		if (step->check && step->check(o, err) == STEP_FAIL)
+			return -1;
+	}
+	return 0;
+}
+
+/* Options that take no note of a value before they are applied: apply them to nothing. */
+static bool is_judged(const struct opt_row *row)
+{
+	return row->set && (row->flags & OPT_HOSTS || row->groups & G_TERMIOS);
+}
+
+static int check_values(const struct opening *o, struct hosts *hosts, struct err *err)
+{
+	struct tty_edit edit = { 0 };
+	struct target nothing = { .fd = -1, .hosts = hosts, .tty = &edit };
+	const struct opts *opts = &o->half->opts;
+
+	for (size_t i = 0; i < opts->n; i++) {
+		const struct opt *opt = &opts->opt[i];
+
+		if (!is_judged(opt->row) || opt->row->set(&nothing, opt, err) == 0)
+			continue;
+		if (!opts->sloppy)
+			return opt_blame(opt, err);
+		log_err(LV_ERROR, err);
+	}
+	return 0;
+}
+
+static int family_of(const struct opening *o)
+{
+	if (o->remote.n)
+		return o->remote.addr[0].any.sa_family;
+	return o->local.len ? o->local.any.sa_family : opening_family(o, true);
+}
+
+/* Options range and dst, which are read when the socket is there. */
+static int check_networks(const struct opening *o, struct hosts *hosts, struct err *err)
+{
+	const struct conf *c = &o->half->conf;
+	struct admission admission;
+	struct dst_rule *rule;
+
+	if (c->sock.range && admission_init(&admission, c, family_of(o), 0, hosts, err) == -1)
+		return -1;
+	if (!c->sock.dst || !(o->half->type->groups & G_DGRAM))
+		return 0;
+	rule = dst_rule_new(c->sock.dst, family_of(o), err);
+	free(rule);
+	return rule ? 0 : -1;
+}
+
+/* Interfaces come and go: no error yet. */
+static void warn_device(const struct opening *o)
+{
+	const char *name = o->half->conf.sock.device;
+
+	if (name && !o->target.device_chosen && !if_nametoindex(name))
+		log_warn("interface \"%s\" not found: there is none of that name now", name);
+}
+
+static int check_opening(struct opening *o, struct err *err)
+{
+	struct hosts *hosts = &relay_share_of(o->relay, o->half)->hosts;
+
+	if (walk(o, opening_prologue, err) == -1 || walk(o, o->half->type->steps, err) == -1)
+		return -1;
+	hosts->collecting = true; /* names that nobody has looked up mean nothing */
+	if (check_values(o, hosts, err) == -1 || check_networks(o, hosts, err) == -1)
+		return -1;
+	warn_device(o);
+	return 0;
+}
+
+static int check_half(struct relay *relay, int i, size_t k, struct err *err)
+{
+	const struct side *side = &relay->plan->side[i];
+	struct opening *o = xcalloc(1, sizeof(*o));
+	enum open_mode mode = plan_mode(&relay->plan->set, i);
+	struct ident_saved saved;
+	int rc;
+
+	if (side->nhalves == 2)
+		mode = k ? MODE_WRITE : MODE_READ;
+	o->relay = relay;
+	o->number = (unsigned)i + 1;
+	o->side = side->nhalves == 2 ? side : NULL;
+	o->job.fd = -1;
+	opening_begin_half(o, &side->half[k], mode);
+	rc = ident_enter(&o->half->conf.ident, &saved, err);
+	if (rc == 0) {
+		rc = check_opening(o, err);
+		ident_leave(&saved);
+	}
+	if (o->impl)
+		o->impl_free(o->impl);
+	vars_done(&o->vars);
+	free(o->host);
+	free(o->service);
+	free(o);
+	return rc;
+}
+
+int check_plan(const struct plan *plan, struct err *err)
+{
+	struct relay relay = { .plan = plan, .notify_fd = -1 };
+	struct netaddr where;
+	int rc = plan->set.metrics ? metrics_where(&where, plan->set.metrics, err) : 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		for (size_t k = 0; k < plan->side[i].nhalves && rc == 0; k++)
+			rc = check_half(&relay, i, k, err);
+	}
+	relay_shares_done(&relay);
+	return rc;
+}
