@@ -571,8 +571,12 @@ void tls_context_free(struct tls_context *c)
 	free(c);
 }
 
-static void say_obsolete(const struct conf *conf)
+static void say_useless(const struct conf *conf)
 {
+	const char *sni = conf->tls.snihost;
+
+	if (sni && !conf->tls.no_sni && (!*sni || tls_is_address(sni)))
+		log_warn("refusing to set empty SNI host name");
 	if (conf->tls.egd)
 		log_warn(
 			"option openssl-egd has no effect: OpenSSL 3 seeds itself from the kernel");
@@ -595,7 +599,7 @@ static int fill(struct tls_context *c, struct err *err)
 		SSL_CTX_set_options(c->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(c->ctx, c);
-	say_obsolete(c->conf);
+	say_useless(c->conf);
 	if (set_versions(c, err) == -1 || load_trust(c, err) == -1 ||
 	    load_certificate(c, err) == -1 || set_ciphers(c, err) == -1 ||
 	    set_compression(c, err) == -1 || set_fragments(c, err) == -1 || set_alpn(c, err) == -1)

@@ -237,14 +237,16 @@ static unsigned short winsize_part(const char *what, int64_t n)
 
 int set_tty_winsize(struct target *t, const struct opt *o, struct err *err)
 {
+	const unsigned short col = winsize_part("col", o->val.n[0]);
+	const unsigned short row = winsize_part("row", o->val.n[1]);
 	struct winsize size;
 
 	if (t->fd == -1)
 		return 0;
 	if (ioctl(t->fd, TIOCGWINSZ, &size) == -1)
 		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCGWINSZ, (void *)&size);
-	size.ws_col = winsize_part("col", o->val.n[0]);
-	size.ws_row = winsize_part("row", o->val.n[1]);
+	size.ws_col = col;
+	size.ws_row = row;
 	if (ioctl(t->fd, TIOCSWINSZ, &size) == -1)
 		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCSWINSZ, (void *)&size);
 	return 0;

@@ -39,6 +39,7 @@ static int check_values(const struct opening *o, struct hosts *hosts, struct err
 
 		if (!is_judged(opt->row) || opt->row->set(&nothing, opt, err) == 0)
 			continue;
+		err->code = 0; /* as where it is applied: see opening.c */
 		if (!opts->sloppy)
 			return opt_blame(opt, err);
 		log_err(LV_ERROR, err);
@@ -91,26 +92,26 @@ static int check_opening(struct opening *o, struct err *err)
 	return 0;
 }
 
-static int check_half(struct relay *relay, int i, size_t k, struct err *err)
+static int check_half(struct relay *relay, int i, const struct half *half, enum open_mode mode,
+		      struct err *err)
 {
 	const struct side *side = &relay->plan->side[i];
 	struct opening *o = xcalloc(1, sizeof(*o));
-	enum open_mode mode = plan_mode(&relay->plan->set, i);
 	struct ident_saved saved;
 	int rc;
 
-	if (side->nhalves == 2)
-		mode = k ? MODE_WRITE : MODE_READ;
 	o->relay = relay;
 	o->number = (unsigned)i + 1;
 	o->side = side->nhalves == 2 ? side : NULL;
 	o->job.fd = -1;
-	opening_begin_half(o, &side->half[k], mode);
-	rc = ident_enter(&o->half->conf.ident, &saved, err);
+	opening_begin_half(o, half, mode);
+	rc = ident_enter(&half->conf.ident, &saved, err);
 	if (rc == 0) {
 		rc = check_opening(o, err);
 		ident_leave(&saved);
 	}
+	if (rc == -1)
+		opening_final_error(o, err);
 	if (o->impl)
 		o->impl_free(o->impl);
 	vars_done(&o->vars);
@@ -120,16 +121,26 @@ static int check_half(struct relay *relay, int i, size_t k, struct err *err)
 	return rc;
 }
 
+static int check_side(struct relay *relay, int i, struct err *err)
+{
+	const struct side *side = &relay->plan->side[i];
+	enum open_mode whole = plan_mode(&relay->plan->set, i), mode = whole;
+
+	if (check_half(relay, i, opening_first_half(side, &mode), mode, err) == -1)
+		return -1;
+	if (side->nhalves < 2 || whole != MODE_RW)
+		return 0;
+	return check_half(relay, i, &side->half[1], MODE_WRITE, err);
+}
+
 int check_plan(const struct plan *plan, struct err *err)
 {
 	struct relay relay = { .plan = plan, .notify_fd = -1 };
 	struct netaddr where;
 	int rc = plan->set.metrics ? metrics_where(&where, plan->set.metrics, err) : 0;
 
-	for (int i = 0; i < 2 && rc == 0; i++) {
-		for (size_t k = 0; k < plan->side[i].nhalves && rc == 0; k++)
-			rc = check_half(&relay, i, k, err);
-	}
+	for (int i = 0; i < 2 && rc == 0; i++)
+		rc = check_side(&relay, i, err);
 	relay_shares_done(&relay);
 	return rc;
 }

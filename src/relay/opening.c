@@ -321,7 +321,6 @@ static void succeed(struct opening *o)
 	o->done(o, ep, src, NULL);
 }
 
-/* Connecting types end with an error that names the address as written. */
 static void final_connect_error(const struct opening *o, struct err *err)
 {
 	const struct addr_type *t = o->half->type;
@@ -368,7 +367,7 @@ static void say_short(struct opening *o, const struct err *err)
 }
 
 /* Without the hint, which belongs to the final error. */
-static void tell_refusal(struct opening *o, enum log_level level, const struct err *err)
+static void tell_refusal(const struct opening *o, enum log_level level, const struct err *err)
 {
 	struct err bare = *err;
 
@@ -379,10 +378,23 @@ static void tell_refusal(struct opening *o, enum log_level level, const struct e
 		log_err(level, &bare);
 }
 
+/* Options and look-ups have a sentence of their own. */
+static bool is_of_connecting(const struct opening *o, const struct err *err)
+{
+	return o->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
+}
+
+void opening_final_error(const struct opening *o, struct err *err)
+{
+	if (!is_of_connecting(o, err))
+		return;
+	tell_refusal(o, LV_WARN, err);
+	final_connect_error(o, err);
+}
+
 static void failed(struct opening *o, struct err *err)
 {
-	/* options and look-ups have a sentence of their own */
-	bool connects = o->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
+	bool connects = is_of_connecting(o, err);
 	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
@@ -593,23 +605,28 @@ static struct opening *unless_over(struct opening *o)
 	return o->over ? NULL : o;
 }
 
+const struct half *opening_first_half(const struct side *side, enum open_mode *mode)
+{
+	if (side->nhalves < 2)
+		return &side->half[0];
+	if (*mode == MODE_RW)
+		*mode = MODE_READ;
+	else
+		log_warn("unidirectional open of dual address");
+	return &side->half[*mode == MODE_READ ? 0 : 1];
+}
+
 struct opening *opening_start(struct relay *relay, const struct side *side, enum open_mode mode,
 			      unsigned number, const struct vars *vars, struct endpoint *other,
 			      opening_done_fn *done, void *arg)
 {
 	struct opening *o = new_opening(relay, number, vars, done, arg);
-	const struct half *half = &side->half[0];
+	const struct half *half;
 
 	o->other = other;
-	if (side->nhalves == 2) {
-		if (mode == MODE_RW) {
-			o->side = side;
-			mode = MODE_READ;
-		} else {
-			log_warn("unidirectional open of dual address");
-			half = &side->half[mode == MODE_READ ? 0 : 1];
-		}
-	}
+	if (side->nhalves == 2 && mode == MODE_RW)
+		o->side = side;
+	half = opening_first_half(side, &mode);
 	opening_begin_half(o, half, mode);
 	run(o);
 	return unless_over(o);

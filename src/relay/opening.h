@@ -163,6 +163,14 @@ struct opening *opening_start_single(struct source *src, const struct half *half
 				     enum open_mode mode, int fd, struct endpoint *lower,
 				     const struct vars *vars, opening_done_fn *done);
 
+/* Connecting types end with an error that names the address as written: @err becomes that, after a
+ * warning with what it was; of other types, and where it says all, it stays as it is. */
+void opening_final_error(const struct opening *o, struct err *err);
+
+/* The half of @side that is opened first, and how: of a dual address in one direction the other one
+ * is never, which is told. @mode is that of the side, and becomes that of the half. */
+const struct half *opening_first_half(const struct side *side, enum open_mode *mode);
+
 /* For check.c: what is done before the steps of every type; and fill @o for @half, from nothing. */
 extern const struct step opening_prologue[];
 void opening_begin_half(struct opening *o, const struct half *half, enum open_mode mode);

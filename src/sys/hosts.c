@@ -35,7 +35,7 @@ int hosts_find(struct hosts *h, const char *name, int family, struct netaddr *ou
 		*out = known->addr;
 		return 0;
 	}
-	if (!h->collecting)
+	if (!h->collecting || name[strcspn(name, ":/[]")])
 		return err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): not looked up", name,
 			       family);
 	if (!known)
