@@ -48,6 +48,7 @@ static const struct step target_steps[] = {
 	{ .after = PH_FD },
 	{ .after = PH_PREBIND },
 	{ .run = step_bind, .after = PH_CONNECTED },
+	{ .run = step_warn_bound },
 	STEP_END,
 };
 
@@ -58,7 +59,8 @@ static const struct step target_steps[] = {
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \
-	{ .run = step_bind, .after = PH_CONNECTED }
+	{ .run = step_bind, .after = PH_CONNECTED }, \
+	{ .run = step_warn_bound }
 
 static const struct step recv_steps[] = {
 	LOCAL,

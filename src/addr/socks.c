@@ -223,18 +223,28 @@ static enum step_result step_request4a(struct opening *o, struct err *err)
 	return request4(o, true, err);
 }
 
-/* Offer to name ourselves only if there is a name. */
-static void put_hello(struct opening *o)
+static void warn_half_named(const struct conf *c)
 {
-	const struct conf *c = &o->half->conf;
-	bool named = c->proxy.socksuser || c->proxy.sockspass;
-	struct socks *s = begin_dialogue(o);
-	struct str *out = say(s, "SOCKS5 server hello");
-
 	if (c->proxy.socksuser && !c->proxy.sockspass)
 		log_warn("SOCKS5 username without password");
 	if (c->proxy.sockspass && !c->proxy.socksuser)
 		log_warn("SOCKS5 password without username, falling back to \"anonymous\"");
+}
+
+static bool is_named(const struct conf *c)
+{
+	return c->proxy.socksuser || c->proxy.sockspass;
+}
+
+/* Offer to name ourselves only if there is a name. */
+static void put_hello(struct opening *o)
+{
+	const struct conf *c = &o->half->conf;
+	bool named = is_named(c);
+	struct socks *s = begin_dialogue(o);
+	struct str *out = say(s, "SOCKS5 server hello");
+
+	warn_half_named(c);
 	s->user = c->proxy.socksuser ? c->proxy.socksuser : named ? "anonymous" : "";
 	str_add(out, named ? "\5\2\0\2" : "\5\1\0", named ? 4 : 3);
 	log_info("sending SOCKS5 client hello version=5 nmethods=%d", named ? 2 : 1);
@@ -259,6 +269,11 @@ static enum step_result step_hello5(struct opening *o, struct err *err)
 		log_info("received SOCKS5 server hello version=%u method=%u", s->in[0], s->in[1]);
 	if (r == STEP_DONE)
 		log_info("SOCKS5 server chose authentication method %u", s->in[1]);
+	else if (s->have == 2 && s->in[1] == SOCKS5_REFUSED)
+		err_hint(err,
+			 is_named(&o->half->conf)
+				 ? "it takes neither clients without a name nor passwords"
+				 : "if it wants a password, give options socksuser and sockspass");
 	return r;
 }
 
@@ -268,7 +283,10 @@ static enum step_result check_words5(struct opening *o, struct err *err)
 	const struct conf *c = &o->half->conf;
 	const char *user = c->proxy.socksuser, *pass = c->proxy.sockspass;
 	struct str scratch = { 0 };
-	int rc = socks5_put_text(&scratch, "option socksuser", user ? user : "", err);
+	int rc;
+
+	warn_half_named(c);
+	rc = socks5_put_text(&scratch, "option socksuser", user ? user : "", err);
 
 	if (rc != -1)
 		rc = socks5_put_text(&scratch, "option sockspass", pass ? pass : "", err);

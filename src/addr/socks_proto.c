@@ -50,13 +50,10 @@ int socks5_hello(const uint8_t *data, size_t len, struct err *err)
 		return (int)(2 - len);
 	if (data[1] == SOCKS5_NONE || data[1] == SOCKS5_PASSWORD)
 		return 0;
-	if (data[1] == SOCKS5_REFUSED) {
-		err_set(err, 0,
-			"SOCKS5 authentication negotiation failed - client & server have no common "
-			"supported methods");
-		return err_hint(err, "if the server wants a password, give options socksuser and "
-				     "sockspass");
-	}
+	if (data[1] == SOCKS5_REFUSED)
+		return err_set(err, 0,
+			       "SOCKS5 authentication negotiation failed - client & server have no "
+			       "common supported methods");
 	return err_set(err, 0,
 		       "SOCKS5 server chose authentication method %u, which was not offered",
 		       data[1]);

@@ -33,33 +33,6 @@ static enum step_result step_listen_port(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* A unicast address hears no group on Linux: the kernel compares the destination with it. */
-static enum step_result step_warn_bound(struct opening *o, struct err *err)
-{
-	struct netaddr local = { .len = sizeof(local.raw) };
-	char text[NETADDR_TEXT_LEN], group[NETADDR_TEXT_LEN];
-
-	(void)err;
-	getsockname(o->target.fd, &local.any, &local.len);
-	if (!o->half->conf.sock.joins && netaddr_is_multicast(&local))
-		log_warn(
-			"bound to the group %s, which this address does not join: it hears nothing "
-			"of it unless somebody else on this host does; add option %s=%s:INTERFACE, "
-			"or use MCAST",
-			netaddr_host_text(&local, text),
-			local.any.sa_family == AF_INET ? "ip-add-membership" : "ipv6-join-group",
-			netaddr_host_text(&local, group));
-	if (!o->half->conf.sock.joins)
-		return STEP_DONE;
-	if (netaddr_is_any(&local) || netaddr_is_multicast(&local) || netaddr_is_broadcast(&local))
-		return STEP_DONE;
-	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
-		 "received; %s, or bind to the group",
-		 netaddr_host_text(&local, text),
-		 o->half->nparams == 2 ? "bind to the port only (bind=:PORT)" : "leave bind out");
-	return STEP_DONE;
-}
-
 /* clang-format off */
 #define TARGET \
 	{ STEP_PURE(step_resolve_target) }, \

@@ -52,6 +52,14 @@ def test_another_address_is_not_in_the_way(local):
         p.stop()
 
 
+def test_the_port_of_metrics(local):
+    port = lab.port()
+    p = local.start(f"--metrics={port}", "TCP4-LISTEN:0", "-")
+    lab.wait_until(lambda: re.search(rf":{port:04X} ", "".join(open(f"/proc/{p.pid}/net/tcp", encoding="ascii"))), 5, "no socket")
+    assert f"port {port} is held by process {p.pid} (socast)" in cure(local, f"--metrics={port}", "-", "-")
+    p.stop()
+
+
 @needs_setpriv
 def test_somebody_elses_port(local):
     """Without the right to look the user is told."""
@@ -126,6 +134,8 @@ def test_who_is_written_to_only(local, tmp_path):
 def test_bound_to_a_group_without_joining(local):
     r = local.run("-T.1", "-u", "UDP4-RECV:5000,bind=239.1.2.3", "-")
     assert "bound to the group 239.1.2.3, which this address does not join" in r.log and "ip-add-membership=239.1.2.3:INTERFACE" in r.log, r
+    r = local.run("-T.1", "-u", "IP4-RECV:200,bind=239.1.2.3", "-")
+    assert "bound to the group 239.1.2.3" in r.log, r
     r = local.run("-T.1", "-u", "UDP6-RECV:5000,bind=[ff15::1]", "-")
     assert "add option ipv6-join-group=[ff15:" in r.log, r
     r = local.run("-T.1", "-u", "UDP4-RECV:5000,bind=239.1.2.3,ip-add-membership=239.1.2.3:lo", "-")
@@ -186,14 +196,17 @@ def test_unix_socket_of_another_user(local):
     p.stop()
 
 
-@pytest.mark.parametrize("answer,said", [(b"\5\xff", "if the server wants a password, give options socksuser and sockspass")])
-def test_socks_server_that_wants_a_password(local, answer, said):
+@pytest.mark.parametrize("options,hello,answer,said", [
+    ("", b"\5\1\0", b"\5\xff", "if it wants a password, give options socksuser and sockspass"),
+    (",socksuser=a,sockspass=b", b"\5\2\0\2", b"\5\xff", "it takes neither clients without a name nor passwords"),
+    ("", b"\5\1\0", b"\5\2", "the server wants a password: give options socksuser and sockspass")])
+def test_socks_server_that_wants_a_password(local, options, hello, answer, said):
     port = lab.port()
     server = local.socket(socket.AF_INET, socket.SOCK_STREAM, bind=("127.0.0.1", port))
     server.listen()
-    p = local.start("-", f"SOCKS5:127.0.0.1:host.test:80,socksport={port}")
+    p = local.start("-", f"SOCKS5:127.0.0.1:host.test:80,socksport={port}{options}")
     c, _ = server.accept()
-    assert c.recv(9) == b"\5\1\0"
+    assert c.recv(9) == hello
     c.sendall(answer)
     assert said in p.wait(5).log
     c.close()
