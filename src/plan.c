@@ -3,6 +3,7 @@
  * Finds each keyword's type, checks parameters and options, fills the configuration, and decides
  * whether sessions need processes of their own. */
 #include "addr/addr.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
@@ -11,6 +12,7 @@
 #include "relay/seal.h"
 #include "relay/wrap.h"
 #include "sys/module.h"
+#include "sys/resolve.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -42,28 +44,64 @@ static const struct addr_type *shorthand(struct half *h, const struct spec_singl
 	return addr_find(type);
 }
 
-/* A number or name with dots, where a type should be. */
-static bool is_host(const char *word)
+/* What people write where a type should be, and what they mean. */
+static const struct {
+	const char *words, *meant;
+} no_types[] = {
+	{ "http https web www", "a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY" },
+	{ "serial com com1 com2 tty uart rs232",
+	  "a serial line is OPEN:/dev/ttyUSB0,b115200,raw,echo=0" },
+	{ "ssh scp", "a program is EXEC:\"ssh <host> <command>\"" },
+	{ "bash sh cmd run program",
+	  "a program is EXEC:<command>, a line for the shell SYSTEM:<line>" },
+	{ "multicast group", "a group is MCAST:<group>:<port>" },
+	{ "broadcast", "everybody on the link is BCAST:<port>" },
+	{ "server", "a server is TCP-LISTEN:<port>,fork,reuseaddr" },
+	{ "file", "a file is OPEN:<name>, a new one CREATE:<name>" },
+};
+
+static const char *find_meant(const char *word)
 {
-	return strchr(word, '.') && word[strspn(word, "0123456789abcdefghijklmnopqrstuvwxyz"
-						      "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-")] == '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(no_types); i++) {
+		if (names_have(no_types[i].words, word))
+			return no_types[i].meant;
+	}
+	return NULL;
 }
 
-static int unknown_type(const char *word, struct err *err)
+/* Is it a host that stands where a type should be: a number, a name with dots, or anything before
+ * a port? Then the type it lacks. */
+static const char *type_for_host(const struct spec_single *s)
 {
+	const char *word = s->keyword;
+	bool name = *word && word[strspn(word, "0123456789abcdefghijklmnopqrstuvwxyz"
+					       "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-")] == '\0';
+	bool port =
+		s->nparams == 1 && *s->param[0] && !s->param[0][strspn(s->param[0], "0123456789")];
+	struct netaddr a;
+
+	if (resolve_number(word, AF_UNSPEC, &a))
+		return netaddr_is_multicast(&a) ? "MCAST" : "TCP";
+	return name && (port || strchr(word, '.')) ? "TCP" : NULL;
+}
+
+static int unknown_type(const struct spec_single *s, struct err *err)
+{
+	const char *word = s->keyword, *meant = find_meant(word), *type;
 	char near[64];
 
-	if (addr_suggest(word, near, sizeof(near)))
+	if (!meant && addr_suggest(word, near, sizeof(near)))
 		return err_set(err, 0, "unknown device/address \"%s\"; did you mean \"%s\"?", word,
 			       near);
 	err_set(err, 0, "unknown device/address \"%s\"", word);
 	if (access(word, F_OK) == 0)
 		return err_hint(err, "there is a file of that name: ./%s", word);
-	if (strcasecmp(word, "http") == 0 || strcasecmp(word, "https") == 0)
-		return err_hint(err,
-				"a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY");
-	if (is_host(word))
-		return err_hint(err, "an address begins with a type: TCP:%s:<port>", word);
+	if (meant)
+		return err_hint(err, "%s", meant);
+	type = type_for_host(s);
+	if (type)
+		return err_hint(err, "an address begins with a type: %s:%s:%s", type, word,
+				s->nparams == 1 ? s->param[0] : "<port>");
 	return -1;
 }
 
@@ -229,7 +267,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 	if (!h->type)
 		h->type = shorthand(h, s, kept);
 	if (!h->type)
-		return unknown_type(s->keyword, err);
+		return unknown_type(s, err);
 	if (check_params(h, err) == -1)
 		return -1;
 	if (h->type->unavailable)

@@ -105,6 +105,8 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 	else
 		err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, o->req.family,
 			why);
+	if (strncmp(host, "//", 2) == 0)
+		err_hint(err, "an address is no URL: %s:%s", o->half->keyword, host + 2);
 	if (r == RESOLVE_AGAIN) {
 		err->status = 255; /* as classic: a temporary failure is only a warning there */
 		err->code = EAGAIN; /* worth a retry */

@@ -2,6 +2,7 @@
 #include "sys/port.h"
 
 #include "base/list.h"
+#include "sys/route.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -257,11 +258,15 @@ static void hint_taken(struct err *err, int protocol, const struct netaddr *loca
 void port_hint(struct err *err, int protocol, const struct netaddr *local)
 {
 	unsigned port = netaddr_port(local), first;
+	char have[ERR_TEXT_LEN / 2];
 
 	if (local->any.sa_family != AF_INET && local->any.sa_family != AF_INET6)
 		return;
 	if (err->code == EADDRINUSE) {
 		hint_taken(err, protocol, local);
+	} else if (err->code == EADDRNOTAVAIL && local->any.sa_family == AF_INET) {
+		route_interfaces(have, sizeof(have));
+		err_hint(err, "no interface of this host has that address; there are: %s", have);
 	} else if (err->code == EACCES && port) {
 		first = port_first_free();
 		if (port < first)

@@ -246,6 +246,8 @@ static enum resolve_result judge_service(struct question *q, struct addr_list *o
 {
 	int code = 0;
 
+	if (strpbrk(q->host, "/ "))
+		return failed(EAI_NONAME, 0, err);
 	q->has_host = false;
 	q->family = AF_INET; /* of several the C library would try out which is the best */
 	if (q->req->service && q->port < 0)

@@ -88,7 +88,13 @@ void route_hint(struct err *err, const struct netaddr *to)
 		inet_ntop(AF_INET6, &to->in6.sin6_addr, host, sizeof(host));
 	else
 		return;
-	if (err->code == ENETUNREACH || err->code == EHOSTUNREACH) {
+	if (err->code == EINVAL && to->any.sa_family == AF_INET6 && !to->in6.sin6_scope_id &&
+	    (IN6_IS_ADDR_LINKLOCAL(&to->in6.sin6_addr) ||
+	     IN6_IS_ADDR_MC_LINKLOCAL(&to->in6.sin6_addr))) {
+		pick_interface(AF_INET6, 0, text);
+		err_hint(err, "such an address is that of a link: name it, [%s%%%s]", host,
+			 *text ? text : "eth0");
+	} else if (err->code == ENETUNREACH || err->code == EHOSTUNREACH) {
 		unreachable(to, host, text, sizeof(text));
 		err_hint(err, "%s", text);
 	} else if (err->code == EACCES && (netaddr_is_broadcast(to) || is_subnet_broadcast(to))) {

@@ -157,6 +157,29 @@ def test_port_before_host(local, word):
     assert re.search(r"the (host|group) (stands )?first, then the port", cure(local, word, "-"))
 
 
+@pytest.mark.parametrize("words,hint", [
+    ("8081 10.77.0.2:80", "an address begins with a type: TCP:10.77.0.2:80"), ("- localhost:80", "an address begins with a type: TCP:localhost:80"),
+    ("- 10.0.0.1", "an address begins with a type: TCP:10.0.0.1:<port>"), ("- [::1]:80", "an address begins with a type: TCP:[::1]:80"),
+    ("- example.org", "an address begins with a type: TCP:example.org:<port>"), ("- 239.1.2.3:5000", "an address begins with a type: MCAST:239.1.2.3:5000"),
+    ("- [ff15::1]:5000", "MCAST:[ff15::1]:5000"), ("- HTTP:a:80", "a proxy PROXY"), ("- https://a", "a web server is"), ("- SERIAL:/dev/x", "OPEN:/dev/ttyUSB0"),
+    ("- ssh:host", 'EXEC:"ssh'), ("- bash", "a program is EXEC"), ("- multicast:239.1.2.3:5", "a group is MCAST"), ("- broadcast:5", "BCAST:<port>")])
+def test_no_type(local, words, hint):
+    assert " W " in (log := cure(local, "--check", *words.split())) and hint in log
+
+
+def test_a_url(local):
+    for args in (("-", "udp://10.0.0.1:5"), ("-", "TCP4://10.0.0.1:5")):
+        for flags in ((), ("--check",)):
+            assert f"an address is no URL: {args[1].split(':')[0]}:10.0.0.1" in cure(local, *flags, *args)
+
+
+@pytest.mark.parametrize("address,hint", [
+    ("TCP6:[fe80::1]:5", "[fe80::1%"), ("UDP6:[fe80::1]:5", "[fe80::1%"), ("TCP4-LISTEN:5,bind=9.9.9.9", "no interface of this host has that address; there are: lo 127.0.0.1"),
+    ("TCP4:127.0.0.1:1,bind=9.9.9.9", "no interface of this host has that address")])
+def test_addresses_of_this_host(local, address, hint):
+    assert hint in cure(local, "-", address)
+
+
 def test_shell_without_shell(local):
     log = cure(local, "-", "SHELL:true", env={"SHELL": None})
     assert re.search(r"E SHELL variable undefined\n.* W name one with option shell=/bin/sh, or use SYSTEM\n", log), log
