@@ -161,7 +161,7 @@ static void add_broken(struct exam *x, const struct exam_link *l, const char *wh
 		       const char *cure)
 {
 	char flags[FLAGS_TEXT_LEN];
-	char *seen = xasprintf("%s has the flags %s", l->name, flags_text(l->flags, flags));
+	char *seen = xasprintf("%s has flags %s", l->name, flags_text(l->flags, flags));
 	struct finding *f =
 		exam_add(x, FIND_PROBLEM, xasprintf("interface %s %s", l->name, what), seen);
 

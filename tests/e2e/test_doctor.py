@@ -163,7 +163,7 @@ def doctor_text(host, *args, **kw):
 def test_flags_are_words(host):
     assert "seen: flags up,lower_up,broadcast,multicast, MTU 1500" in doctor_text(host, HEAR).out.decode()
     host.ip("link set eth0 multicast off")
-    assert "eth0 has the flags up,lower_up,broadcast" in doctor_text(host, HEAR).out.decode()
+    assert "eth0 has flags up,lower_up,broadcast" in doctor_text(host, HEAR).out.decode()
 
 
 def test_colours(host):
