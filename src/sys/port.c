@@ -266,7 +266,8 @@ void port_hint(struct err *err, int protocol, const struct netaddr *local)
 		hint_taken(err, protocol, local);
 	} else if (err->code == EADDRNOTAVAIL && local->any.sa_family == AF_INET) {
 		route_interfaces(have, sizeof(have));
-		err_hint(err, "no interface of this host has that address; there are: %s", have);
+		err_hint(err, "bind to an address of this host, or to the port only; there are: %s",
+			 have);
 	} else if (err->code == EACCES && port) {
 		first = port_first_free();
 		if (port < first)

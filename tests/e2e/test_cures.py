@@ -174,8 +174,8 @@ def test_a_url(local):
 
 
 @pytest.mark.parametrize("address,hint", [
-    ("TCP6:[fe80::1]:5", "[fe80::1%"), ("UDP6:[fe80::1]:5", "[fe80::1%"), ("TCP4-LISTEN:5,bind=9.9.9.9", "no interface of this host has that address; there are: lo 127.0.0.1"),
-    ("TCP4:127.0.0.1:1,bind=9.9.9.9", "no interface of this host has that address")])
+    ("TCP6:[fe80::1]:5", "[fe80::1%"), ("UDP6:[fe80::1]:5", "[fe80::1%"), ("TCP4-LISTEN:5,bind=9.9.9.9", "bind to an address of this host, or to the port only; there are: lo 127.0.0.1"),
+    ("TCP4:127.0.0.1:1,bind=9.9.9.9", "bind to an address of this host")])
 def test_addresses_of_this_host(local, address, hint):
     assert hint in cure(local, "-", address)
 
