@@ -57,7 +57,6 @@ static const struct {
 	{ "multicast group", "a group is MCAST:<group>:<port>" },
 	{ "broadcast", "everybody on the link is BCAST:<port>" },
 	{ "server", "a server is TCP-LISTEN:<port>,fork,reuseaddr" },
-	{ "file", "a file is OPEN:<name>, a new one CREATE:<name>" },
 };
 
 static const char *find_meant(const char *word)

@@ -335,12 +335,19 @@ static bool left_is_transparent(const struct relay *relay)
 	return true;
 }
 
+static enum step_result not_here(struct err *err)
+{
+	err_set(err, 0, "option nofork is not allowed here");
+	return STEP_FAIL;
+}
+
 /* It takes a whole right address, and a left one that hands its bytes on as they are. */
 static int check_nofork(const struct opening *o, struct err *err)
 {
 	if (o->number == 2 && !o->side && !o->dual_in && left_is_transparent(o->relay))
 		return 0;
-	return err_set(err, 0, "option nofork is not allowed here");
+	not_here(err);
+	return -1;
 }
 
 static void on_command_end(struct proc *p, void *arg)
@@ -368,6 +375,8 @@ static enum step_result without_fork(struct opening *o, struct err *err)
 
 	if (o->proc)
 		return end_with_command(o, err);
+	if (!left)
+		return not_here(err);
 	if (check_nofork(o, err) == -1)
 		return STEP_FAIL;
 	if (o->mode != MODE_READ)

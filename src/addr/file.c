@@ -68,8 +68,8 @@ static enum step_result check_create(struct opening *o, struct err *err)
 {
 	if (check_direction(o, err) == -1)
 		return STEP_FAIL;
-	if (ident_has(&o->half->conf.ident, ID_EARLY) || folder_check(o->target.path) == 0 ||
-	    access(o->target.path, W_OK) == 0)
+	if (o->half->conf.open.unlink || ident_has(&o->half->conf.ident, ID_EARLY) ||
+	    open_may(o->target.path, O_WRONLY | O_CREAT) == 0)
 		return STEP_DONE;
 	return not_made(o, err);
 }

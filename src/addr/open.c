@@ -53,7 +53,7 @@ static enum step_result refused(const struct opening *o, int how, struct err *er
 	return STEP_FAIL;
 }
 
-int folder_check(const char *path)
+static int folder_check(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
@@ -63,8 +63,7 @@ int folder_check(const char *path)
 	return rc;
 }
 
-/* As open(2) would find it; -1 with errno. */
-static int may_open(const char *path, int how)
+int open_may(const char *path, int how)
 {
 	static const int rights[] = {
 		[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK
@@ -88,7 +87,7 @@ enum step_result open_check(struct opening *o, int flags, struct err *err)
 	const struct conf *c = &o->half->conf;
 	int how = open_flags(o, flags);
 
-	if (c->open.unlink || ident_has(&c->ident, ID_EARLY) || may_open(o->target.path, how) == 0)
+	if (c->open.unlink || ident_has(&c->ident, ID_EARLY) || open_may(o->target.path, how) == 0)
 		return STEP_DONE;
 	return refused(o, how, err);
 }

@@ -13,8 +13,8 @@ enum step_result open_path(struct opening *o, int flags, struct err *err);
  * is the folder there in which it will be made? */
 enum step_result open_check(struct opening *o, int flags, struct err *err);
 
-/* Is there a folder in which @path can be made? 0, or -1 with errno. */
-int folder_check(const char *path);
+/* The same for a path and the flags of open(2). 0, or -1 with errno. */
+int open_may(const char *path, int how);
 
 /* What follows open_path(): end the wait, put blocking flags right, remember terminal settings. */
 enum step_result step_opened(struct opening *o, struct err *err);

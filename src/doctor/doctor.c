@@ -8,6 +8,7 @@
 #include "sys/resolve.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Which examinations a check belongs to. */
 enum scope { OF_HOST = 1, OF_IP = 2, OF_OTHER = 4 };
@@ -92,8 +93,9 @@ char *doctor_group_address(const char *text)
 {
 	struct netaddr group;
 	char host[NETADDR_TEXT_LEN];
-	size_t len = *text == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":,");
+	size_t len = *text == '[' ? strcspn(text, "]") : strcspn(text, ":,");
 
+	len += text[len] == ']';
 	if (len >= sizeof(host) || text[len] != ':')
 		return NULL;
 	snprintf(host, sizeof(host), "%.*s", (int)len, text);

@@ -10,6 +10,7 @@
 
 #include <net/if.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A step that would have to wait (for a name) is passed over, as are those without a check. */
 static int walk(struct opening *o, const struct step *step, struct err *err)
@@ -47,11 +48,20 @@ static int check_values(const struct opening *o, struct hosts *hosts, struct err
 	return 0;
 }
 
-static int family_of(const struct opening *o)
+/* The version of IP that the socket will have; where a name or a descriptor will tell, that of
+ * @text. */
+static int family_of(const struct opening *o, const char *text)
 {
+	int fixed = o->half->conf.sock.family >= 0 ? o->half->conf.sock.family
+						   : o->half->type->net.family;
+
 	if (o->remote.n)
 		return o->remote.addr[0].any.sa_family;
-	return o->local.len ? o->local.any.sa_family : opening_family(o, true);
+	if (o->local.len)
+		return o->local.any.sa_family;
+	if (fixed != AF_UNSPEC)
+		return fixed;
+	return strchr(text, '[') ? AF_INET6 : AF_INET;
 }
 
 /* Options range and dst, which are read when the socket is there. */
@@ -61,11 +71,12 @@ static int check_networks(const struct opening *o, struct hosts *hosts, struct e
 	struct admission admission;
 	struct dst_rule *rule;
 
-	if (c->sock.range && admission_init(&admission, c, family_of(o), 0, hosts, err) == -1)
+	if (c->sock.range &&
+	    admission_init(&admission, c, family_of(o, c->sock.range), 0, hosts, err) == -1)
 		return -1;
 	if (!c->sock.dst || !(o->half->type->groups & G_DGRAM))
 		return 0;
-	rule = dst_rule_new(c->sock.dst, family_of(o), err);
+	rule = dst_rule_new(c->sock.dst, family_of(o, c->sock.dst), err);
 	free(rule);
 	return rule ? 0 : -1;
 }

@@ -303,7 +303,11 @@ static int socket_family(const struct opening *o)
 {
 	if (o->remote.n)
 		return o->remote.addr[o->remote_i].any.sa_family;
-	return o->local.len ? o->local.any.sa_family : opening_family(o, true);
+	if (o->local.len)
+		return o->local.any.sa_family;
+	/* offline a target may have no address yet */
+	return opening_family(o,
+			      !o->relay->plan->set.offline || o->half->type->flags & TYPE_PASSIVE);
 }
 
 /* Option bind in words for getaddrinfo(3): o->host and the service. */

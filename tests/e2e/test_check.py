@@ -327,7 +327,8 @@ def test_found(local, folder, zoo, head):
 @pytest.mark.parametrize("line", [
     "TCP4-L:80,range=10.0.0.1 -", "TCP4-L:80,range=10.0.0.0/8 -", "TCP4-L:80,range=some.name.test/8 -", "TCP6-L:80,range=[fd00::]/64 -",
     "- TCP4:no.such.name.test:http", "- UDP4:no.such.name.test:domain", "- TCP4:a:1,bind=no.such.name.test:5", "- MCAST:no.such.group.test:5",
-    "- UDP4:a:1,ip-add-membership=no.such.group.test:lo", "- EXEC:ls", "- 'SYSTEM:no-such-command but a shell'", "- EXEC:ls,path=/bin",
+    "- UDP4:a:1,ip-add-membership=no.such.group.test:lo", "- TCP:no.such.name.test:80,bind=[::1]", "- UDP-SENDTO:no.such.name.test:80,bind=[::1]:5",
+    "TCP-L:80,bind=no.such.name.test,range=[fd00::]/8 -", "ACCEPT-FD:3,range=[::1]/128 -", "- UDP-DATAGRAM:no.such.name.test:5,range=[fd00::]/8,dst=multicast", "- EXEC:ls", "- 'SYSTEM:no-such-command but a shell'", "- EXEC:ls,path=/bin",
     "- UNIX:{d}/not-yet-there", "-u OPEN:{d}/key -", "-u - OPEN:{d}/new,creat", "-u - CREATE:{d}/new", "- GOPEN:{d}/new", "PTY,link={d}/pty,raw,b9600,cs8 -",
     "- TLS:a:1,cafile={z}/ca.crt,cert={z}/client.crt,key={z}/client.key", "TLS-L:1,cert={z}/server.pem,verify=0 -", "- TCP4:1.2.3.4:1,bind=:5,sourceport=6",
     "- SOCKS5:a:b:80,socksuser=x,sockspass=y", "-u - UDP4-SENDTO:10.0.0.1:5,seal={d}/key", "- MCAST:224.1.1.1:5,if=to-come0,if-wait=5",
@@ -375,6 +376,8 @@ def test_a_file_that_may_not_be_read(local, tmp_path):
     argv = ["setpriv", "--reuid", "65534", "--clear-groups", lab.SOCAST, "--check", "-u", f"OPEN:{f}", "-"]
     r = local.command(argv).wait(5)
     assert r.status == 1 and f'E open("{f}", 00, 0666): Permission denied' in r.log, r
+    r = local.command([*argv[:-3], "-u", "-", f"CREATE:{tmp_path}/new"]).wait(5)
+    assert r.status == 1 and f'E creat("{tmp_path}/new", 0666): Permission denied' in r.log, r
 
 
 def test_sloppy(local):
