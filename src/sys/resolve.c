@@ -246,7 +246,7 @@ static enum resolve_result judge_service(struct question *q, struct addr_list *o
 {
 	int code = 0;
 
-	if (strpbrk(q->host, "/ "))
+	if (!resolve_may_be_name(q->host))
 		return failed(EAI_NONAME, 0, err);
 	q->has_host = false;
 	q->family = AF_INET; /* of several the C library would try out which is the best */
@@ -370,6 +370,11 @@ int resolve_host(const char *host, int family, struct netaddr *out, struct err *
 	err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, family, why.text);
 	err->code = code;
 	return -1;
+}
+
+bool resolve_may_be_name(const char *text)
+{
+	return *text && !strpbrk(text, ":/[] ") && text[strspn(text, "0123456789.")];
 }
 
 bool resolve_number(const char *host, int family, struct netaddr *out)
