@@ -454,12 +454,20 @@ static int bind_low(struct opening *o, struct err *err)
 	return -1;
 }
 
+/* Not for each session of an address that forks. */
+static bool happens_once(const struct opening *o)
+{
+	const struct half *left = &o->relay->plan->side[0].half[0];
+
+	return !o->from && (o->number == 1 || !left->conf.listen.fork);
+}
+
 enum step_result step_bind(struct opening *o, struct err *err)
 {
 	if (!o->local.len || bind_to(o, &o->local, err) == 0)
 		return STEP_DONE;
-	/* it takes a look at all processes: not for each session, nor for each attempt */
-	if (!o->relay->many && !o->retries_left)
+	/* it takes a look at all processes: not for each attempt */
+	if (happens_once(o) && !o->retries_left)
 		port_hint(err, o->protocol, &o->local);
 	return STEP_FAIL;
 }

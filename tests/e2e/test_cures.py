@@ -39,6 +39,21 @@ def test_who_has_the_port(local, kind, family, host):
     p.stop()
 
 
+@pytest.mark.parametrize("line", [["TCP4-LISTEN:{},fork", "PIPE"], ["STALL", "TCP4-LISTEN:{},fork"], ["UDP4-LISTEN:{},fork", "PIPE"],
+                                  ["-u", "UDP4-RECV:{}", "-"], ["TCP4:127.0.0.1:1,sourceport={}", "-"], ["TLS-LISTEN:{},fork,verify=0", "PIPE"]])
+def test_who_has_the_port_of_a_service(local, line):
+    """Of listeners that serve many, too; not looked for in each of their sessions."""
+    if "TLS" in line[0] and not lab.has("OPENSSL"):
+        pytest.skip("program built without OpenSSL")
+    port = lab.port()
+    udp = "UDP" in "".join(line)
+    p = local.start("-u", f"{'UDP' if udp else 'TCP'}4-LISTEN:{port}", "-")
+    lab.wait_until(lambda: re.search(rf":{port:04X} ", "".join(open(f"/proc/{p.pid}/net/{'udp' if udp else 'tcp'}", encoding="ascii"))), 5, "no socket")
+    log = cure(local, *[word.format(port) for word in line])
+    assert log.count(f" W port {port} is held by process {p.pid} (socast)\n") == 1, log
+    p.stop()
+
+
 def test_another_address_is_not_in_the_way(local):
     """Of two sockets with the port the one with the address in question is named; an IPv6 wildcard holds IPv4, too."""
     port = lab.port()
