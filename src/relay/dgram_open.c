@@ -290,13 +290,17 @@ static void warn_not_joined(const struct opening *o, const struct netaddr *local
 	const char *option =
 		local->any.sa_family == AF_INET6 ? "ipv6-join-group" : "ip-add-membership";
 	char text[NETADDR_TEXT_LEN];
+	struct err err;
 
 	if (o->mode == MODE_WRITE || !netaddr_is_multicast(local))
 		return;
 	netaddr_host_text(local, text);
-	log_warn("bound to the group %s, which this address does not join: it hears nothing of it "
-		 "unless somebody else on this host does; add option %s=%s:INTERFACE, or use MCAST",
-		 text, option, text);
+	err_set(&err, 0,
+		"bound to the group %s, which this address does not join: it hears nothing of it "
+		"unless somebody else on this host does",
+		text);
+	err_hint(&err, "add option %s=%s:INTERFACE, or use MCAST", option, text);
+	log_err(LV_WARN, &err);
 }
 
 enum step_result step_warn_bound(struct opening *o, struct err *err)
