@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_BLOCK 8192
 #define DEFAULT_LINGER_NS (500 * NSEC_PER_MSEC)
@@ -101,7 +102,8 @@ static int do_version(struct scan *s)
 static int do_action(struct scan *s)
 {
 	s->cli->action = (enum cli_action)s->row_value;
-	s->cli->set.offline = s->cli->action == CLI_EXPLAIN || s->cli->action == CLI_CHECK;
+	s->cli->set.unread = s->cli->action == CLI_EXPLAIN;
+	s->cli->set.offline = s->cli->set.unread || s->cli->action == CLI_CHECK;
 	return 0;
 }
 
@@ -253,7 +255,7 @@ static int do_log_format(struct scan *s)
 	if (!s->cli->json && strcmp(s->arg, "text") != 0)
 		return err_set(s->err, 0, "option --log: unknown format \"%s\"; use text or json",
 			       s->arg);
-	log_set_json(s->cli->json);
+	log_set_form(s->cli->json ? LOG_JSON : LOG_CLASSIC);
 	return 0;
 }
 
@@ -424,6 +426,12 @@ static int bundled(const struct scan *s)
 	return -1;
 }
 
+/* Whoever says where records go or what is in them wants those of the manual. */
+static bool is_about_log(const char *word)
+{
+	return strncmp(word, "-l", 2) == 0 || strcmp(word, "--log=") == 0;
+}
+
 /* One flag at argv[*i]; moves *i behind its last word. */
 static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 {
@@ -452,6 +460,8 @@ static int one_flag(struct scan *s, int argc, char *const argv[], int *i)
 		}
 		++*i;
 		s->row_value = flags[k].value;
+		if (is_about_log(flags[k].word))
+			log_set_form(s->cli->json ? LOG_JSON : LOG_CLASSIC);
 		return flags[k].fn(s);
 	}
 	return unknown(s);
@@ -503,18 +513,24 @@ static bool stands_alone(enum cli_action action)
 /* Why there may be so many words, or so few. */
 static int wrong_number(char *const word[], int n, struct err *err)
 {
+	struct str list = { 0 };
+	bool blank = false;
+
 	err_set(err, 0, "exactly 2 addresses required (there are %d); use option \"-h\" for help",
 		n);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n && !err->hint[0]; i++) {
 		size_t len = strlen(word[i]);
 
 		if (!is_address(word[i]))
-			return err_hint(err,
-					"flags stand before the addresses: \"%s\" comes too late",
-					word[i]);
-		if (n > 2 && len && strchr(",:", word[i][len - 1]))
-			return err_hint(err, "no blank may stand behind \"%s\"", word[i]);
+			err_hint(err, "flags stand before the addresses: \"%s\" comes too late",
+				 word[i]);
+		blank |= len && strchr(",:", word[i][len - 1]);
+		str_addf(&list, "%s\"%s\"", i ? ", " : "", word[i]);
 	}
+	if (n > 2 && !err->hint[0])
+		err_hint(err, "they are %s: %s", list.data,
+			 blank ? "a blank behind a comma or colon?" : "a blank that wants quotes?");
+	str_done(&list);
 	return -1;
 }
 
@@ -527,6 +543,8 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 	defaults(cli);
 	log_set_name(slash ? slash + 1 : argv[0]);
 	cli->set.classic = strcmp(log_name(), "socat") == 0;
+	if (!cli->set.classic && isatty(STDERR_FILENO))
+		log_set_form(LOG_PEOPLE);
 	while (i < argc && !is_address(argv[i])) {
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)

@@ -149,8 +149,8 @@ static const struct {
 	const char *type, *line;
 } examples[] = {
 	{ "STDIO", "socast - TCP:192.168.10.2:80" },
-	{ "STDIN", "socast STDIN TCP:192.168.10.2:9000" },
-	{ "STDOUT", "socast TCP-LISTEN:9000,reuseaddr STDOUT" },
+	{ "STDIN", "socast -u STDIN TCP:192.168.10.2:9000" },
+	{ "STDOUT", "socast -u TCP-LISTEN:9000,reuseaddr STDOUT" },
 	{ "STDERR", "socast -u UDP4-RECV:5000 STDERR" },
 	{ "FD", "socast -u FD:0 TCP:192.168.10.2:9000" },
 	{ "OPEN", "socast -u OPEN:in,rdonly TCP:192.168.10.2:9000" },

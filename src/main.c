@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "doctor/doctor.h"
 #include "explain/explain.h"
+#include "relay/check.h"
 #include "relay/dgram_seal.h"
 #include "relay/leftovers.h"
 #include "relay/lock.h"
@@ -203,8 +204,13 @@ static int examine(struct program *p, struct err *err)
 				  .wait_ns = p->cli.wait_ns,
 				  .datagram = p->cli.block_given ? p->cli.set.block : 0 };
 	struct findings found = { 0 };
+	char *group[2] = { NULL };
 	int status = -1;
 
+	for (int i = 0; i < 2; i++) {
+		if (p->cli.address[i] && (group[i] = doctor_group_address(p->cli.address[i])))
+			p->cli.address[i] = group[i];
+	}
 	if (plan_make(&p->plan, &p->cli, err) == 0) {
 		doctor_examine(&found, &ask);
 		doctor_report(stdout, &found, p->cli.json);
@@ -212,6 +218,8 @@ static int examine(struct program *p, struct err *err)
 		findings_done(&found);
 	}
 	plan_done(&p->plan);
+	free(group[0]);
+	free(group[1]);
 	return status;
 }
 
@@ -220,6 +228,8 @@ static int check(struct program *p, struct err *err)
 {
 	int rc = plan_make(&p->plan, &p->cli, err);
 
+	if (rc == 0)
+		rc = check_plan(&p->plan, err);
 	plan_done(&p->plan);
 	return rc;
 }
@@ -271,8 +281,11 @@ static int answer(struct program *p, struct err *err)
 static void tell_user(const struct err *err)
 {
 	log_err(LV_ERROR, err);
-	if (!log_to_stderr())
-		dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->text);
+	if (log_to_stderr())
+		return;
+	dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->text);
+	if (err->hint[0])
+		dprintf(STDERR_FILENO, "%s: %s\n", log_name(), err->hint);
 }
 
 int main(int argc, char *argv[])

@@ -3,6 +3,7 @@
  * Finds each keyword's type, checks parameters and options, fills the configuration, and decides
  * whether sessions need processes of their own. */
 #include "addr/addr.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/str.h"
@@ -10,6 +11,7 @@
 #include "relay/seal.h"
 #include "relay/wrap.h"
 #include "sys/module.h"
+#include "sys/resolve.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -41,29 +43,69 @@ static const struct addr_type *shorthand(struct half *h, const struct spec_singl
 	return addr_find(type);
 }
 
-/* A number or name with dots, where a type should be. */
-static bool is_host(const char *word)
+/* What people write where a type should be, and what they mean. */
+static const struct {
+	const char *words, *meant;
+} no_types[] = {
+	{ "http https web www", "a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY" },
+	{ "serial com com1 com2 tty uart rs232",
+	  "a serial line is OPEN:/dev/ttyUSB0,b115200,raw,echo=0" },
+	{ "ssh scp", "a program is EXEC:\"ssh <host> <command>\"" },
+	{ "bash sh cmd run program",
+	  "a program is EXEC:<command>, a line for the shell SYSTEM:<line>" },
+	{ "multicast group", "a group is MCAST:<group>:<port>" },
+	{ "broadcast", "everybody on the link is BCAST:<port>" },
+	{ "server", "a server is TCP-LISTEN:<port>,fork,reuseaddr" },
+};
+
+static const char *find_meant(const char *word)
 {
-	return strchr(word, '.') && word[strspn(word, "0123456789abcdefghijklmnopqrstuvwxyz"
-						      "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-")] == '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(no_types); i++) {
+		if (names_have(no_types[i].words, word))
+			return no_types[i].meant;
+	}
+	return NULL;
 }
 
-static int unknown_type(const char *word, struct err *err)
+/* Is it a host that stands where a type should be: a number, a name with dots, or anything before
+ * a port? Then the type it lacks. */
+static const char *type_for_host(const struct spec_single *s)
 {
+	const char *word = s->keyword;
+	bool name = *word && word[strspn(word, "0123456789abcdefghijklmnopqrstuvwxyz"
+					       "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-")] == '\0';
+	bool port =
+		s->nparams == 1 && *s->param[0] && !s->param[0][strspn(s->param[0], "0123456789")];
+	struct netaddr a;
+
+	if (resolve_number(word, AF_UNSPEC, &a))
+		return netaddr_is_multicast(&a) ? "MCAST" : "TCP";
+	return name && (port || strchr(word, '.')) ? "TCP" : NULL;
+}
+
+static int unknown_type(const struct spec_single *s, struct err *err)
+{
+	const char *word = s->keyword, *meant = find_meant(word), *type;
 	char near[64];
 
-	if (addr_suggest(word, near, sizeof(near)))
+	if (!meant && addr_suggest(word, near, sizeof(near)))
 		return err_set(err, 0, "unknown device/address \"%s\"; did you mean \"%s\"?", word,
 			       near);
 	err_set(err, 0, "unknown device/address \"%s\"", word);
 	if (access(word, F_OK) == 0)
 		return err_hint(err, "there is a file of that name: ./%s", word);
-	if (strcasecmp(word, "http") == 0 || strcasecmp(word, "https") == 0)
-		return err_hint(err,
-				"a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY");
-	if (is_host(word))
-		return err_hint(err, "an address begins with a type: TCP:%s:<port>", word);
+	if (meant)
+		return err_hint(err, "%s", meant);
+	type = type_for_host(s);
+	if (type)
+		return err_hint(err, "an address begins with a type: %s:%s:%s", type, word,
+				s->nparams == 1 ? s->param[0] : "<port>");
 	return -1;
+}
+
+static bool begins_with_host(const char *syntax)
+{
+	return strncmp(syntax, ":<host>", 7) == 0 || strstr(syntax, "<group>");
 }
 
 /* "TCP:::1:80": an IPv6 address has fallen apart at its colons. */
@@ -95,7 +137,7 @@ static int wrong_params(const struct half *h, struct err *err)
 {
 	err_set(err, 0, "%s: wrong number of parameters (%zu instead of %zu): usage: %s%s",
 		h->keyword, h->nparams, h->type->max_params, h->keyword, h->type->syntax);
-	if (h->nparams > h->type->max_params && strncmp(h->type->syntax, ":<host>", 7) == 0)
+	if (h->nparams > h->type->max_params && begins_with_host(h->type->syntax))
 		hint_brackets(h, err);
 	else if (h->nparams > h->type->max_params && h->type->flags & TYPE_PROGRAM)
 		return err_hint(err,
@@ -115,21 +157,40 @@ static int check_params(const struct half *h, struct err *err)
 	return wrong_params(h, err);
 }
 
-/* Names of the types that take options of @groups, for a misplaced option. */
+/* Names of the types that take options of @groups, for a misplaced option: those that are nearest
+ * to the one it was given to. */
 struct takers {
 	uint64_t groups;
+	const struct addr_type *like;
+	int nearest;
 	struct str text;
 	size_t n;
 };
 
 #define TAKERS_MAX 8 /* names in the message */
 
+/* Of the same family of addresses, by the same protocol. */
+static int nearness(const struct addr_type *a, const struct addr_type *b)
+{
+	return (a->net.family && a->net.family == b->net.family) +
+	       (a->net.protocol && a->net.protocol == b->net.protocol);
+}
+
+static int find_nearest(const struct addr_type *type, void *arg)
+{
+	struct takers *t = arg;
+
+	if (type->groups & t->groups && nearness(type, t->like) > t->nearest)
+		t->nearest = nearness(type, t->like);
+	return 0;
+}
+
 static int add_taker(const struct addr_type *type, void *arg)
 {
 	struct takers *t = arg;
 	char name[64];
 
-	if (!(type->groups & t->groups))
+	if (!(type->groups & t->groups) || nearness(type, t->like) < t->nearest)
 		return 0;
 	if (t->n++ < TAKERS_MAX)
 		str_addf(&t->text, "%s%s", t->n > 1 ? ", " : "",
@@ -142,11 +203,12 @@ static void hint_misplaced(const struct half *h, const struct spec_single *s, st
 {
 	for (size_t i = 0; i < s->nopts; i++) {
 		const struct opt_row *row = opt_find(s->opt[i].name);
-		struct takers t = { 0 };
+		struct takers t = { .like = h->type };
 
 		if (!row || row->groups & (h->type->groups | GROUPS_EVERYWHERE))
 			continue;
 		t.groups = row->groups;
+		addr_each(find_nearest, &t);
 		addr_each(add_taker, &t);
 		if (t.n)
 			err_hint(err, "option \"%s\" fits %s%s", s->opt[i].name, t.text.data,
@@ -193,7 +255,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 {
 	unsigned flags = (set->any_group ? OPTS_ANY_GROUP : 0) | (set->sloppy ? OPTS_SLOPPY : 0) |
 			 (set->experimental ? OPTS_EXPERIMENTAL : 0) |
-			 (set->offline ? OPTS_OFFLINE : 0);
+			 (set->offline ? OPTS_OFFLINE : 0) | (set->unread ? OPTS_UNREAD : 0);
 
 	conf_init(&h->conf);
 	h->keyword = s->keyword;
@@ -203,7 +265,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 	if (!h->type)
 		h->type = shorthand(h, s, kept);
 	if (!h->type)
-		return unknown_type(s->keyword, err);
+		return unknown_type(s, err);
 	if (check_params(h, err) == -1)
 		return -1;
 	if (h->type->unavailable)
@@ -216,7 +278,7 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 			h->conf.sock.any_port = set->classic;
 		if (h->conf.tls.eof_without_notify == -1)
 			h->conf.tls.eof_without_notify = set->classic;
-		return set->offline ? 0 : load_modules(h, err);
+		return set->unread ? 0 : load_modules(h, err);
 	}
 	if (!err->hint[0] && !set->any_group)
 		hint_misplaced(h, s, err);

@@ -54,26 +54,36 @@ static int check(struct opening *o, int fd, struct err *err)
 	return 0;
 }
 
-static enum step_result step_take(struct opening *o, struct err *err)
+/* The number of a descriptor, or -1 with @err. */
+static int read_fd(const struct opening *o, struct err *err)
 {
 	const char *text = opening_param(o, 0);
 	int64_t n = 0;
 
-	if (num_parse(text, &n, NULL) != NUM_OK || n < 0 || n > INT32_MAX) {
-		err_set(err, 0, "error in FD number \"%s\"", text);
-		return STEP_FAIL;
-	}
-	if (check(o, (int)n, err) == -1)
+	if (num_parse(text, &n, NULL) != NUM_OK || n < 0 || n > INT32_MAX)
+		return err_set(err, 0, "error in FD number \"%s\"", text);
+	return (int)n;
+}
+
+static enum step_result check_take(struct opening *o, struct err *err)
+{
+	return read_fd(o, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_result step_take(struct opening *o, struct err *err)
+{
+	int n = read_fd(o, err);
+
+	if (n == -1 || check(o, n, err) == -1)
 		return STEP_FAIL;
 	/* a standard descriptor is used by a copy: its number must not become another file's */
-	o->target.fd = n > STDERR_FILENO ? (int)n : fcntl((int)n, F_DUPFD_CLOEXEC, 3);
+	o->target.fd = n > STDERR_FILENO ? n : fcntl(n, F_DUPFD_CLOEXEC, 3);
 	if (o->target.fd == -1) {
-		err_set(err, errno, "dup(%d)", (int)n);
+		err_set(err, errno, "dup(%d)", n);
 		return STEP_FAIL;
 	}
 	fd_cloexec(o->target.fd);
-	log_notice("using file descriptor %d accepting a connection for %s", (int)n,
-		   mode_word(o->mode));
+	log_notice("using file descriptor %d accepting a connection for %s", n, mode_word(o->mode));
 	return STEP_DONE;
 }
 
@@ -118,8 +128,8 @@ static struct source *source(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_take, .after = PH_PASTSOCKET },
+	{ STEP_PURE(step_max_children) },
+	{ .run = step_take, .check = check_take, .after = PH_PASTSOCKET },
 	{ .run = step_wait },
 	STEP_END,
 };

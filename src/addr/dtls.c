@@ -356,12 +356,15 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		tls_tell_variables(o, d->api, d->tls);
 		return STEP_DONE;
 	}
-	if (r == TLS_FAIL || r == TLS_END)
+	if (r == TLS_FAIL || r == TLS_END) {
+		tls_name_peer(o, &d->lower->to, err);
 		return STEP_FAIL;
+	}
 	if (d->over || (d->due_ns && loop_now(o->addr->engine->loop) >= d->due_ns)) {
 		err_set(err, d->over ? ECONNRESET : ETIMEDOUT, "%s: handshake",
 			o->addr->half->keyword);
 		err->status = 1;
+		tls_name_peer(o, &d->lower->to, err);
 		return STEP_FAIL;
 	}
 	arm(d);
@@ -381,17 +384,17 @@ static struct endpoint *make(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step client_steps[] = {
-	{ .run = step_client_context },
+	{ STEP_PURE(step_client_context) },
 	CONNECT_STEPS,
 	{ .run = step_handshake },
 	STEP_END,
 };
 
 static const struct step server_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_server_context },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_server_context) },
+	{ STEP_PURE(step_resolve_local) },
+	{ STEP_PURE(step_resolved_local) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
 	{ .after = PH_PREBIND },

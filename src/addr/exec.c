@@ -174,8 +174,10 @@ static int shell_command(const struct opening *o, struct command *c, struct err 
 
 	if (!shell)
 		shell = getenv("SHELL");
-	if (!shell)
-		return err_set(err, 0, "SHELL variable undefined");
+	if (!shell) {
+		err_set(err, 0, "SHELL variable undefined");
+		return err_hint(err, "name one with option shell=/bin/sh, or use SYSTEM");
+	}
 	if (!strchr(shell, '/'))
 		return err_set(err, 0, "SHELL \"%s\" variable does not specify a path (has no '/')",
 			       shell);
@@ -333,6 +335,22 @@ static bool left_is_transparent(const struct relay *relay)
 	return true;
 }
 
+static enum step_result not_here(struct err *err)
+{
+	err_set(err, 0, "option nofork is not allowed here");
+	return STEP_FAIL;
+}
+
+/* It takes a whole right address, and a left one that hands its bytes on as they are. */
+static int check_nofork(const struct opening *o, struct err *err)
+{
+	if (o->addr->number == 2 && !o->is_dual && !o->dual_in &&
+	    left_is_transparent(o->addr->relay))
+		return 0;
+	not_here(err);
+	return -1;
+}
+
 static void on_command_end(struct proc *p, void *arg)
 {
 	(void)p;
@@ -358,10 +376,10 @@ static enum step_result without_fork(struct opening *o, struct err *err)
 
 	if (o->proc)
 		return end_with_command(o, err);
-	if (!left || o->dual_in || o->is_dual || !left_is_transparent(o->addr->relay)) {
-		err_set(err, 0, "option nofork is not allowed here");
+	if (!left)
+		return not_here(err);
+	if (check_nofork(o, err) == -1)
 		return STEP_FAIL;
-	}
 	if (o->mode != MODE_READ)
 		ends.in = left->rfd;
 	if (o->mode != MODE_WRITE)
@@ -400,6 +418,27 @@ static int apply_options(struct opening *o, const struct channel_ends *prog, str
 	if (ch == CH_SOCKETPAIR)
 		return opts_apply(&o->addr->half->opts, PH_CONNECTED, &t, err);
 	return 0;
+}
+
+/* Is what is written a command, and is the program there? */
+static enum step_result check_program(struct opening *o, struct err *err)
+{
+	const struct conf *c = o->addr->conf;
+	struct command cmd = { 0 };
+	struct child_setup s;
+	int rc = check_options(o, err);
+
+	if (rc == 0 && c->prog.nofork)
+		rc = check_nofork(o, err);
+	if (rc == 0)
+		rc = build_command(o, &cmd, err);
+	/* another user or root directory may find another one */
+	if (rc == 0 && !ident_has(&c->ident, ID_EARLY)) {
+		describe(o, &cmd, NULL, &s);
+		rc = child_check(&s, err);
+	}
+	command_done(&cmd);
+	return rc == -1 ? STEP_FAIL : STEP_DONE;
 }
 
 static enum step_result step_program(struct opening *o, struct err *err)
@@ -460,7 +499,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	return ep;
 }
 
-static const struct step steps[] = { { step_program, PH_NONE }, STEP_END };
+static const struct step steps[] = { { .run = step_program, .check = check_program }, STEP_END };
 
 #define G_PROGRAM                                                                                  \
 	(G_FD | G_FIFO | G_SOCKET | G_EXEC | G_FORK | G_TERMIOS | G_PTY | G_PARENT | G_UNIX)

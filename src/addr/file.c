@@ -17,19 +17,58 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Whether it is there may be for open(2) to say. */
+static int look(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 || errno == ENOENT)
+		return 0;
+	return err_set(err, errno, "stat(\"%s\")", path);
+}
+
+static enum step_result check_open(struct opening *o, struct err *err)
+{
+	return look(o->target.path, err) == -1 ? STEP_FAIL : open_check(o, 0, err);
+}
+
 static enum step_result step_open(struct opening *o, struct err *err)
 {
 	const char *path = o->target.path;
-	struct stat st;
 
-	if (stat(path, &st) == -1 && errno != ENOENT) {
-		err_set(err, errno, "stat(\"%s\")", path);
+	if (look(path, err) == -1)
 		return STEP_FAIL;
-	}
 	if (o->waiting != STEP_AGAIN)
 		log_notice("opening %s \"%s\" for %s", fd_type_word(path), path,
 			   mode_word(o->mode));
 	return open_path(o, 0, err);
+}
+
+static enum step_result not_made(const struct opening *o, struct err *err)
+{
+	int64_t perm = o->addr->conf->open.perm;
+
+	err_set(err, errno, "creat(\"%s\", 0%03o)", o->target.path,
+		perm >= 0 ? (unsigned)perm : 0666);
+	return STEP_FAIL;
+}
+
+static int check_direction(const struct opening *o, struct err *err)
+{
+	if (o->mode != MODE_READ)
+		return 0;
+	return err_set(err, 0, "%s:\"%s\": read-only mode, refusing to truncate or create file",
+		       o->addr->half->keyword, o->target.path);
+}
+
+static enum step_result check_create(struct opening *o, struct err *err)
+{
+	if (check_direction(o, err) == -1)
+		return STEP_FAIL;
+	if (o->addr->conf->open.unlink || ident_has(&o->addr->conf->ident, ID_EARLY) ||
+	    open_may(o->target.path, O_WRONLY | O_CREAT) == 0)
+		return STEP_DONE;
+	return not_made(o, err);
 }
 
 static enum step_result step_create(struct opening *o, struct err *err)
@@ -39,11 +78,8 @@ static enum step_result step_create(struct opening *o, struct err *err)
 	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
 	struct stat st;
 
-	if (o->mode == MODE_READ) {
-		err_set(err, 0, "%s:\"%s\": read-only mode, refusing to truncate or create file",
-			o->addr->half->keyword, path);
+	if (check_direction(o, err) == -1)
 		return STEP_FAIL;
-	}
 	if (o->waiting != STEP_AGAIN)
 		log_notice("creating regular file \"%s\" for %s", path, mode_word(o->mode));
 	/* a FIFO waits for its reader in the loop, not in open(2) */
@@ -53,8 +89,7 @@ static enum step_result step_create(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	o->target.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, perm);
 	if (o->target.fd == -1) {
-		err_set(err, errno, "creat(\"%s\", 0%03o)", path, (unsigned)perm);
-		return STEP_FAIL;
+		return not_made(o, err);
 	}
 	log_info("creat(\"%s\", 0%03o) -> %d", path, (unsigned)perm, o->target.fd);
 	return STEP_DONE;
@@ -80,6 +115,17 @@ static enum step_result step_client_name(struct opening *o, struct err *err)
 static enum step_result step_gopened(struct opening *o, struct err *err)
 {
 	return connects(o) ? STEP_DONE : step_opened(o, err);
+}
+
+static enum step_result check_gopen(struct opening *o, struct err *err)
+{
+	struct stat st;
+
+	if (look(opening_param(o, 0), err) == -1)
+		return STEP_FAIL;
+	if (stat(opening_param(o, 0), &st) == 0 && S_ISSOCK(st.st_mode))
+		return STEP_DONE;
+	return open_check(o, O_CREAT, err);
 }
 
 static enum step_result step_gopen(struct opening *o, struct err *err)
@@ -152,28 +198,28 @@ static void forecast_gopen(const struct half *half, enum open_mode mode, struct 
 
 static const struct step open_steps[] = {
 	{ .after = PH_PREOPEN },
-	{ step_open, PH_NONE },
-	{ step_opened, PH_PASTOPEN },
+	{ .run = step_open, .check = check_open },
+	{ .run = step_opened, .after = PH_PASTOPEN },
 	{ .after = PH_FD },
 	STEP_END,
 };
 
 static const struct step create_steps[] = {
 	{ .after = PH_PREOPEN },
-	{ step_create, PH_PASTOPEN },
+	{ .run = step_create, .check = check_create, .after = PH_PASTOPEN },
 	{ .after = PH_FD },
 	STEP_END,
 };
 
 static const struct step gopen_steps[] = {
 	{ .after = PH_PREOPEN },
-	{ step_gopen, PH_NONE },
-	{ step_client_name, PH_NONE },
-	{ step_unix_socket, PH_PASTSOCKET },
+	{ .run = step_gopen, .check = check_gopen },
+	{ .run = step_client_name },
+	{ .run = step_unix_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_PREBIND },
-	{ step_unix_bind, PH_NONE },
-	{ step_unix_connect, PH_CONNECTED },
-	{ step_gopened, PH_PASTOPEN },
+	{ .run = step_unix_bind },
+	{ .run = step_unix_connect, .after = PH_CONNECTED },
+	{ .run = step_gopened, .after = PH_PASTOPEN },
 	{ .after = PH_FD },
 	STEP_END,
 };

@@ -59,6 +59,11 @@ static int check(const struct opening *o, struct err *err)
 	return name ? err_set(err, 0, "option \"%s\" fits TUN only", name) : 0;
 }
 
+static enum step_result check_interface(struct opening *o, struct err *err)
+{
+	return check(o, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
 static enum step_result step_interface(struct opening *o, struct err *err)
 {
 	int family = o->addr->conf->sock.family;
@@ -149,8 +154,12 @@ static struct endpoint *make_interface(struct opening *o, struct err *err)
 }
 
 static const struct step interface_steps[] = {
-	{ step_interface, PH_NONE },    { step_packet_socket, PH_PASTSOCKET }, { .after = PH_FD },
-	{ step_configure, PH_PREBIND }, { step_bind, PH_CONNECTED },           STEP_END,
+	{ .run = step_interface, .check = check_interface },
+	{ .run = step_packet_socket, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .run = step_configure, .after = PH_PREBIND },
+	{ .run = step_bind, .after = PH_CONNECTED },
+	STEP_END,
 };
 
 static const struct addr_type types[] = {

@@ -54,7 +54,8 @@ static int begin(struct opening *o, struct err *err)
 	o->impl_free = mcast_free;
 	m->host = xstrdup(at ? at + 1 : opening_param(o, 0));
 	if (resolve_port(opening_param(o, 1), IPPROTO_UDP, "udp", &port, err) == -1)
-		return -1;
+		return err_hint(err, "usage: %s%s: the group first, then the port",
+				o->addr->half->keyword, o->addr->half->type->syntax);
 	if (!port)
 		return err_set(err, 0, "%s: a group has a port from 1 to 65535",
 			       o->addr->half->keyword);
@@ -93,7 +94,7 @@ static enum step_result step_source(struct opening *o, struct err *err)
 	char text[NETADDR_TEXT_LEN];
 	enum step_result r;
 
-	if (!at)
+	if (!at || !o->remote.n)
 		return STEP_DONE;
 	free(m->host);
 	m->host = xstrndup(param, (size_t)(at - param));
@@ -139,6 +140,24 @@ static enum step_result step_interfaces(struct opening *o, struct err *err)
 	return STEP_AGAIN;
 }
 
+/* Interfaces that are named and there now. */
+static enum step_result check_interfaces(struct opening *o, struct err *err)
+{
+	const struct conf *c = o->addr->conf;
+	const char *name[] = { c->mcast.join_if ? c->mcast.join_if : c->sock.device,
+			       c->mcast.send_if };
+	struct ifset set;
+
+	o->target.device_chosen = true;
+	for (size_t i = 0; i < ARRAY_SIZE(name) && !c->mcast.wait_ns; i++) {
+		if (name[i] && ifset_parse(&set, name[i], err) == -1)
+			return STEP_FAIL;
+		if (name[i])
+			ifset_done(&set);
+	}
+	return STEP_DONE;
+}
+
 /* The kernel ties a socket that is bound to a group of one link to that link for ever. */
 static bool bound_by_group(const struct opening *o)
 {
@@ -159,7 +178,7 @@ static enum step_result step_local(struct opening *o, struct err *err)
 {
 	enum step_result r = step_resolve_bind(o, err);
 
-	if (r == STEP_DONE && !o->local.len) {
+	if (r == STEP_DONE && !o->local.len && o->remote.n) {
 		o->local = o->remote.addr[0];
 		if (must_hear_all(o))
 			netaddr_any(&o->local, o->local.any.sa_family,
@@ -237,6 +256,14 @@ static enum step_result step_everybody(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
+static int one_link(const struct ifset *set, const char *device, struct err *err)
+{
+	if (set->n < 2)
+		return 0;
+	return err_set(err, 0, "option if: a broadcast has one interface, \"%s\" are %zu", device,
+		       set->n);
+}
+
 /* One link: what comes from others is not heard. Without a route the kernel sends a broadcast only
  * where the interface is given. */
 static enum step_result step_link(struct opening *o, struct err *err)
@@ -249,15 +276,27 @@ static enum step_result step_link(struct opening *o, struct err *err)
 		    : ifset_choose(&set, &o->remote.addr[0], &why, err)) == -1)
 		return STEP_FAIL;
 	name = set.member[0].name;
-	rc = setsockopt(o->target.fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name));
-	if (set.n > 1)
-		err_set(err, 0, "option if: a broadcast has one interface, \"%s\" are %zu", device,
-			set.n);
-	else if (rc == -1)
-		err_set(err, errno, "using interface %s only", name);
-	else
+	rc = one_link(&set, device, err);
+	if (rc == 0 && setsockopt(o->target.fd, SOL_SOCKET, SO_BINDTODEVICE, name,
+				  (socklen_t)strlen(name)) == -1)
+		rc = err_set(err, errno, "using interface %s only", name);
+	if (rc == 0)
 		log_notice("using interface %s: %s", name, why);
-	rc = set.n > 1 ? -1 : rc;
+	ifset_done(&set);
+	return rc == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_result check_link(struct opening *o, struct err *err)
+{
+	const char *device = o->addr->conf->sock.device;
+	struct ifset set;
+	int rc;
+
+	if (!device)
+		return STEP_DONE;
+	if (ifset_parse(&set, device, err) == -1)
+		return STEP_FAIL;
+	rc = one_link(&set, device, err);
 	ifset_done(&set);
 	return rc == -1 ? STEP_FAIL : STEP_DONE;
 }
@@ -300,10 +339,10 @@ static struct endpoint *make_bcast(struct opening *o, struct err *err)
 	{ .run = step_reuseaddr, .after = PH_PREBIND }
 
 static const struct step mcast_steps[] = {
-	{ .run = step_group },
-	{ .run = step_source },
-	{ .run = step_interfaces },
-	{ .run = step_local },
+	{ STEP_PURE(step_group) },
+	{ STEP_PURE(step_source) },
+	{ .run = step_interfaces, .check = check_interfaces },
+	{ STEP_PURE(step_local) },
 	SOCKET,
 	{ .run = step_join },
 	{ .run = step_bind, .after = PH_CONNECTED },
@@ -311,10 +350,10 @@ static const struct step mcast_steps[] = {
 };
 
 static const struct step bcast_steps[] = {
-	{ .run = step_everybody },
-	{ .run = step_local_any },
+	{ STEP_PURE(step_everybody) },
+	{ STEP_PURE(step_local_any) },
 	SOCKET,
-	{ .run = step_link },
+	{ .run = step_link, .check = check_link },
 	{ .run = step_broadcast },
 	{ .run = step_bind, .after = PH_CONNECTED },
 	STEP_END,

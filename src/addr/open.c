@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,6 +39,57 @@ static int open_flags(const struct opening *o, int flags)
 	else
 		flags |= by_mode[o->mode];
 	return (flags | c->open.set) & ~c->open.clear;
+}
+
+static mode_t open_perm(const struct opening *o)
+{
+	return o->addr->conf->open.perm >= 0 ? (mode_t)o->addr->conf->open.perm : 0666;
+}
+
+static enum step_result refused(const struct opening *o, int how, struct err *err)
+{
+	err_set(err, errno, "open(\"%s\", 0%o, 0%03o)", o->target.path, (unsigned)how,
+		(unsigned)open_perm(o));
+	return STEP_FAIL;
+}
+
+static int folder_check(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+	int rc = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS);
+
+	free(folder);
+	return rc;
+}
+
+int open_may(const char *path, int how)
+{
+	static const int rights[] = {
+		[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK
+	};
+	int access = how & O_ACCMODE;
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return errno == ENOENT && how & O_CREAT ? folder_check(path) : -1;
+	if (access > O_RDWR)
+		return 0;
+	errno = EISDIR;
+	if (S_ISDIR(st.st_mode) && access != O_RDONLY)
+		return -1;
+	return faccessat(AT_FDCWD, path, rights[access], AT_EACCESS);
+}
+
+/* Another user or root directory may find something else. */
+enum step_result open_check(struct opening *o, int flags, struct err *err)
+{
+	const struct conf *c = o->addr->conf;
+	int how = open_flags(o, flags);
+
+	if (c->open.unlink || ident_has(&c->ident, ID_EARLY) || open_may(o->target.path, how) == 0)
+		return STEP_DONE;
+	return refused(o, how, err);
 }
 
 static bool is_fifo(const char *path)
@@ -99,7 +151,7 @@ enum step_result open_path(struct opening *o, int flags, struct err *err)
 {
 	const struct conf *c = o->addr->conf;
 	const char *path = o->target.path;
-	mode_t perm = c->open.perm >= 0 ? (mode_t)c->open.perm : 0666;
+	mode_t perm = open_perm(o);
 	bool fifo = is_fifo(path), user_nonblock;
 	/* a device that is pulled out must not hang up the whole program */
 	int ours = O_CLOEXEC | (c->open.clear & O_NOCTTY ? 0 : O_NOCTTY), how;
@@ -114,9 +166,7 @@ enum step_result open_path(struct opening *o, int flags, struct err *err)
 			opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + RETRY_NS);
 			return STEP_AGAIN;
 		}
-		err_set(err, errno, "open(\"%s\", 0%o, 0%03o)", path, (unsigned)how,
-			(unsigned)perm);
-		return STEP_FAIL;
+		return refused(o, how, err);
 	}
 	log_info("open(\"%s\", 0%o, 0%03o) -> %d", path, (unsigned)how, (unsigned)perm,
 		 o->target.fd);

@@ -161,15 +161,18 @@ static void forecast_socketpair(const struct half *half, enum open_mode mode, st
 
 static const struct step pipe_steps[] = {
 	{ .after = PH_PREOPEN },
-	{ step_pipe, PH_NONE },
-	{ step_pipe_opened, PH_PASTOPEN },
+	{ .run = step_pipe },
+	{ .run = step_pipe_opened, .after = PH_PASTOPEN },
 	{ .after = PH_FD },
 	STEP_END,
 };
 
 static const struct step socketpair_steps[] = {
-	{ step_socketpair, PH_PASTSOCKET }, { .after = PH_FD }, { .after = PH_PREBIND },
-	{ .after = PH_CONNECTED },          STEP_END,
+	{ .run = step_socketpair, .after = PH_PASTSOCKET },
+	{ .after = PH_FD },
+	{ .after = PH_PREBIND },
+	{ .after = PH_CONNECTED },
+	STEP_END,
 };
 
 static const struct addr_type types[] = {

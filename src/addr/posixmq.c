@@ -158,6 +158,11 @@ static int check(const struct opening *o, struct err *err)
 	return 0;
 }
 
+static enum step_result check_queue(struct opening *o, struct err *err)
+{
+	return check(o, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
 static int access_mode(const struct opening *o)
 {
 	static const int by_mode[] = { O_RDWR, O_RDONLY, O_WRONLY };
@@ -374,15 +379,16 @@ static struct source *make_source(struct opening *o, struct err *err)
 
 static const struct step queue_steps[] = {
 	{ .after = PH_PREOPEN },
-	{ step_queue, PH_PASTOPEN },
+	{ .run = step_queue, .check = check_queue, .after = PH_PASTOPEN },
 	{ .after = PH_FD },
-	{ step_opened, PH_NONE },
+	{ .run = step_opened },
 	STEP_END,
 };
 
 static const struct step receive_steps[] = {
-	{ .after = PH_PREOPEN },  { step_queue, PH_PASTOPEN }, { .after = PH_FD },
-	{ step_opened, PH_NONE }, { step_first, PH_NONE },     STEP_END,
+	{ .after = PH_PREOPEN }, { .run = step_queue, .check = check_queue, .after = PH_PASTOPEN },
+	{ .after = PH_FD },      { .run = step_opened },
+	{ .run = step_first },   STEP_END,
 };
 
 #define G_QUEUE (G_FD | G_NAMED | G_OPEN | G_RETRY | G_POSIXMQ)

@@ -211,7 +211,7 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step steps[] = {
-	{ .run = step_begin }, { .run = step_resolve_here }, CONNECT_STEPS,
+	{ STEP_PURE(step_begin) }, { STEP_PURE(step_resolve_here) }, CONNECT_STEPS,
 	{ .run = step_request }, { .run = step_answer },
 	STEP_END,
 };

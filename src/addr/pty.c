@@ -240,9 +240,9 @@ static struct endpoint *make(struct opening *o, struct err *err)
 }
 
 static const struct step steps[] = {
-	{ step_pair, PH_FD },
-	{ step_publish, PH_NONE },
-	{ step_wait_slave, PH_NONE },
+	{ .run = step_pair, .after = PH_FD },
+	{ .run = step_publish },
+	{ .run = step_wait_slave },
 	STEP_END,
 };
 

@@ -40,25 +40,27 @@ static enum step_result step_protocol(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step target_steps[] = {
-	{ .run = step_protocol },
-	{ .run = step_resolve_target },
-	{ .run = step_resolved },
-	{ .run = step_resolve_bind },
+	{ STEP_PURE(step_protocol) },
+	{ STEP_PURE(step_resolve_target) },
+	{ STEP_PURE(step_resolved) },
+	{ STEP_PURE(step_resolve_bind) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
 	{ .after = PH_PREBIND },
 	{ .run = step_bind, .after = PH_CONNECTED },
+	{ .run = step_warn_bound },
 	STEP_END,
 };
 
 #define LOCAL \
-	{ .run = step_protocol }, \
-	{ .run = step_resolve_local }, \
-	{ .run = step_resolved_local }, \
+	{ STEP_PURE(step_protocol) }, \
+	{ STEP_PURE(step_resolve_local) }, \
+	{ STEP_PURE(step_resolved_local) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \
-	{ .run = step_bind, .after = PH_CONNECTED }
+	{ .run = step_bind, .after = PH_CONNECTED }, \
+	{ .run = step_warn_bound }
 
 static const struct step recv_steps[] = {
 	LOCAL,
@@ -66,7 +68,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	LOCAL,
 	{ .run = step_first_packet },
 	STEP_END,
@@ -77,7 +79,7 @@ static const struct step recvfrom_steps[] = {
 	  .help = NAME " packets of one protocol to a host; only its answers are heard", \
 	  .needs = "CAP_NET_RAW", .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_RAW, 0 }, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_sendto }, \
-	{ .names = RECV, .syntax = ":<protocol>", \
+	{ .names = RECV, .syntax = ":<protocol>", .both_ways = RECVFROM, \
 	  .help = NAME " packets of one protocol from everybody, in one direction", \
 	  .needs = "CAP_NET_RAW", .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { FAMILY, SOCK_RAW, 0 }, .flags = TYPE_PASSIVE, .steps = recv_steps, \

@@ -637,7 +637,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	return &r->ep;
 }
 
-static const struct step steps[] = { { step_terminal, PH_FD }, STEP_END };
+static const struct step steps[] = { { .run = step_terminal, .after = PH_FD }, STEP_END };
 
 static const struct addr_type types[] = {
 	{ .names = "READLINE",

@@ -121,7 +121,7 @@ static enum step_result step_bind_any(struct opening *o, struct err *err)
 	{ .after = PH_PREBIND }
 
 static const struct step connect_socket_steps[] = {
-	{ .run = step_remote },
+	{ STEP_PURE(step_remote) },
 	{ .run = step_say_connecting },
 	REMOTE,
 	{ .run = step_bind_any },
@@ -131,24 +131,24 @@ static const struct step connect_socket_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_local) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .run = step_reuse_tcp, .after = PH_PREBIND },
 	{ .run = step_bind_any },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 
 static const struct step target_steps[] = {
-	{ .run = step_remote },
+	{ STEP_PURE(step_remote) },
 	REMOTE,
 	{ .run = step_bind_any, .after = PH_CONNECTED },
 	STEP_END,
 };
 
 #define RECEIVE \
-	{ .run = step_local }, \
+	{ STEP_PURE(step_local) }, \
 	REMOTE, \
 	{ .run = step_bind_any, .after = PH_CONNECTED }
 
@@ -158,7 +158,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	RECEIVE,
 	{ .run = step_first_packet },
 	STEP_END,
@@ -188,7 +188,7 @@ static const struct addr_type types[] = {
 	  .help = "datagrams of any family to one address, and from everybody",
 	  .groups = G_ANY | G_DGRAM | G_RANGE, .reads = true, .writes = true, .min_params = 4,
 	  .max_params = 4, .flags = TYPE_DATA, .steps = target_steps, .forecast = forecast_packets, .make = dgram_make_generic },
-	{ .names = "SOCKET-RECV", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
+	{ .names = "SOCKET-RECV", .both_ways = "SOCKET-RECVFROM", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
 	  .help = "datagrams of any family from everybody, in one direction",
 	  .groups = G_ANY | G_DGRAM | G_RANGE, .reads = true, .min_params = 4, .max_params = 4,
 	  .flags = TYPE_DATA, .steps = recv_steps, .forecast = forecast_packets, .make = dgram_make_recv },

@@ -223,18 +223,28 @@ static enum step_result step_request4a(struct opening *o, struct err *err)
 	return request4(o, true, err);
 }
 
-/* Offer to name ourselves only if there is a name. */
-static void put_hello(struct opening *o)
+static void warn_half_named(const struct conf *c)
 {
-	const struct conf *c = o->addr->conf;
-	bool named = c->proxy.socksuser || c->proxy.sockspass;
-	struct socks *s = begin_dialogue(o);
-	struct str *out = say(s, "SOCKS5 server hello");
-
 	if (c->proxy.socksuser && !c->proxy.sockspass)
 		log_warn("SOCKS5 username without password");
 	if (c->proxy.sockspass && !c->proxy.socksuser)
 		log_warn("SOCKS5 password without username, falling back to \"anonymous\"");
+}
+
+static bool is_named(const struct conf *c)
+{
+	return c->proxy.socksuser || c->proxy.sockspass;
+}
+
+/* Offer to name ourselves only if there is a name. */
+static void put_hello(struct opening *o)
+{
+	const struct conf *c = o->addr->conf;
+	bool named = is_named(c);
+	struct socks *s = begin_dialogue(o);
+	struct str *out = say(s, "SOCKS5 server hello");
+
+	warn_half_named(c);
 	s->user = c->proxy.socksuser ? c->proxy.socksuser : named ? "anonymous" : "";
 	str_add(out, named ? "\5\2\0\2" : "\5\1\0", named ? 4 : 3);
 	log_info("sending SOCKS5 client hello version=5 nmethods=%d", named ? 2 : 1);
@@ -259,7 +269,37 @@ static enum step_result step_hello5(struct opening *o, struct err *err)
 		log_info("received SOCKS5 server hello version=%u method=%u", s->in[0], s->in[1]);
 	if (r == STEP_DONE)
 		log_info("SOCKS5 server chose authentication method %u", s->in[1]);
+	else if (s->have == 2 && s->in[1] == SOCKS5_REFUSED)
+		err_hint(err,
+			 is_named(o->addr->conf)
+				 ? "it takes neither clients without a name nor passwords"
+				 : "if it wants a password, give options socksuser and sockspass");
 	return r;
+}
+
+/* Do the words fit into the messages? */
+static enum step_result check_words5(struct opening *o, struct err *err)
+{
+	const struct conf *c = o->addr->conf;
+	const char *user = c->proxy.socksuser, *pass = c->proxy.sockspass;
+	struct str scratch = { 0 };
+	int rc;
+
+	warn_half_named(c);
+	rc = socks5_put_text(&scratch, "option socksuser", user ? user : "", err);
+
+	if (rc != -1)
+		rc = socks5_put_text(&scratch, "option sockspass", pass ? pass : "", err);
+	if (rc != -1)
+		rc = socks5_put_host(&scratch, target_host(o), err);
+	str_done(&scratch);
+	return rc == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+static int no_password(struct err *err)
+{
+	err_set(err, 0, "authentication with SOCKS5 server failed");
+	return err_hint(err, "the server wants a password: give options socksuser and sockspass");
 }
 
 static int put_auth(struct opening *o, struct err *err)
@@ -269,7 +309,7 @@ static int put_auth(struct opening *o, struct err *err)
 	struct str *out;
 
 	if (!c->proxy.socksuser && !c->proxy.sockspass)
-		return err_set(err, 0, "authentication with SOCKS5 server failed");
+		return no_password(err);
 	out = say(s, "SOCKS5 authentication answer");
 	str_addc(out, 1);
 	if (socks5_put_text(out, "option socksuser", s->user, err) == -1 ||
@@ -392,21 +432,21 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step socks4_steps[] = {
-	{ .run = step_begin4 }, { .run = step_resolve4 }, CONNECT_STEPS, { .run = step_request4 },
+	{ STEP_PURE(step_begin4) }, { STEP_PURE(step_resolve4) }, CONNECT_STEPS, { .run = step_request4 },
 	STEP_END,
 };
 static const struct step socks4a_steps[] = {
-	{ .run = step_begin4a }, CONNECT_STEPS, { .run = step_request4a },
+	{ STEP_PURE(step_begin4a) }, CONNECT_STEPS, { .run = step_request4a },
 	STEP_END,
 };
 static const struct step connect5_steps[] = {
-	{ .run = step_begin5 }, { .run = step_refuse_port0 }, CONNECT_STEPS,
-	{ .run = step_hello5 }, { .run = step_auth5 }, { .run = step_request5 },
+	{ STEP_PURE(step_begin5) }, { STEP_PURE(step_refuse_port0) }, CONNECT_STEPS,
+	{ .run = step_hello5, .check = check_words5 }, { .run = step_auth5 }, { .run = step_request5 },
 	STEP_END,
 };
 static const struct step listen5_steps[] = {
-	{ .run = step_begin5 }, CONNECT_STEPS,
-	{ .run = step_hello5 }, { .run = step_auth5 }, { .run = step_listen5 },
+	{ STEP_PURE(step_begin5) }, CONNECT_STEPS,
+	{ .run = step_hello5, .check = check_words5 }, { .run = step_auth5 }, { .run = step_listen5 },
 	{ .run = step_accepted5 },
 	STEP_END,
 };

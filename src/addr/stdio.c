@@ -59,22 +59,35 @@ static enum step_result step_std(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-static enum step_result step_fd(struct opening *o, struct err *err)
+/* The number of a descriptor, or -1 with @err. */
+static int read_fd(const struct opening *o, struct err *err)
 {
 	const char *text = opening_param(o, 0);
 	int64_t fd = 0;
 
-	if (num_parse(text, &fd, NULL) != NUM_OK || fd < 0 || fd > 0x7fffffff) {
-		err_set(err, 0, "error in FD number \"%s\"", text);
+	if (num_parse(text, &fd, NULL) != NUM_OK || fd < 0 || fd > INT32_MAX)
+		return err_set(err, 0, "error in FD number \"%s\"", text);
+	return (int)fd;
+}
+
+static enum step_result check_fd(struct opening *o, struct err *err)
+{
+	return read_fd(o, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_result step_fd(struct opening *o, struct err *err)
+{
+	int fd = read_fd(o, err);
+
+	if (fd == -1)
 		return STEP_FAIL;
-	}
-	log_notice("using file descriptor %d for %s", (int)fd, mode_word(o->mode));
+	log_notice("using file descriptor %d for %s", fd, mode_word(o->mode));
 	if (fd > 2)
-		fd_cloexec((int)fd);
-	use(o, (int)fd, (int)fd);
-	if (fcntl((int)fd, F_GETFD) == -1) {
+		fd_cloexec(fd);
+	use(o, fd, fd);
+	if (fcntl(fd, F_GETFD) == -1) {
 		o->target.fd = -1;
-		err_set(err, errno, "file descriptor %d is not open", (int)fd);
+		err_set(err, errno, "file descriptor %d is not open", fd);
 		return STEP_FAIL;
 	}
 	return STEP_DONE;
@@ -169,10 +182,10 @@ static void forecast_fd(const struct half *half, enum open_mode mode, struct for
 		forecast_fds(f, (int)fd, (int)fd);
 }
 
-static const struct step stdio_steps[] = { { step_stdio, PH_FD }, STEP_END };
-static const struct step std_steps[] = { { step_std, PH_FD }, STEP_END };
+static const struct step stdio_steps[] = { { .run = step_stdio, .after = PH_FD }, STEP_END };
+static const struct step std_steps[] = { { .run = step_std, .after = PH_FD }, STEP_END };
 static const struct step fd_steps[] = {
-	{ step_fd, PH_PASTSOCKET },
+	{ .run = step_fd, .check = check_fd, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
 	{ .after = PH_CONNECTED },
 	STEP_END,

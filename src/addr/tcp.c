@@ -21,13 +21,13 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 #define LISTEN_STEPS(REUSE) \
-	{ .run = step_max_children }, \
-	{ .run = step_resolve_local }, \
-	{ .run = step_resolved_local }, \
+	{ STEP_PURE(step_max_children) }, \
+	{ STEP_PURE(step_resolve_local) }, \
+	{ STEP_PURE(step_resolved_local) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .run = REUSE, .after = PH_PREBIND }, \
 	{ .run = step_bind }, \
-	{ .run = step_listen }, \
+	{ .run = step_listen, .check = step_check_listening }, \
 	STEP_END
 
 static const struct step tcp_listen_steps[] = { LISTEN_STEPS(step_reuseaddr) };

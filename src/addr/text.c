@@ -33,12 +33,18 @@ static int text_fd(const char *text, struct err *err)
 	return fd;
 }
 
+static enum step_result check_text(struct opening *o, struct err *err)
+{
+	(void)err;
+	if (o->mode == MODE_WRITE)
+		log_warn("TEXT address in write-only context degenerates to STDOUT");
+	return STEP_DONE;
+}
+
 static enum step_result step_text(struct opening *o, struct err *err)
 {
-	if (o->mode == MODE_WRITE) {
-		log_warn("TEXT address in write-only context degenerates to STDOUT");
-		return STEP_DONE;
-	}
+	if (o->mode == MODE_WRITE)
+		return check_text(o, err);
 	if (o->mode == MODE_RW)
 		log_notice("using stdout for writing");
 	log_notice("reading from data pipe");
@@ -114,8 +120,9 @@ static void forecast_stall(const struct half *half, enum open_mode mode, struct 
 	f->in = f->out = (struct path_end){ 0, FD_PIPE, true };
 }
 
-static const struct step text_steps[] = { { step_text, PH_FD }, STEP_END };
-static const struct step stall_steps[] = { { step_stall, PH_FD }, STEP_END };
+static const struct step text_steps[] = { { .run = step_text, .check = check_text, .after = PH_FD },
+					  STEP_END };
+static const struct step stall_steps[] = { { .run = step_stall, .after = PH_FD }, STEP_END };
 
 static const struct addr_type types[] = {
 	{ .names = "TEXT",

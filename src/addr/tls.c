@@ -105,6 +105,7 @@ struct shaking {
 	const struct tls_api *api;
 	struct tls *tls;
 	int64_t due_ns; /* 0: no limit */
+	struct netaddr peer; /* whose address a reset takes away */
 };
 
 static void shaking_free(void *impl)
@@ -127,6 +128,9 @@ static struct shaking *begin(struct opening *o, struct err *err)
 	s = xcalloc(1, sizeof(*s));
 	s->api = a->api;
 	s->tls = tls;
+	s->peer.len = sizeof(s->peer.raw);
+	if (getpeername(o->target.fd, &s->peer.any, &s->peer.len) == -1)
+		s->peer.len = 0;
 	if (c->tls.handshake_timeout_ns > 0)
 		s->due_ns = loop_now(o->addr->engine->loop) + c->tls.handshake_timeout_ns;
 	o->impl = s;
@@ -151,6 +155,18 @@ void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls
 		api->describe(tls, tell, &o->vars);
 }
 
+void tls_name_peer(const struct opening *o, const struct netaddr *peer, struct err *err)
+{
+	char host[NETADDR_TEXT_LEN], text[ERR_TEXT_LEN];
+
+	if (!(o->addr->half->type->flags & TYPE_PASSIVE) || o->addr->relay->plan->set.classic ||
+	    !peer->len)
+		return;
+	snprintf(text, sizeof(text), "%s", err->text);
+	snprintf(err->text, sizeof(err->text), "%s:%u: %.900s", netaddr_host_text(peer, host),
+		 netaddr_port(peer), text);
+}
+
 static enum step_result step_handshake(struct opening *o, struct err *err)
 {
 	int64_t now = loop_now(o->addr->engine->loop);
@@ -168,11 +184,13 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 	case TLS_WANT_WRITE:
 		break;
 	default:
+		tls_name_peer(o, &s->peer, err);
 		return STEP_FAIL;
 	}
 	if (s->due_ns && now >= s->due_ns) {
 		err_set(err, ETIMEDOUT, "%s: handshake", o->addr->half->keyword);
 		err->status = 1;
+		tls_name_peer(o, &s->peer, err);
 		return STEP_FAIL;
 	}
 	opening_wait(o, o->target.fd, r == TLS_WANT_READ ? EPOLLIN : EPOLLOUT, s->due_ns);
@@ -372,10 +390,10 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step client_steps[] = {
-	{ .run = step_client_context },
-	{ .run = step_resolve_target },
-	{ .run = step_resolved },
-	{ .run = step_resolve_bind },
+	{ STEP_PURE(step_client_context) },
+	{ STEP_PURE(step_resolve_target) },
+	{ STEP_PURE(step_resolved) },
+	{ STEP_PURE(step_resolve_bind) },
 	{ .run = step_socket },
 	{ .run = step_nodelay, .after = PH_PASTSOCKET },
 	{ .after = PH_FD },
@@ -388,15 +406,15 @@ static const struct step client_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_server_context },
-	{ .run = step_resolve_local },
-	{ .run = step_resolved_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_server_context) },
+	{ STEP_PURE(step_resolve_local) },
+	{ STEP_PURE(step_resolved_local) },
 	{ .run = step_socket },
 	{ .run = step_nodelay, .after = PH_PASTSOCKET },
 	{ .run = step_reuseaddr, .after = PH_PREBIND },
 	{ .run = step_bind },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 

@@ -26,4 +26,8 @@ void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls
 /* Of rows: why there is no TLS in this build, or NULL. */
 #define TLS_MISSING (HAVE_OPENSSL ? NULL : "this program was built without OpenSSL")
 
+/* A handshake with @peer has failed: on a server its address goes in front of the sentence (called
+ * socat it does not). */
+void tls_name_peer(const struct opening *o, const struct netaddr *peer, struct err *err);
+
 #endif

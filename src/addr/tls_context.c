@@ -134,6 +134,39 @@ static void warn_if_readable(const char *path)
 			 path, (unsigned)st.st_mode & 07777);
 }
 
+/* "2026-11-22 14:31:05 UTC" */
+#define DATE_LEN 40
+static const char *date_text(const ASN1_TIME *when, char buf[DATE_LEN])
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(when, &tm) != 1 ||
+	    strftime(buf, DATE_LEN, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		snprintf(buf, DATE_LEN, "an unknown date");
+	return buf;
+}
+
+/* X509_cmp_current_time() is negative for what lies in the past. */
+static bool has_expired(const X509 *cert)
+{
+	return X509_cmp_current_time(X509_get0_notAfter(cert)) < 0;
+}
+
+/* The peer will refuse it, but perhaps it does not verify. */
+static void warn_if_not_valid(const struct tls_context *c, const char *path)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(c->ctx);
+	char date[DATE_LEN];
+
+	if (has_expired(cert))
+		log_warn("certificate \"%s\" has expired on %s: whoever verifies it refuses it",
+			 path, date_text(X509_get0_notAfter(cert), date));
+	else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
+		log_warn(
+			"certificate \"%s\" is not valid before %s: whoever verifies it refuses it",
+			path, date_text(X509_get0_notBefore(cert), date));
+}
+
 static int load_certificate(struct tls_context *c, struct err *err)
 {
 	const char *cert = c->conf->tls.cert;
@@ -163,7 +196,26 @@ static int load_certificate(struct tls_context *c, struct err *err)
 				key, cert);
 	}
 	warn_if_readable(key);
+	warn_if_not_valid(c, cert);
 	return 0;
+}
+
+/* Of a bundle some may have expired; if all of them have, nobody will be trusted. */
+static void warn_if_none_valid(const struct tls_context *c, const char *file)
+{
+	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(c->ctx));
+	int expired = 0;
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		const X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (cert && !has_expired(cert))
+			return;
+		expired += cert != NULL;
+	}
+	if (expired)
+		log_warn("all trusted certificates in \"%s\" have expired: nobody will be trusted",
+			 file);
 }
 
 static int load_trust(struct tls_context *c, struct err *err)
@@ -174,8 +226,11 @@ static int load_trust(struct tls_context *c, struct err *err)
 		SSL_CTX_set_default_verify_paths(c->ctx);
 		return 0;
 	}
-	if (SSL_CTX_load_verify_locations(c->ctx, file, path) == 1)
+	if (SSL_CTX_load_verify_locations(c->ctx, file, path) == 1) {
+		if (file && !path)
+			warn_if_none_valid(c, file);
 		return 0;
+	}
 	tls_library_error(err, "SSL_CTX_load_verify_locations()");
 	return err_hint(err, "trusted certificates \"%s\" could not be read", file ? file : path);
 }
@@ -516,8 +571,12 @@ void tls_context_free(struct tls_context *c)
 	free(c);
 }
 
-static void say_obsolete(const struct conf *conf)
+static void say_useless(const struct conf *conf)
 {
+	const char *sni = conf->tls.snihost;
+
+	if (sni && !conf->tls.no_sni && (!*sni || tls_is_address(sni)))
+		log_warn("refusing to set empty SNI host name");
 	if (conf->tls.egd)
 		log_warn(
 			"option openssl-egd has no effect: OpenSSL 3 seeds itself from the kernel");
@@ -540,7 +599,7 @@ static int fill(struct tls_context *c, struct err *err)
 		SSL_CTX_set_options(c->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(c->ctx, c);
-	say_obsolete(c->conf);
+	say_useless(c->conf);
 	if (set_versions(c, err) == -1 || load_trust(c, err) == -1 ||
 	    load_certificate(c, err) == -1 || set_ciphers(c, err) == -1 ||
 	    set_compression(c, err) == -1 || set_fragments(c, err) == -1 || set_alpn(c, err) == -1)

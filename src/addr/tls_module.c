@@ -107,12 +107,8 @@ static void set_server_name(struct tls *t)
 
 	if (conf->tls.no_sni)
 		return;
-	if (!name || !*name || tls_is_address(name)) {
-		if (conf->tls.snihost)
-			log_warn("refusing to set empty SNI host name");
-		return;
-	}
-	SSL_set_tlsext_host_name(t->ssl, name);
+	if (name && *name && !tls_is_address(name))
+		SSL_set_tlsext_host_name(t->ssl, name);
 }
 
 static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *wire,

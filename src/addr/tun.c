@@ -374,6 +374,13 @@ static int check(const struct opening *o, struct tun_opening *t, struct err *err
 	return netif_parse_network(opening_param(o, 0), &t->addr, &t->bits, err);
 }
 
+static enum step_result check_tun(struct opening *o, struct err *err)
+{
+	struct tun_opening t = { 0 };
+
+	return check(o, &t, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
 static int open_device(struct opening *o, struct err *err)
 {
 	const struct conf *c = o->addr->conf;
@@ -454,9 +461,9 @@ static struct endpoint *make_tun(struct opening *o, struct err *err)
 }
 
 static const struct step tun_steps[] = {
-	{ step_tun, PH_PASTOPEN },
+	{ .run = step_tun, .check = check_tun, .after = PH_PASTOPEN },
 	{ .after = PH_FD },
-	{ step_configure, PH_NONE },
+	{ .run = step_configure },
 	STEP_END,
 };
 

@@ -7,9 +7,7 @@
  * done by relay/dgram.c and relay/peers.c; here are the steps and rows. */
 #include "addr/addr.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "relay/dgram.h"
 #include "relay/dgram_open.h"
 #include "relay/forecast.h"
 #include "relay/peers.h"
@@ -35,31 +33,11 @@ static enum step_result step_listen_port(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* A unicast address hears no group on Linux: the kernel compares the destination with it. */
-static enum step_result step_warn_bound(struct opening *o, struct err *err)
-{
-	struct netaddr local = { .len = sizeof(local.raw) };
-	char text[NETADDR_TEXT_LEN];
-
-	(void)err;
-	if (!o->addr->conf->sock.joins)
-		return STEP_DONE;
-	getsockname(o->target.fd, &local.any, &local.len);
-	if (netaddr_is_any(&local) || netaddr_is_multicast(&local) || netaddr_is_broadcast(&local))
-		return STEP_DONE;
-	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
-		 "received; %s, or bind to the group",
-		 netaddr_host_text(&local, text),
-		 o->addr->half->nparams == 2 ? "bind to the port only (bind=:PORT)"
-					     : "leave bind out");
-	return STEP_DONE;
-}
-
 /* clang-format off */
 #define TARGET \
-	{ .run = step_resolve_target }, \
-	{ .run = step_resolved }, \
-	{ .run = step_resolve_bind }, \
+	{ STEP_PURE(step_resolve_target) }, \
+	{ STEP_PURE(step_resolved) }, \
+	{ STEP_PURE(step_resolve_bind) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }
@@ -72,8 +50,8 @@ static const struct step target_steps[] = {
 };
 
 #define LOCAL \
-	{ .run = step_resolve_local }, \
-	{ .run = step_resolved_local }, \
+	{ STEP_PURE(step_resolve_local) }, \
+	{ STEP_PURE(step_resolved_local) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }
 
@@ -89,7 +67,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,
@@ -98,8 +76,8 @@ static const struct step recvfrom_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_listen_port },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_listen_port) },
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,
@@ -129,7 +107,7 @@ static const struct step listen_steps[] = {
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .steps = target_steps, \
 	  .forecast = forecast_packets, .make = dgram_make_sendto }, \
-	{ .names = RECV, .syntax = ":<port>", .local_port = 1, \
+	{ .names = RECV, .syntax = ":<port>", .both_ways = RECVFROM, .local_port = 1, \
 	  .help = NAME " from everybody, in one direction", \
 	  .groups = GROUPS | G_RANGE, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { FAMILY, SOCK_DGRAM, PROTO }, .flags = TYPE_PASSIVE, .steps = recv_steps, \

@@ -17,6 +17,7 @@
 #include "relay/forecast.h"
 #include "relay/listen.h"
 #include "relay/peers.h"
+#include "relay/relay.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -232,18 +233,41 @@ static enum step_result step_say_connecting(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* The error has no descriptor, which nobody wants to know: the sentence of classic. */
+/* What stands in the way at @path. */
+static void hint_path(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (err->code == ENOENT)
+		err_hint(err,
+			 "there is no such socket: who makes it is not running yet, or makes it "
+			 "elsewhere");
+	else if (err->code == EACCES && stat(path, &st) == 0)
+		err_hint(err,
+			 "it belongs to user %u and group %u and has mode 0%03o: connecting "
+			 "takes the right to write",
+			 (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)st.st_mode & 0777);
+	else if (err->code == EACCES)
+		err_hint(err, "a folder on the way is closed to this user");
+	else if (err->code == ECONNREFUSED && stat(path, &st) == 0)
+		err_hint(err, S_ISSOCK(st.st_mode) ? "nobody listens at it any more"
+						   : "it is no socket");
+}
+
+/* Classic's error has no descriptor. */
 static enum step_result step_connect_path(struct opening *o, struct err *err)
 {
 	enum step_result r = step_connect(o, err);
 	const struct netaddr *to = &o->remote.addr[0];
 	char text[NETADDR_TEXT_LEN];
 
-	if (r == STEP_FAIL && err->code != ETIMEDOUT) {
+	if (r == STEP_FAIL && err->code != ETIMEDOUT && o->addr->relay->plan->set.classic) {
 		log_info("%s", err->text);
 		err_set(err, err->code, "connect(, %s, %u)", netaddr_text(to, text),
 			(unsigned)to->len);
 	}
+	if (r == STEP_FAIL && to->un.sun_path[0])
+		hint_path(to->un.sun_path, err);
 	return r;
 }
 
@@ -345,9 +369,9 @@ struct endpoint *make_unix_client(struct opening *o, struct err *err)
 	{ .after = PH_PASTOPEN }
 
 static const struct step connect_unix_steps[] = {
-	{ .run = step_target },
+	{ STEP_PURE(step_target) },
 	{ .run = step_say_connecting },
-	{ .run = step_unix_name, .after = PH_EARLY },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
 	CLIENT,
 	{ .run = step_connect_path },
 	{ .run = step_connected, .after = PH_CONNECTED },
@@ -355,34 +379,34 @@ static const struct step connect_unix_steps[] = {
 };
 
 static const struct step client_steps[] = {
-	{ .run = step_target },
-	{ .run = step_unix_name, .after = PH_EARLY },
+	{ STEP_PURE(step_target) },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
 	CLIENT,
 	{ .run = step_unix_connect, .after = PH_CONNECTED },
 	STEP_END,
 };
 
 static const struct step sendto_steps[] = {
-	{ .run = step_target },
-	{ .run = step_unix_name, .after = PH_EARLY },
+	{ STEP_PURE(step_target) },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
 	CLIENT,
 	{ .after = PH_CONNECTED },
 	STEP_END,
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_own_name },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_own_name) },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_PREBIND },
 	{ .run = step_bind_own, .after = PH_PREOPEN },
 	{ .after = PH_PASTOPEN },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 
 #define RECEIVE \
-	{ .run = step_own_name }, \
+	{ STEP_PURE(step_own_name) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \
@@ -396,7 +420,7 @@ static const struct step recv_steps[] = {
 };
 
 static const struct step recvfrom_steps[] = {
-	{ .run = step_max_children },
+	{ STEP_PURE(step_max_children) },
 	RECEIVE,
 	{ .run = step_first_packet },
 	STEP_END,
@@ -421,7 +445,7 @@ static const struct step recvfrom_steps[] = {
 	  .help = "datagrams to a socket " NAME "; only its answers are heard", \
 	  .groups = GROUPS | G_DGRAM, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .steps = sendto_steps, .forecast = forecast_packets, .make = dgram_make_sendto }, \
-	{ .names = RECV, .syntax = ":<filename>", \
+	{ .names = RECV, .syntax = ":<filename>", .both_ways = RECVFROM, \
 	  .help = "datagrams from everybody, in one direction, at a socket " NAME, \
 	  .groups = GROUPS | G_DGRAM, .reads = true, .min_params = 1, .max_params = 1, \
 	  .net = { AF_UNIX, SOCK_DGRAM, 0 }, .flags = ENTRY, .steps = recv_steps, \

@@ -122,7 +122,7 @@ static enum step_result step_say_connecting(struct opening *o, struct err *err)
 
 /* clang-format off */
 static const struct step connect_vsock_steps[] = {
-	{ .run = step_remote },
+	{ STEP_PURE(step_remote) },
 	{ .run = step_own_cid },
 	{ .run = step_say_connecting },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
@@ -135,13 +135,13 @@ static const struct step connect_vsock_steps[] = {
 };
 
 static const struct step listen_steps[] = {
-	{ .run = step_max_children },
-	{ .run = step_local },
+	{ STEP_PURE(step_max_children) },
+	{ STEP_PURE(step_local) },
 	{ .run = step_own_cid },
 	{ .run = step_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_PREBIND },
 	{ .run = step_bind },
-	{ .run = step_listen },
+	{ .run = step_listen, .check = step_check_listening },
 	STEP_END,
 };
 /* clang-format on */

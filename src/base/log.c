@@ -1,9 +1,9 @@
-/* log.c - records in the classic format or as JSON, see log.h */
+/* log.c - records to where they shall go, see log.h */
 #include "base/log.h"
 
-#include "base/escape.h"
-#include "base/json_escape.h"
+#include "base/colour.h"
 #include "base/list.h"
+#include "base/log_form.h"
 #include "base/log_syslog.h"
 #include "base/out.h"
 
@@ -17,11 +17,8 @@
 #include <strings.h>
 #include <sys/utsname.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
-#define RECORD_MAX 511 /* bytes, without the newline */
-#define JSON_MAX 4095 /* the same; with it what a pipe takes in one piece (PIPE_BUF) */
 #define RECORD_WAIT_MS 10 /* for room where records go, at most */
 #define DUMP_WAIT_MS 1000 /* dumps are data that somebody has asked for */
 #define LOOK_MS 100 /* a patient wait looks for signals this often */
@@ -32,19 +29,17 @@
 enum log_level log_threshold = LV_WARN;
 
 static struct {
-	const char *name;
+	struct log_look look;
+	enum log_form form;
 	unsigned sinks; /* enum log_sink bits */
 	bool patient; /* the last dump was waited for, and so is the end of it */
 	bool hurried; /* no more: the program is to end */
 	struct out error, file, system; /* descriptor 2, SINK_FILE, SINK_SYSLOG */
 	int facility;
-	bool micros;
-	bool json;
 	bool status; /* stderr is a terminal whose last line is ours */
-	char host[65]; /* "" when not wanted */
 	int shutup;
 	volatile bool busy; /* a record is being written: a crash signal must not format a date */
-} state = { .name = "socast",
+} state = { .look.name = "socast",
 	    .sinks = SINK_STDERR,
 	    .error = OUT_INIT(2),
 	    .file = OUT_INIT(-1),
@@ -64,27 +59,28 @@ static const struct {
 	{ "user", LOG_USER },     { "uucp", LOG_UUCP },
 };
 
-static const char *const level_word[] = { "debug", "info", "notice", "warning", "error", "fatal" };
 static const int priorities[] = { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING, LOG_ERR, LOG_CRIT };
 
 void log_set_name(const char *name)
 {
-	state.name = name;
+	state.look.name = name;
 }
 
 const char *log_name(void)
 {
-	return state.name;
+	return state.look.name;
 }
 
 void log_set_micros(bool on)
 {
-	state.micros = on;
+	state.look.micros = on;
 }
 
-void log_set_json(bool on)
+void log_set_form(enum log_form form)
 {
-	state.json = on;
+	state.form = form;
+	state.look.main = getpid();
+	state.look.colour = colour_wanted(STDERR_FILENO);
 }
 
 void log_set_host(bool on)
@@ -92,12 +88,12 @@ void log_set_host(bool on)
 	const char *env = getenv("HOSTNAME");
 	struct utsname u;
 
-	state.host[0] = '\0';
+	state.look.host[0] = '\0';
 	if (!on)
 		return;
 	if (!env && uname(&u) == 0)
 		env = u.nodename;
-	snprintf(state.host, sizeof(state.host), "%s", env ? env : "");
+	snprintf(state.look.host, sizeof(state.look.host), "%s", env ? env : "");
 }
 
 static int find_facility(const char *name, int *out, struct err *err)
@@ -177,83 +173,13 @@ int log_shutup(int steps)
 	return old;
 }
 
-/* Date, host and program name as every record begins; returns the length written. */
-static int prefix(char *buf, size_t cap)
+static void put_syslog(const struct log_record *r, const char *json)
 {
-	struct timespec now;
-	struct tm tm;
-	char when[32], micros[24] = "";
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &tm);
-	strftime(when, sizeof(when), "%Y/%m/%d %H:%M:%S", &tm);
-	if (state.micros)
-		snprintf(micros, sizeof(micros), ".%06ld", now.tv_nsec / 1000);
-	return snprintf(buf, cap, "%s%s %s%s%.256s[%d] ", when, micros, state.host,
-			state.host[0] ? " " : "", state.name, (int)getpid());
-}
-
-/* @bare: without date and name, as a crash signal must not format a date. */
-static size_t classic_record(char *buf, enum log_level level, const char *text, bool bare)
-{
-	int n = bare ? 0 : prefix(buf, RECORD_MAX + 1);
-
-	if (n < 0 || n > RECORD_MAX - 2)
-		n = 0;
-	buf[n++] = "DINWEF"[level];
-	buf[n++] = ' ';
-	return (size_t)n + escape_text(buf + n, (size_t)(RECORD_MAX - n), text, strlen(text));
-}
-
-/* UTC, because it needs no look at the time zone: a crash signal may interrupt us anywhere. Days to
- * a date by the usual arithmetic on 400 years of 146097 days that begin on the first of March. */
-static int utc_now(char *buf, size_t cap)
-{
-	struct timespec now;
-	long days, era, doe, yoe, doy, month, sec;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	sec = now.tv_sec % 86400;
-	days = now.tv_sec / 86400 + 719468; /* since 0000-03-01 */
-	era = days / 146097;
-	doe = days % 146097;
-	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	month = (5 * doy + 2) / 153; /* 0: March */
-	return snprintf(buf, cap, "%04ld-%02ld-%02ldT%02ld:%02ld:%02ld.%06ldZ",
-			yoe + era * 400 + (month >= 10), month < 10 ? month + 3 : month - 9,
-			doy - (153 * month + 2) / 5 + 1, sec / 3600, sec / 60 % 60, sec % 60,
-			now.tv_nsec / 1000);
-}
-
-/* Room behind the text for what closes it. */
-#define JSON_END "\"}"
-
-static size_t json_record(char *buf, enum log_level level, const char *text)
-{
-	size_t n = (size_t)snprintf(buf, JSON_MAX, "{\"time\":\"");
-
-	n += (size_t)utc_now(buf + n, JSON_MAX - n);
-	if (state.host[0]) {
-		n += (size_t)snprintf(buf + n, JSON_MAX - n, "\",\"host\":\"");
-		n += json_escape(buf + n, 6 * sizeof(state.host), state.host);
-	}
-	n += (size_t)snprintf(buf + n, JSON_MAX - n, "\",\"program\":\"");
-	n += json_escape(buf + n, 256, state.name);
-	n += (size_t)snprintf(buf + n, JSON_MAX - n, "\",\"pid\":%d,\"level\":\"%s\",\"text\":\"",
-			      (int)getpid(), level_word[level]);
-	n += json_escape(buf + n, JSON_MAX - n - strlen(JSON_END), text);
-	memcpy(buf + n, JSON_END, strlen(JSON_END));
-	return n + strlen(JSON_END);
-}
-
-static void put_syslog(enum log_level level, const char *text, const char *json)
-{
-	char line[RECORD_MAX + 1] = { "DINWEF"[level], ' ' };
+	char line[LOG_CLASSIC_MAX + 1];
 
 	if (!json)
-		line[2 + escape_text(line + 2, RECORD_MAX - 2, text, strlen(text))] = '\0';
-	log_syslog_put(&state.system, state.facility | priorities[level], state.name,
+		line[log_form_brief(line, r)] = '\0';
+	log_syslog_put(&state.system, state.facility | priorities[r->level], state.look.name,
 		       json ? json : line);
 }
 
@@ -266,17 +192,18 @@ static void put_line(struct out *out, const char *line, size_t len, bool nested)
 		(void)out_put(out, line, len, RECORD_WAIT_MS);
 }
 
-static void put_text(enum log_level level, const char *text)
+static void put_record(struct log_record *r)
 {
-	char buf[sizeof(HIDE) + JSON_MAX + 1], *line = buf + strlen(HIDE);
+	char buf[sizeof(HIDE) + LOG_RECORD_MAX + 1], *line = buf + strlen(HIDE);
 	bool nested = state.busy;
 	size_t n;
 
 	state.busy = true;
-	n = state.json ? json_record(line, level, text) : classic_record(line, level, text, nested);
+	r->bare = nested;
+	n = log_form_write(line, state.form, &state.look, r);
 	line[n] = '\0';
 	if (state.sinks & SINK_SYSLOG && !nested)
-		put_syslog(level, text, state.json ? line : NULL);
+		put_syslog(r, state.form == LOG_JSON ? line : NULL);
 	line[n++] = '\n';
 	if (state.sinks & SINK_FILE)
 		put_line(&state.file, line, n, nested);
@@ -299,7 +226,7 @@ static void tell_lost(struct out *out)
 		return;
 	out->lost = 0;
 	snprintf(text, sizeof(text), "%lu records were left out: nobody has read the log", lost);
-	put_text(LV_WARN, text);
+	put_record(&(struct log_record){ .level = LV_WARN, .text = text });
 }
 
 bool log_flush(void)
@@ -379,29 +306,40 @@ void log_status(const char *line)
 		(void)out_put(&state.error, buf, (size_t)n, 0);
 }
 
-void log_put(enum log_level level, const char *fmt, ...)
+static void put(enum log_level level, bool hint, const char *text)
 {
-	char text[ERR_TEXT_LEN];
 	int saved = errno;
-	va_list ap;
 
 	if (state.shutup > 0) {
 		if ((int)level - state.shutup < (int)log_threshold)
 			return;
 		level -= (unsigned)state.shutup;
 	}
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	put_text(level, text);
+	put_record(&(struct log_record){ .level = level, .hint = hint, .text = text });
 	if (state.error.lost || state.file.lost || state.system.lost)
 		(void)log_flush();
 	errno = saved;
 }
 
+void log_put(enum log_level level, const char *fmt, ...)
+{
+	char text[ERR_TEXT_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put(level, false, text);
+}
+
+void log_hint(const struct err *err)
+{
+	if (err->hint[0] && LV_WARN >= log_threshold)
+		put(LV_WARN, true, err->hint);
+}
+
 void log_err(enum log_level level, const struct err *err)
 {
 	log_at(level, "%s", err->text);
-	if (err->hint[0])
-		log_warn("%s", err->hint);
+	log_hint(err);
 }

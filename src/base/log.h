@@ -1,15 +1,11 @@
-/* log.h - records in the classic format, or as JSON
+/* log.h - records in the classic format, as JSON, or for people at a terminal
  *
  *   2026/11/22 14:31:05 socast[13778] N opening connection to 127.0.0.1:80
  *
- * or each as a JSON object on a line of its own:
- *
- *   {"time":"2026-11-22T13:31:05.204518Z","program":"socast","pid":13778,"level":"notice",
- *    "text":"opening connection to 127.0.0.1:80"}
- *
  * The log is the one mutable global of the program, together with the program name. Records of
  * silent levels cost one comparison: their arguments are not evaluated. A record is written in one
- * go and cut to 511 bytes plus newline (classic's limit), as JSON to 4095. */
+ * go and cut to 511 bytes plus newline (classic's limit), in the other forms (log_form.h) to 4095.
+ */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -23,6 +19,9 @@ enum log_level { LV_DEBUG, LV_INFO, LV_NOTICE, LV_WARN, LV_ERROR, LV_FATAL };
 
 /* Where records go. LOG_MIXED_SINK: stderr until log_switch(), then syslog. */
 enum log_sink { SINK_STDERR = 1, SINK_FILE = 2, SINK_SYSLOG = 4, SINK_MIXED = 8 };
+
+/* What records look like, see log_form.h. */
+enum log_form { LOG_CLASSIC, LOG_JSON, LOG_PEOPLE };
 
 extern enum log_level log_threshold; /* lowest level that is written */
 
@@ -40,8 +39,11 @@ extern enum log_level log_threshold; /* lowest level that is written */
 /* Write a record whatever the threshold says (statistics). */
 void log_put(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Write the sentence of @err at @level, and its hint, if any, as a warning. */
+/* Write the sentence of @err at @level, and its hint. */
 void log_err(enum log_level level, const struct err *err);
+
+/* The hint of @err alone, if it has one: at warning level. */
+void log_hint(const struct err *err);
 
 /* Lower every following record by @steps levels (option children-shutup); returns the former value
  * so that the caller can put it back. */
@@ -53,7 +55,10 @@ const char *log_name(void);
 
 void log_set_micros(bool on); /* -lu */
 void log_set_host(bool on); /* -lh: $HOSTNAME, else the node name */
-void log_set_json(bool on); /* --log=json; times are UTC with microseconds then (RFC 3339) */
+
+/* LOG_JSON: times are UTC with microseconds (RFC 3339). LOG_PEOPLE: for a terminal, coloured where
+ * that is wanted (colour.h); other processes than the calling one tell their id. */
+void log_set_form(enum log_form form);
 
 /* Keep a line at the bottom of the terminal that stderr is (--progress): @line replaces what it
  * shows, and what is written to stderr by way of the log stands above it. "": there is one from now

@@ -37,8 +37,9 @@ static void add_cure(const struct exam *x, struct finding *f)
 /* Sockets at our port that have lost something. */
 static bool check_drops(struct exam *x)
 {
-	struct holder h[HOLDERS_MAX];
-	size_t n = port_holders(x, h);
+	struct port_holder h[PORT_HOLDERS_MAX];
+	char holder[PORT_HOLDER_TEXT_LEN];
+	size_t n = exam_holders(x, h);
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
@@ -47,8 +48,8 @@ static bool check_drops(struct exam *x)
 		add_cure(x, exam_add(x, FIND_PROBLEM,
 				     xasprintf("datagrams were lost in a full queue at port %u",
 					       x->port),
-				     xasprintf("%lu drops of process %ld (%s)", h[i].drops,
-					       h[i].pid, h[i].name)));
+				     xasprintf("%lu drops of %s", h[i].drops,
+					       port_holder_text(&h[i], holder))));
 		any = true;
 	}
 	return any;

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
+#include "sys/resolve.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Which examinations a check belongs to. */
 enum scope { OF_HOST = 1, OF_IP = 2, OF_OTHER = 4 };
@@ -41,12 +43,13 @@ static void run_checks(struct exam *x)
 	}
 }
 
-/* All of it inside the network namespace of the address. */
-static void examine(struct findings *out, const struct doctor_ask *ask, const struct half *half)
+/* All of it inside the network namespace of the address. False: it is passed over. */
+static bool examine(struct findings *out, const struct doctor_ask *ask, const struct half *half)
 {
 	struct exam *x = xcalloc(1, sizeof(*x));
 	struct ident_saved saved;
 	struct err err;
+	bool passed;
 
 	x->out = out;
 	x->ask = ask;
@@ -57,7 +60,7 @@ static void examine(struct findings *out, const struct doctor_ask *ask, const st
 	if (half && ident_enter(&half->conf.ident, &saved, &err) == -1) {
 		exam_add(x, FIND_PROBLEM, xstrdup(err.text), xstrdup(half->keyword));
 		free(x);
-		return;
+		return true;
 	}
 	links_read(x);
 	if (half)
@@ -67,12 +70,45 @@ static void examine(struct findings *out, const struct doctor_ask *ask, const st
 	rehearse_close(x);
 	if (half)
 		ident_leave(&saved);
+	passed = x->passed_over;
 	free(x);
+	return !passed;
+}
+
+/* That nothing was found is no good news then. */
+static void say_nothing_examined(struct findings *out)
+{
+	struct exam *x = xcalloc(1, sizeof(*x));
+	struct finding *f;
+
+	x->out = out;
+	x->check = "address";
+	f = exam_add(x, FIND_UNKNOWN, xstrdup("there is no address here that can be examined"),
+		     xstrdup("the doctor knows UDP, UDP-Lite, raw IP and UNIX sockets"));
+	exam_advice(f, "--explain and --check look at every address");
+	free(x);
+}
+
+char *doctor_group_address(const char *text)
+{
+	struct netaddr group;
+	char host[NETADDR_TEXT_LEN];
+	size_t len = *text == '[' ? strcspn(text, "]") : strcspn(text, ":,");
+
+	len += text[len] == ']';
+	if (len >= sizeof(host) || text[len] != ':')
+		return NULL;
+	snprintf(host, sizeof(host), "%.*s", (int)len, text);
+	if (!resolve_number(host, AF_UNSPEC, &group))
+		return NULL;
+	if (netaddr_is_broadcast(&group))
+		return xasprintf("BCAST%s", text + len);
+	return netaddr_is_multicast(&group) ? xasprintf("MCAST:%s", text) : NULL;
 }
 
 void doctor_examine(struct findings *out, const struct doctor_ask *ask)
 {
-	bool any = false;
+	bool any = false, examined = false;
 	/* what the steps would warn about comes as findings */
 	int before = log_shutup(2);
 
@@ -81,12 +117,14 @@ void doctor_examine(struct findings *out, const struct doctor_ask *ask)
 		const struct side *side = &ask->plan->side[i];
 
 		for (size_t k = 0; k < side->nhalves; k++) {
-			examine(out, ask, &side->half[k]);
 			any = true;
+			examined |= examine(out, ask, &side->half[k]);
 		}
 	}
 	if (!any)
 		examine(out, ask, NULL);
+	else if (!examined)
+		say_nothing_examined(out);
 	log_shutup(before);
 }
 

@@ -40,6 +40,11 @@ struct doctor_ask {
 	size_t datagram; /* bytes of the datagrams that will be sent; 0: unknown */
 };
 
+/* What whoever examines "239.1.2.3:5000" means: "MCAST:239.1.2.3:5000", so that only the group is
+ * typed; "BCAST:5000" for 255.255.255.255. Options may follow. Returns a text of the caller's, or
+ * NULL: @text begins with no group. */
+char *doctor_group_address(const char *text);
+
 /* Run all checks on each address of the plan. Blocks: up to a second for each probe, for names that
  * must be looked up, and for wait_ns. Never fails: what cannot be done is a finding. */
 void doctor_examine(struct findings *out, const struct doctor_ask *ask);

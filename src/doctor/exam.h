@@ -8,6 +8,7 @@
 #include "doctor/doctor.h"
 #include "base/str.h"
 #include "sys/netaddr.h"
+#include "sys/port.h"
 
 #include <net/if.h>
 
@@ -52,6 +53,7 @@ struct exam {
 	const char *check; /* name of the running check */
 	/* the address; half NULL: no address, the host in general */
 	const struct half *half;
+	bool passed_over; /* no check knows such an address */
 	bool ip; /* a UDP, UDP-Lite or raw IP address, opened as far as it went */
 	int family, socktype, protocol;
 	int fd; /* its socket, or -1 */
@@ -148,14 +150,7 @@ typedef void exam_check(struct exam *x);
 bool is_member(int index, const struct netaddr *group);
 
 /* port.c: sockets of this host that receive what is sent to x->port. */
-struct holder {
-	unsigned long inode;
-	long pid; /* 0: unknown */
-	char name[32]; /* of the program */
-	unsigned long drops; /* datagrams lost in its queue */
-};
-#define HOLDERS_MAX 16
-size_t port_holders(const struct exam *x, struct holder *out);
+size_t exam_holders(const struct exam *x, struct port_holder *out);
 
 exam_check check_links, check_route, check_membership, check_port, check_source, check_igmp,
 	check_bridge, check_firewall, check_buffer, check_send, check_probe, check_unix;

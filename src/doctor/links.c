@@ -1,4 +1,5 @@
 /* links.c - the interfaces: read them once, look things up, and check them */
+#include "base/list.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
 
@@ -130,10 +131,37 @@ const struct exam_link *link_of_network(const struct exam *x, const struct netad
 
 /* ---- the check ---- */
 
+#define FLAGS_TEXT_LEN 96
+
+/* "up,broadcast,multicast,lower_up", as ip(8) calls them. */
+static const char *flags_text(unsigned flags, char buf[FLAGS_TEXT_LEN])
+{
+	static const struct {
+		unsigned bit;
+		const char *word;
+	} words[] = {
+		{ IFF_LOOPBACK, "loopback" },   { IFF_UP, "up" },
+		{ IFF_LOWER_UP, "lower_up" },   { IFF_BROADCAST, "broadcast" },
+		{ IFF_MULTICAST, "multicast" }, { IFF_POINTOPOINT, "pointopoint" },
+		{ IFF_NOARP, "noarp" },         { IFF_PROMISC, "promisc" },
+		{ IFF_ALLMULTI, "allmulti" },   { IFF_SLAVE, "slave" },
+	};
+	size_t n = 0;
+
+	snprintf(buf, FLAGS_TEXT_LEN, "(none)");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (flags & words[i].bit)
+			n += (size_t)snprintf(buf + n, FLAGS_TEXT_LEN - n, "%s%s", n ? "," : "",
+					      words[i].word);
+	}
+	return buf;
+}
+
 static void add_broken(struct exam *x, const struct exam_link *l, const char *what,
 		       const char *cure)
 {
-	char *seen = xasprintf("%s has flags 0x%x", l->name, l->flags);
+	char flags[FLAGS_TEXT_LEN];
+	char *seen = xasprintf("%s has flags %s", l->name, flags_text(l->flags, flags));
 	struct finding *f =
 		exam_add(x, FIND_PROBLEM, xasprintf("interface %s %s", l->name, what), seen);
 
@@ -183,6 +211,14 @@ static void check_address(struct exam *x, const struct exam_link *l)
 		exam_advice(f, "ip addr add ADDRESS/BITS brd + dev %s", l->name);
 }
 
+static void add_able(struct exam *x, const struct exam_link *l)
+{
+	char flags[FLAGS_TEXT_LEN];
+
+	exam_add(x, FIND_OK, xasprintf("%s is up and multicasts", l->name),
+		 xasprintf("flags %s, MTU %d", flags_text(l->flags, flags), l->mtu));
+}
+
 static void check_one(struct exam *x, const struct exam_link *l)
 {
 	size_t before = x->out->n;
@@ -195,8 +231,7 @@ static void check_one(struct exam *x, const struct exam_link *l)
 		add_broken(x, l, "takes no part in multicast", "multicast on");
 	check_address(x, l);
 	if (x->out->n == before)
-		exam_add(x, FIND_OK, xasprintf("%s is up and multicasts", l->name),
-			 xasprintf("flags 0x%x, MTU %d", l->flags, l->mtu));
+		add_able(x, l);
 }
 
 /* No address, no interface of its own: which of them could multicast at all? */
@@ -210,8 +245,7 @@ static void check_any(struct exam *x)
 
 		if (l->flags & IFF_LOOPBACK || (l->flags & want) != want)
 			continue;
-		exam_add(x, FIND_OK, xasprintf("%s is up and multicasts", l->name),
-			 xasprintf("flags 0x%x, MTU %d", l->flags, l->mtu));
+		add_able(x, l);
 		able++;
 	}
 	if (able)

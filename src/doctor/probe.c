@@ -197,12 +197,12 @@ static bool can_probe(const struct exam_link *l)
 static unsigned probe_port(const struct exam *x, const struct netaddr *to)
 {
 	struct exam at = *x;
-	struct holder h[HOLDERS_MAX];
+	struct port_holder h[PORT_HOLDERS_MAX];
 
 	at.port = netaddr_port(to) ? netaddr_port(to) : x->port;
 	if (exam_is_broadcast(x, to))
 		return 0;
-	return x->socktype == SOCK_DGRAM && port_holders(&at, h) ? 0 : at.port;
+	return x->socktype == SOCK_DGRAM && exam_holders(&at, h) ? 0 : at.port;
 }
 
 void check_probe(struct exam *x)

@@ -43,7 +43,7 @@ static void never_due(struct timer *t)
 
 static bool is_rehearsed(const struct addr_type *t)
 {
-	return (t->groups & (G_UDP | G_UDPLITE) || t->net.type == SOCK_RAW) &&
+	return (t->net.type == SOCK_DGRAM || t->net.type == SOCK_RAW) &&
 	       t->groups & (G_IP4 | G_IP6) && !(t->groups & G_OPENSSL);
 }
 

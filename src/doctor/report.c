@@ -1,4 +1,5 @@
 /* report.c - the findings on paper: text for people, JSON for programs */
+#include "base/colour.h"
 #include "base/json_escape.h"
 #include "base/mem.h"
 #include "doctor/doctor.h"
@@ -11,6 +12,12 @@ static const char *const level_word[] = {
 	[FIND_NOTE] = "note",
 	[FIND_UNKNOWN] = "unknown",
 	[FIND_PROBLEM] = "problem",
+};
+static const char *const level_colour[] = {
+	[FIND_OK] = COLOUR_GREEN,
+	[FIND_NOTE] = "",
+	[FIND_UNKNOWN] = COLOUR_YELLOW,
+	[FIND_PROBLEM] = COLOUR_RED,
 };
 
 static size_t count(const struct findings *f, enum finding_level level)
@@ -38,10 +45,14 @@ static void put_clean(FILE *out, const char *text)
 
 static void put_text(FILE *out, const struct findings *f)
 {
+	bool colour = colour_wanted(fileno(out));
+
 	for (size_t i = 0; i < f->n; i++) {
 		const struct finding *e = &f->find[i];
 
-		fprintf(out, "%-7s  %s: ", level_word[e->level], e->check);
+		fprintf(out, "%s%-7s%s  %s: ", colour ? level_colour[e->level] : "",
+			level_word[e->level], colour && *level_colour[e->level] ? COLOUR_END : "",
+			e->check);
 		put_clean(out, e->what);
 		if (*e->evidence) {
 			fputs("\n         seen: ", out);

@@ -70,19 +70,20 @@ static void check_loop(struct exam *x)
 	int loop = option_of(x, IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP);
 	const char *name = v6 ? "IPV6_MULTICAST_LOOP" : "ip-multicast-loop";
 	struct exam at = *x;
-	struct holder h[HOLDERS_MAX];
+	struct port_holder h[PORT_HOLDERS_MAX];
+	char holder[PORT_HOLDER_TEXT_LEN];
 	struct finding *f;
 	size_t n;
 
 	if (loop != 0)
 		return;
 	at.port = netaddr_port(&x->target);
-	n = port_holders(&at, h);
+	n = exam_holders(&at, h);
 	if (n) {
 		f = exam_add(x, FIND_PROBLEM,
 			     xstrdup("members on this host do not hear what this address sends"),
-			     xasprintf("%s is 0, and process %ld (%s) has port %u", name, h[0].pid,
-				       h[0].name, at.port));
+			     xasprintf("%s is 0, and %s has port %u", name,
+				       port_holder_text(&h[0], holder), at.port));
 		exam_advice(f, "leave %s out, or let it be 1", name);
 	} else {
 		exam_add(x, FIND_NOTE, xstrdup("nobody on this host hears what this address sends"),

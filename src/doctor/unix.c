@@ -84,7 +84,8 @@ void check_unix(struct exam *x)
 
 	if (t->net.family != AF_UNIX || !(t->groups & G_NAMED)) {
 		x->check = "address";
-		exam_add(x, FIND_OK,
+		x->passed_over = true;
+		exam_add(x, FIND_NOTE,
 			 xasprintf("%s is no datagram address of the network", x->half->keyword),
 			 xstrdup("nothing to examine"));
 	} else if (t->groups & (G_LISTEN | G_RANGE | G_CHILD) || !t->writes)

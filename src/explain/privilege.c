@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/names.h"
 #include "explain/parts.h"
+#include "sys/port.h"
 
 #include <linux/capability.h>
 #include <stdio.h>
@@ -57,16 +58,7 @@ static void add_verdict(struct str *out, const char *needs)
 /* The first port that everybody may bind to. */
 static int64_t first_free_port(const struct addr_type *t)
 {
-	FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
-	char line[32];
-	int64_t n;
-
-	if (!f || t->net.family == AF_VSOCK || !fgets(line, sizeof(line), f) ||
-	    num_parse(line, &n, NULL) == NUM_MISSING)
-		n = VSOCK_PORT_START;
-	if (f)
-		fclose(f);
-	return n;
+	return t->net.family == AF_VSOCK ? VSOCK_PORT_START : port_first_free();
 }
 
 static void add_port(struct str *out, const struct plan *plan, int i, size_t k, const char *text)

@@ -140,7 +140,8 @@ static int parse_one(struct opt *o, struct conf *conf, const struct spec_opt *sp
 
 	*o = (struct opt){ .row = opt_find(spec->name),
 			   .spec = spec,
-			   .offline = flags & OPTS_OFFLINE };
+			   .offline = flags & OPTS_OFFLINE,
+			   .unread = flags & OPTS_UNREAD };
 	if (o->row == NULL)
 		return unknown(spec->name, flags & OPTS_ANY_GROUP ? 0 : groups, err);
 	if (!(flags & OPTS_ANY_GROUP) && !(o->row->groups & groups))
@@ -219,6 +220,16 @@ static bool fatal(const struct opts *o, const struct err *err)
 	return false;
 }
 
+int opt_blame(const struct opt *o, struct err *err)
+{
+	const struct spec_opt *s = o->spec;
+
+	if (!err->hint[0])
+		err_hint(err, "this was option \"%s%s%s\"", s->name, s->value ? "=" : "",
+			 s->value ? s->value : "");
+	return -1;
+}
+
 int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct err *err)
 {
 	struct tty_edit own = { 0 };
@@ -233,13 +244,8 @@ int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct 
 
 		if (opt->row->phase == phase && opt->row->set &&
 		    opt->row->set(&to, opt, err) == -1 && fatal(o, err)) {
-			const struct spec_opt *s = opt->spec;
-
 			to.tty->loaded = false;
-			if (!err->hint[0])
-				err_hint(err, "this was option \"%s%s%s\"", s->name,
-					 s->value ? "=" : "", s->value ? s->value : "");
-			return -1;
+			return opt_blame(opt, err);
 		}
 	}
 	if ((phase == PH_FD || to.tty == &own) && tty_store(to.tty, to.fd, err) == -1 &&

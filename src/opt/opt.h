@@ -152,7 +152,8 @@ struct value {
 struct opt {
 	const struct opt_row *row;
 	const struct spec_opt *spec; /* as written; borrowed */
-	bool offline; /* names are not looked up, files not read: val holds only what is written */
+	bool offline,
+		unread; /* names are not looked up, files not read: only what is written counts */
 	struct value val;
 };
 
@@ -401,7 +402,8 @@ enum opts_parse_flag {
 	OPTS_ANY_GROUP = 1, /* -g: no group check */
 	OPTS_SLOPPY = 2, /* -s: a bad option is logged and skipped */
 	OPTS_EXPERIMENTAL = 4, /* --experimental: no warning */
-	OPTS_OFFLINE = 8, /* --check, --explain: no name is looked up, no file is read */
+	OPTS_OFFLINE = 8, /* --check, --explain: no name is looked up */
+	OPTS_UNREAD = 16, /* --explain: no file is read */
 };
 
 /* All options of one address half, sorted by (phase, position). */
@@ -423,6 +425,10 @@ void opts_done(struct opts *o);
 /* Apply the options of @phase to @t, in textual order; at PH_FD pending terminal settings are
  * written. This is the single home of sloppy mode: there a failed option is logged and skipped. */
 int opts_apply(const struct opts *o, enum phase phase, struct target *t, struct err *err);
+
+/* The value of @o has been refused as @err tells: unless there is a hint, say which option it was.
+ * Returns -1. */
+int opt_blame(const struct opt *o, struct err *err);
 
 /* Note in @hosts, which is collecting, the names of hosts that values hold. What is wrong with a
  * value is told when it is applied. */

@@ -307,7 +307,7 @@ int conf_proxy_auth_file(struct target *t, const struct opt *o, struct err *err)
 	char *text;
 	int fd;
 
-	if (o->offline)
+	if (o->unread)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd == -1)

@@ -69,15 +69,16 @@ int set_tty_index(struct target *t, const struct opt *o, struct err *err)
 {
 	const uint32_t mask = o->row->arg.tty.mask;
 	const int shift = __builtin_ctz(mask);
-	int rc;
-	struct termios *tio = edit(t, o, &rc, err);
+	struct termios *tio;
 	char name[64];
+	int rc;
 
-	if (tio == NULL)
-		return rc;
 	if (o->val.n[0] < 0 || o->val.n[0] > (int64_t)(mask >> shift))
 		return err_set(err, 0, "option %s: invalid value %" PRId64,
 			       opt_name(o->row, 0, name, sizeof(name)), o->val.n[0]);
+	tio = edit(t, o, &rc, err);
+	if (tio == NULL)
+		return rc;
 	set_field(tio, o, (uint32_t)o->val.n[0] << shift);
 	return 0;
 }
@@ -136,16 +137,17 @@ int set_tty_ospeed(struct target *t, const struct opt *o, struct err *err)
 
 int set_tty_word(struct target *t, const struct opt *o, struct err *err)
 {
+	struct termios *tio;
 	int rc;
-	struct termios *tio = edit(t, o, &rc, err);
 
-	if (tio == NULL)
-		return rc;
 	if (o->val.n[0] < 0 || o->val.n[0] > 3)
 		return err_set(err, 0,
 			       "xiotermios_setflags(fd=%d, word=%" PRId64 ", val=%" PRIx64
 			       "): word must be 0..3",
 			       t->fd, o->val.n[0], (uint64_t)o->val.n[1]);
+	tio = edit(t, o, &rc, err);
+	if (tio == NULL)
+		return rc;
 	*word_of(tio, (unsigned)o->val.n[0]) = (tcflag_t)o->val.n[1];
 	return 0;
 }
@@ -235,14 +237,16 @@ static unsigned short winsize_part(const char *what, int64_t n)
 
 int set_tty_winsize(struct target *t, const struct opt *o, struct err *err)
 {
+	const unsigned short col = winsize_part("col", o->val.n[0]);
+	const unsigned short row = winsize_part("row", o->val.n[1]);
 	struct winsize size;
 
 	if (t->fd == -1)
 		return 0;
 	if (ioctl(t->fd, TIOCGWINSZ, &size) == -1)
 		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCGWINSZ, (void *)&size);
-	size.ws_col = winsize_part("col", o->val.n[0]);
-	size.ws_row = winsize_part("row", o->val.n[1]);
+	size.ws_col = col;
+	size.ws_row = row;
 	if (ioctl(t->fd, TIOCSWINSZ, &size) == -1)
 		return err_set(err, errno, "ioctl(%d, 0x%x, %p)", t->fd, TIOCSWINSZ, (void *)&size);
 	return 0;

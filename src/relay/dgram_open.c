@@ -2,6 +2,7 @@
  *
  * The makers of the datagram types, and the steps with which LISTEN and RECVFROM (without fork)
  * wait for their first datagram. What such an endpoint does is in dgram.c. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/dgram.h"
@@ -275,4 +276,50 @@ struct endpoint *dgram_make_listen(struct opening *o, struct err *err)
 	(void)err;
 	ep->half_close = SHUT_NULL;
 	return ep;
+}
+
+/* A unicast address hears no group on Linux: the kernel compares the destination with it. */
+static void warn_unicast(const struct opening *o, const struct netaddr *local)
+{
+	char text[NETADDR_TEXT_LEN];
+
+	if (netaddr_is_any(local) || netaddr_is_multicast(local) || netaddr_is_broadcast(local))
+		return;
+	log_warn("bound to the unicast address %s: no datagram of the joined group will be "
+		 "received; %s, or bind to the group",
+		 netaddr_host_text(local, text),
+		 o->addr->half->nparams == 2 ? "bind to the port only (bind=:PORT)"
+					     : "leave bind out");
+}
+
+/* The membership of another socket is enough for the kernel (IP_MULTICAST_ALL): only a warning. */
+static void warn_not_joined(const struct opening *o, const struct netaddr *local)
+{
+	const char *option =
+		local->any.sa_family == AF_INET6 ? "ipv6-join-group" : "ip-add-membership";
+	char text[NETADDR_TEXT_LEN];
+	struct err err;
+
+	if (o->mode == MODE_WRITE || !netaddr_is_multicast(local))
+		return;
+	netaddr_host_text(local, text);
+	err_set(&err, 0,
+		"bound to the group %s, which this address does not join: it hears nothing of it "
+		"unless somebody else on this host does",
+		text);
+	err_hint(&err, "add option %s=%s:INTERFACE, or use MCAST", option, text);
+	log_err(LV_WARN, &err);
+}
+
+enum step_result step_warn_bound(struct opening *o, struct err *err)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+
+	(void)err;
+	getsockname(o->target.fd, &local.any, &local.len);
+	if (o->addr->conf->sock.joins)
+		warn_unicast(o, &local);
+	else
+		warn_not_joined(o, &local);
+	return STEP_DONE;
 }

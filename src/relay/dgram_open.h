@@ -11,6 +11,9 @@ struct dgram_kind dgram_kind_of(const struct opening *o);
 /* Wait for the first datagram that is permitted, keep it in o->impl, set the variables of its
  * sender: LISTEN and RECVFROM. With fork nothing happens here. */
 enum step_result step_first_packet(struct opening *o, struct err *err);
+/* Say so if the socket cannot hear the groups it is about: one that joins is bound to a unicast
+ * address, or one that is bound to a group does not join it. */
+enum step_result step_warn_bound(struct opening *o, struct err *err);
 /* connect(2) to its sender: LISTEN. With fork nothing happens here. */
 enum step_result step_connect_first(struct opening *o, struct err *err);
 

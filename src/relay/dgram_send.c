@@ -137,7 +137,7 @@ static bool segmentation_refused(struct dgram_sock *sock, uint32_t size)
 static int send_error(struct dgram_sock *sock, const struct batch *b, const struct netaddr *to,
 		      struct err *err)
 {
-	char text[NETADDR_TEXT_LEN], hint[ERR_TEXT_LEN];
+	char text[NETADDR_TEXT_LEN];
 	const struct packet *p = &b->packet[b->next];
 	int code = errno;
 
@@ -147,9 +147,7 @@ static int send_error(struct dgram_sock *sock, const struct batch *b, const stru
 	}
 	err_set(err, code, "sendto(%d, %p, %u, 0, %s, %u)", sock->fd, (void *)p->data,
 		(unsigned)p->len, netaddr_text(to, text), (unsigned)to->len);
-	route_hint(to, code, hint, sizeof(hint));
-	if (hint[0])
-		err_hint(err, "%s", hint);
+	route_hint(err, to);
 	errno = code;
 	return -1;
 }

@@ -64,6 +64,14 @@ static void say_listening(const struct listener *l)
 	log_notice("listening on %s", netaddr_text(&local, text));
 }
 
+enum step_result step_check_listening(struct opening *o, struct err *err)
+{
+	if (!o->addr->conf->sock.dst)
+		return STEP_DONE;
+	err_set(err, 0, "option dst is for datagrams; connections have bind");
+	return STEP_FAIL;
+}
+
 static enum step_result begin(struct opening *o, struct err *err)
 {
 	const struct conf *c = o->addr->conf;
@@ -75,10 +83,8 @@ static enum step_result begin(struct opening *o, struct err *err)
 	o->impl_free = listener_free;
 	l->addr = o->addr;
 	l->mode = o->mode;
-	if (c->sock.dst) {
-		err_set(err, 0, "option dst is for datagrams; connections have bind");
+	if (step_check_listening(o, err) == STEP_FAIL)
 		return STEP_FAIL;
-	}
 	if (admission_init(&l->admission, c, o->target.family, 0, &o->addr->hosts, err) == -1)
 		return STEP_FAIL;
 	l->admission.total = o->addr->tally->refused;

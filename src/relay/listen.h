@@ -11,6 +11,8 @@
 /* listen(2) on o->target.fd, which moves into o->impl: target.fd is free for the connection. The
  * length of the queue is option backlog, else what the system allows. */
 enum step_result step_listen(struct opening *o, struct err *err);
+/* Do the options suit whoever listens? What --check does in place of both. */
+enum step_result step_check_listening(struct opening *o, struct err *err);
 
 /* As step_listen() for an inherited socket that listens already. Others may have it too: it blocks
  * again, if it did, when it is closed here. */

@@ -10,6 +10,7 @@
 #include "relay/leftovers.h"
 #include "relay/metrics.h"
 #include "relay/relay.h"
+#include "sys/port.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -364,6 +365,7 @@ struct metrics_http *metrics_http_new(struct relay *relay, const char *where, st
 	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1 || bind_and_listen(fd, &a) == -1) {
 		err_set(err, errno, "option --metrics: cannot listen at %s", where);
+		port_hint(err, IPPROTO_TCP, &a);
 		if (fd != -1)
 			close(fd);
 		return NULL;

@@ -229,24 +229,24 @@ static enum step_result step_privileges(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-static const struct step prologue[] = {
-	{ step_locks, PH_INIT },
-	{ step_names, PH_NONE },
-	{ step_keys, PH_NONE },
-	{ step_early, PH_EARLY },
+const struct step opening_prologue[] = {
+	{ .run = step_locks, .after = PH_INIT },
+	{ STEP_PURE(step_names) },
+	{ STEP_PURE(step_keys) },
+	{ .run = step_early, .after = PH_EARLY },
 	STEP_END,
 };
 
 static const struct step epilogue[] = {
-	{ NULL, PH_LATE },
-	{ step_late_ident, PH_NONE },
-	{ step_privileges, PH_LATE2 },
+	{ .after = PH_LATE },
+	{ .run = step_late_ident },
+	{ .run = step_privileges, .after = PH_LATE2 },
 	STEP_END,
 };
 
 static bool in_prologue(const struct step *s)
 {
-	return s >= prologue && s < prologue + ARRAY_SIZE(prologue);
+	return s >= opening_prologue && s < opening_prologue + ARRAY_SIZE(opening_prologue);
 }
 
 static bool at_end(const struct step *s)
@@ -317,7 +317,6 @@ static void succeed(struct opening *o)
 	o->done(o, ep, src, NULL);
 }
 
-/* Connecting types end with an error that names the address as written. */
 static void final_connect_error(const struct opening *o, struct err *err)
 {
 	const struct addr_type *t = o->addr->half->type;
@@ -366,7 +365,7 @@ static void say_short(struct opening *o, const struct err *err)
 }
 
 /* Without the hint, which belongs to the final error. */
-static void tell_refusal(struct opening *o, enum log_level level, const struct err *err)
+static void tell_refusal(const struct opening *o, enum log_level level, const struct err *err)
 {
 	struct err bare = *err;
 
@@ -377,10 +376,23 @@ static void tell_refusal(struct opening *o, enum log_level level, const struct e
 		log_err(level, &bare);
 }
 
+/* Options and look-ups have a sentence of their own. */
+static bool is_of_connecting(const struct opening *o, const struct err *err)
+{
+	return o->addr->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
+}
+
+void opening_final_error(const struct opening *o, struct err *err)
+{
+	if (!is_of_connecting(o, err))
+		return;
+	tell_refusal(o, LV_WARN, err);
+	final_connect_error(o, err);
+}
+
 static void failed(struct opening *o, struct err *err)
 {
-	/* options and look-ups have a sentence of their own */
-	bool connects = o->addr->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
+	bool connects = is_of_connecting(o, err);
 	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
@@ -509,14 +521,35 @@ static void run(struct opening *o)
 	}
 }
 
-static void begin_half(struct opening *o, struct address *addr, enum open_mode mode)
+/* The address is to do what its type cannot. */
+static void tell_direction(const struct opening *o)
+{
+	static const char *const word[] = { "read-write", "read-only", "write-only" };
+	const struct addr_type *type = o->addr->half->type;
+	const char *kin = type->both_ways;
+	unsigned want = type->reads ? 1 : 2;
+	struct err err;
+
+	err_set(&err, 0, "address is opened in %s mode but only supports %s", word[o->mode],
+		type->reads ? "read-only" : "write-only");
+	/* with -u the first address is read from, the second one written to */
+	err_hint(&err, "%s %s: use -u%s%s%s", o->addr->half->keyword,
+		 type->reads ? "hears only" : "can only be written to",
+		 o->addr->number == want ? ""
+		 : type->reads           ? " and put it first"
+					 : " and put it second",
+		 kin ? ", or use " : "", kin ? kin : "");
+	relay_tell(o->addr->relay, LV_WARN, &err);
+}
+
+void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode)
 {
 	const struct half *half = addr->half;
 	const struct addr_type *type = half->type;
 
 	o->addr = addr;
 	o->mode = mode;
-	o->step = prologue;
+	o->step = opening_prologue;
 	o->stage = AT_STEPS;
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
@@ -533,22 +566,15 @@ static void begin_half(struct opening *o, struct address *addr, enum open_mode m
 	free(o->service);
 	o->service = NULL;
 	o->retries_left = half->conf.retry.forever ? -1 : half->conf.retry.retry;
-	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes)) {
-		static const char *const word[] = { "read-write", "read-only", "write-only" };
-
-		struct err err;
-
-		err_set(&err, 0, "address is opened in %s mode but only supports %s", word[mode],
-			type->reads ? "read-only" : "write-only");
-		relay_tell(o->addr->relay, LV_WARN, &err);
-	}
+	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes))
+		tell_direction(o);
 }
 
 static void open_second_half(struct opening *o, struct endpoint *in)
 {
 	o->is_dual = false;
 	o->dual_in = in;
-	begin_half(o, o->addr->dual, MODE_WRITE);
+	opening_begin_half(o, o->addr->dual, MODE_WRITE);
 	run(o);
 }
 
@@ -576,22 +602,26 @@ static struct opening *unless_over(struct opening *o)
 	return o->over ? NULL : o;
 }
 
+struct address *opening_first_half(struct address *addr, enum open_mode *mode)
+{
+	if (!addr->dual)
+		return addr;
+	if (*mode == MODE_RW)
+		*mode = MODE_READ;
+	else
+		log_warn("unidirectional open of dual address");
+	return *mode == MODE_READ ? addr : addr->dual;
+}
+
 struct opening *opening_start(struct address *addr, enum open_mode mode, const struct vars *vars,
 			      struct endpoint *other, opening_done_fn *done, void *arg)
 {
 	struct opening *o = new_opening(addr, vars, done, arg);
 
 	o->other = other;
-	if (addr->dual) {
-		if (mode == MODE_RW) {
-			o->is_dual = true;
-			mode = MODE_READ;
-		} else {
-			log_warn("unidirectional open of dual address");
-			addr = mode == MODE_READ ? addr : addr->dual;
-		}
-	}
-	begin_half(o, addr, mode);
+	o->is_dual = addr->dual && mode == MODE_RW;
+	addr = opening_first_half(addr, &mode);
+	opening_begin_half(o, addr, mode);
 	run(o);
 	return unless_over(o);
 }
@@ -605,7 +635,7 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 
 	source_opening(src);
 	o->from = src;
-	begin_half(o, src->addr, mode);
+	opening_begin_half(o, src->addr, mode);
 	o->step = type->steps;
 	if (fd != -1 || lower) {
 		o->target.fd = fd;

@@ -30,10 +30,16 @@ enum step_result {
 struct step {
 	enum step_result (*run)(struct opening *o, struct err *err); /* may be NULL */
 	enum phase after; /* options applied when the step is done; PH_NONE: none */
+	/* what --check does in its place: judge what is written, and what lies there to be read; it
+	 * changes nothing and waits for nobody. STEP_WAIT or STEP_AGAIN: it would have to. NULL:
+	 * nothing can be said before it is tried */
+	enum step_result (*check)(struct opening *o, struct err *err);
 };
 
 /* clang-format off */
-#define STEP_END { NULL, PH_NONE }
+/* A step that does no more than that anyway. */
+#define STEP_PURE(FN) .run = (FN), .check = (FN)
+#define STEP_END { .run = NULL }
 /* clang-format on */
 
 enum type_flag {
@@ -83,6 +89,7 @@ struct addr_type {
 	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
+	const char *both_ways; /* of a type for one direction: a kin of it for both, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 
@@ -152,6 +159,18 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 				     struct endpoint *lower, const struct vars *vars,
 				     opening_done_fn *done);
 
+/* Connecting types end with an error that names the address as written: @err becomes that, after a
+ * warning with what it was; of other types, and where it says all, it stays as it is. */
+void opening_final_error(const struct opening *o, struct err *err);
+
+/* The half of @side that is opened first, and how: of a dual address in one direction the other one
+ * is never, which is told. @mode is that of the side, and becomes that of the half. */
+struct address *opening_first_half(struct address *addr, enum open_mode *mode);
+
+/* For check.c: what is done before the steps of every type; and fill @o for @half, from nothing. */
+extern const struct step opening_prologue[];
+void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode);
+
 /* What it waits for has come without a descriptor telling (datagrams handed over). */
 void opening_kick(struct opening *o);
 
@@ -194,9 +213,9 @@ enum step_result step_connected(struct opening *o, struct err *err);
  * to do before or behind it. */
 /* clang-format off */
 #define CONNECT_STEPS \
-	{ .run = step_resolve_target }, \
-	{ .run = step_resolved }, \
-	{ .run = step_resolve_bind }, \
+	{ STEP_PURE(step_resolve_target) }, \
+	{ STEP_PURE(step_resolved) }, \
+	{ STEP_PURE(step_resolve_bind) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \
 	{ .after = PH_PREBIND }, \

@@ -31,7 +31,8 @@ struct settings {
 	bool sloppy; /* -s */
 	bool any_group; /* -g */
 	bool experimental; /* --experimental */
-	bool offline; /* --check, --explain: no name is looked up, no file is read */
+	bool offline; /* --check, --explain: no name is looked up */
+	bool unread; /* --explain: nor a file read or a module loaded */
 	int listen_ip, resolve_ip; /* 4, 6, or 0: no preference */
 	int64_t drain_ns; /* --drain; 0: end sessions at once */
 	unsigned transfer_wait_s, fork_wait_s; /* SOCAT_TRANSFER_WAIT, SOCAT_FORK_WAIT */

@@ -29,8 +29,10 @@ static void say(const struct proc *p)
 			WTERMSIG(p->status));
 	} else {
 		if (p->command) {
+			/* classic tells what waitpid(2) said */
 			err_set(&err, 0, "system(\"%s\") returned with status %d", p->command,
-				p->status);
+				p->addr->relay->plan->set.classic ? p->status
+								  : WEXITSTATUS(p->status));
 			relay_tell(p->addr->relay, LV_WARN, &err);
 		}
 		err_set(&err, 0, "waitpid(): child %d exited with status %d", pid,

@@ -12,6 +12,34 @@ struct address *relay_address(const struct relay *r, unsigned number)
 	return a;
 }
 
+/* Each half of an address is an address of its own to what is below: they share number and tally.
+ */
+void relay_make_addresses(struct relay *relay)
+{
+	const struct plan *plan = relay->plan;
+
+	relay->addr = xcalloc(plan->side[0].nhalves + plan->side[1].nhalves, sizeof(*relay->addr));
+	for (unsigned i = 0; i < 2; i++) {
+		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
+			struct address *a = &relay->addr[relay->naddr++];
+
+			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1,
+				     relay->shared ? &relay->shared->tally[i] : NULL);
+			if (k)
+				a[-1].dual = a;
+		}
+	}
+}
+
+void relay_free_addresses(struct relay *relay)
+{
+	for (size_t i = 0; i < relay->naddr; i++)
+		address_done(&relay->addr[i]);
+	free(relay->addr);
+	relay->addr = NULL;
+	relay->naddr = 0;
+}
+
 void relay_tell(struct relay *relay, enum log_level level, const struct err *err)
 {
 	struct log_limit *limit = &relay->shared->failures[level == LV_ERROR];
@@ -21,8 +49,7 @@ void relay_tell(struct relay *relay, enum log_level level, const struct err *err
 		log_err(level, err);
 	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->engine->loop))) {
 		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
-		if (err->hint[0])
-			log_warn("%s", err->hint);
+		log_hint(err);
 	}
 }
 

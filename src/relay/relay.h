@@ -54,6 +54,11 @@ struct relay {
 	bool ready; /* it has been told so */
 };
 
+/* The addresses of its plan. Each half of a dual one is an address of its own to what is below;
+ * they share number and tally. */
+void relay_make_addresses(struct relay *relay);
+void relay_free_addresses(struct relay *relay);
+
 /* Its address @number: 1 left, 2 right. */
 struct address *relay_address(const struct relay *r, unsigned number);
 

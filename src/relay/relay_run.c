@@ -7,7 +7,6 @@
 #include "relay/relay_run.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "relay/metrics.h"
 #include "relay/metrics_http.h"
 #include "relay/proc.h"
@@ -198,25 +197,6 @@ static void say_stopping(struct relay *relay)
 	relay->stopping = true;
 }
 
-/* Each half of an address is an address of its own to what is below: they share number and tally.
- */
-static void make_addresses(struct relay *relay)
-{
-	const struct plan *plan = relay->plan;
-
-	relay->addr = xcalloc(plan->side[0].nhalves + plan->side[1].nhalves, sizeof(*relay->addr));
-	for (unsigned i = 0; i < 2; i++) {
-		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
-			struct address *a = &relay->addr[relay->naddr++];
-
-			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1,
-				     &relay->shared->tally[i]);
-			if (k)
-				a[-1].dual = a;
-		}
-	}
-}
-
 int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan, struct err *err)
 {
 	*relay = (struct relay){ .engine = engine,
@@ -234,7 +214,7 @@ int relay_init(struct relay *relay, struct engine *engine, const struct plan *pl
 	relay->shared = shared_new(err);
 	if (!relay->shared)
 		return -1;
-	make_addresses(relay);
+	relay_make_addresses(relay);
 	if (plan->set.progress)
 		relay->progress = progress_new(relay);
 	if (plan->set.metrics && !(relay->http = metrics_http_new(relay, plan->set.metrics, err)))
@@ -306,13 +286,11 @@ void relay_done(struct relay *relay)
 {
 	say_stopping(relay);
 	fd_close(&relay->notify_fd);
-	for (size_t i = 0; i < relay->naddr; i++)
-		address_done(&relay->addr[i]);
+	relay_free_addresses(relay);
 	list_del(&relay->node);
 	if (list_empty(&relay->engine->relays)) /* programs run on, or have been told to end */
 		procs_forget(relay->engine);
 	metrics_http_free(relay->http);
 	progress_free(relay->progress);
 	shared_free(relay->shared);
-	free(relay->addr);
 }

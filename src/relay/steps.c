@@ -5,6 +5,8 @@
 #include "base/names.h"
 #include "relay/opening.h"
 #include "relay/relay.h"
+#include "sys/port.h"
+#include "sys/route.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -57,6 +59,7 @@ static void set_req(struct opening *o, const char *host, const char *service, in
 		.flags = ai_flags(o, flags, family),
 		.netns = o->addr->conf->ident.netns,
 		.conf = &o->addr->conf->res,
+		.offline = o->addr->relay->plan->set.offline,
 	};
 }
 
@@ -65,6 +68,17 @@ static bool is_port_range(const char *text)
 {
 	return isdigit((unsigned char)*text) && strchr(text, '-') &&
 	       !text[strspn(text, "0123456789-")];
+}
+
+/* What stands where a port should be. */
+static void hint_service(const char *service, const char *host, struct err *err)
+{
+	bool swapped = *host && !host[strspn(host, "0123456789")];
+
+	err_hint(err, "\"%s\" is neither the number of a port nor a name of services(5)%s", service,
+		 is_port_range(service) ? "; a line serves one port"
+		 : swapped              ? "; the host stands first, then the port"
+					: "");
 }
 
 /* The two records of a name that could not be resolved. */
@@ -80,11 +94,7 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 	resolve_req_text(&o->req, why, text, sizeof(text));
 	if (code == EAI_SERVICE) {
 		err_set(err, 0, "%s", text);
-		err_hint(err, "\"%s\" is neither the number of a port nor a name of services(5)%s",
-			 o->req.service ? o->req.service : "",
-			 o->req.service && is_port_range(o->req.service)
-				 ? "; a line serves one port"
-				 : "");
+		hint_service(o->req.service ? o->req.service : "", host, err);
 		return STEP_FAIL;
 	}
 	log_warn("%s", text);
@@ -95,6 +105,8 @@ static enum step_result resolve_failed(struct opening *o, enum resolve_result r,
 	else
 		err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, o->req.family,
 			why);
+	if (strncmp(host, "//", 2) == 0)
+		err_hint(err, "an address is no URL: %s:%s", o->addr->half->keyword, host + 2);
 	if (r == RESOLVE_AGAIN) {
 		err->status = 255; /* as classic: a temporary failure is only a warning there */
 		err->code = EAGAIN; /* worth a retry */
@@ -291,7 +303,11 @@ static int socket_family(const struct opening *o)
 {
 	if (o->remote.n)
 		return o->remote.addr[o->remote_i].any.sa_family;
-	return o->local.len ? o->local.any.sa_family : opening_family(o, true);
+	if (o->local.len)
+		return o->local.any.sa_family;
+	/* offline a target may have no address yet */
+	return opening_family(o, !o->addr->relay->plan->set.offline ||
+					 o->addr->half->type->flags & TYPE_PASSIVE);
 }
 
 /* Option bind in words for getaddrinfo(3): o->host and the service. */
@@ -438,9 +454,22 @@ static int bind_low(struct opening *o, struct err *err)
 	return -1;
 }
 
+/* Not for each session of an address that forks. */
+static bool happens_once(const struct opening *o)
+{
+	const struct address *left = relay_address(o->addr->relay, 1);
+
+	return !o->from && (o->addr->number == 1 || !left->conf->listen.fork);
+}
+
 enum step_result step_bind(struct opening *o, struct err *err)
 {
-	return o->local.len && bind_to(o, &o->local, err) == -1 ? STEP_FAIL : STEP_DONE;
+	if (!o->local.len || bind_to(o, &o->local, err) == 0)
+		return STEP_DONE;
+	/* it takes a look at all processes: not for each attempt */
+	if (happens_once(o) && !o->retries_left)
+		port_hint(err, o->protocol, &o->local);
+	return STEP_FAIL;
 }
 
 enum step_result step_bind_client(struct opening *o, struct err *err)
@@ -497,6 +526,7 @@ enum step_result step_connect(struct opening *o, struct err *err)
 	if (errno != EINPROGRESS) {
 		err_set(err, errno, "connect(%d, %s, %u)", o->target.fd, netaddr_text(to, text),
 			(unsigned)to->len);
+		route_hint(err, to);
 		return STEP_FAIL;
 	}
 	if (connected_at_once(o->target.fd))

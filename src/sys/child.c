@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,24 +80,43 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* execve along @path; errno as execvp(3) leaves it. */
-static void search_exec(const struct child_setup *s)
+/* What is done with each file that it may be; -1 with errno. */
+typedef int try_fn(const char *file, const struct child_setup *s);
+
+static int try_exec(const char *file, const struct child_setup *s)
+{
+	return execve(file, s->argv, s->envp);
+}
+
+/* As execve(2) would find it. */
+static int try_access(const char *file, const struct child_setup *s)
+{
+	struct stat st;
+
+	(void)s;
+	if (stat(file, &st) == -1)
+		return -1;
+	errno = EACCES;
+	return S_ISREG(st.st_mode) ? faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) : -1;
+}
+
+/* Try along @path until one goes well; else -1, and errno as execvp(3) leaves it. */
+static int search(const struct child_setup *s, try_fn *attempt)
 {
 	char full[PATH_MAX];
 	const char *dir = s->path ? s->path : "/usr/local/bin:/bin:/usr/bin";
 	int code = ENOENT;
 
-	if (strchr(s->file, '/') || !*s->file) {
-		execve(s->file, s->argv, s->envp);
-		return;
-	}
+	if (strchr(s->file, '/') || !*s->file)
+		return attempt(s->file, s);
 	for (;;) {
 		const char *end = strchrnul(dir, ':');
 		int n = snprintf(full, sizeof(full), "%.*s%s%s", (int)(end - dir), dir,
 				 end > dir ? "/" : "", s->file);
 
 		if (n > 0 && (size_t)n < sizeof(full)) {
-			execve(full, s->argv, s->envp);
+			if (attempt(full, s) == 0)
+				return 0;
 			if (errno != ENOENT && errno != ENOTDIR)
 				code = errno;
 		}
@@ -105,6 +125,12 @@ static void search_exec(const struct child_setup *s)
 		dir = end + 1;
 	}
 	errno = code;
+	return -1;
+}
+
+int child_check(const struct child_setup *setup, struct err *err)
+{
+	return search(setup, try_access) == 0 ? 0 : exec_err(setup, errno, err);
 }
 
 /* All that happens between fork and exec; async-signal-safe. Returns errno on failure. */
@@ -135,7 +161,7 @@ int child_become(const struct child_setup *setup, struct err *err)
 	if (prepare(setup, err) == -1)
 		return -1;
 	reset_signals();
-	search_exec(setup);
+	(void)search(setup, try_exec);
 	return exec_err(setup, errno, err);
 }
 
@@ -160,7 +186,7 @@ static __attribute__((noinline)) pid_t start(const struct child_setup *s, struct
 		_exit(1);
 	}
 	reset_signals();
-	search_exec(s);
+	(void)search(s, try_exec);
 	sh->code = errno;
 	sh->failed = 2;
 	_exit(1);

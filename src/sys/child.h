@@ -40,6 +40,10 @@ struct child {
  * and fills @out, or -1 with the error: 'execvp("nope", "nope"): No such file or directory'. */
 int child_start(struct child *out, const struct child_setup *setup, struct err *err);
 
+/* Would the program be found, and may this process execute it? Nothing is started. 0, or -1 with
+ * the error of child_start(). */
+int child_check(const struct child_setup *setup, struct err *err);
+
 /* Carry out the set-up in this process and replace it (option nofork). Returns only on failure. */
 int child_become(const struct child_setup *setup, struct err *err);
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "sys/resolve.h"
 
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,9 @@ int hosts_find(struct hosts *h, const char *name, int family, struct netaddr *ou
 		*out = known->addr;
 		return 0;
 	}
+	if (!resolve_may_be_name(name))
+		return err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", name, family,
+			       gai_strerror(EAI_NONAME));
 	if (!h->collecting)
 		return err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): not looked up", name,
 			       family);

@@ -27,8 +27,9 @@ struct hosts {
 };
 
 /* The address of @name in @family, without port. @h NULL: ask and wait; for what is done before the
- * loop runs. While collecting an unknown name is noted and means the wildcard. Returns 0, or -1
- * with classic's sentence 'xioresolve(node="x", pf=2, ...): Name or service not known'. */
+ * loop runs. While collecting an unknown name is noted and means the wildcard, unless it can be
+ * none because of what is in it. Returns 0, or -1 with classic's sentence 'xioresolve(node="x",
+ * pf=2, ...): Name or service not known'. */
 int hosts_find(struct hosts *h, const char *name, int family, struct netaddr *out, struct err *err);
 
 /* The same as a netaddr_lookup; @h is the struct hosts or NULL. */

@@ -241,6 +241,21 @@ static enum resolve_result start_helper(const struct question *q, struct resolve
 	return RESOLVE_WAIT;
 }
 
+/* The host stays unknown; what can be said about the service, the C library says first. */
+static enum resolve_result judge_service(struct question *q, struct addr_list *out, struct err *err)
+{
+	int code = 0;
+
+	if (!resolve_may_be_name(q->host))
+		return failed(EAI_NONAME, 0, err);
+	q->has_host = false;
+	q->family = AF_INET; /* of several the C library would try out which is the best */
+	if (q->req->service && q->port < 0)
+		code = ask(q, AI_NUMERICHOST, out);
+	out->n = 0;
+	return code ? failed(code, errno, err) : RESOLVE_WAIT;
+}
+
 enum resolve_result resolve_start(const struct resolve_req *req, struct resolve_job *job,
 				  struct addr_list *out, struct err *err)
 {
@@ -255,11 +270,11 @@ enum resolve_result resolve_start(const struct resolve_req *req, struct resolve_
 	if (code)
 		return failed(code, 0, err);
 	/* The scope of a literal is an interface of the namespace. */
-	if (q.has_host && req->netns && strchr(q.host, '%'))
+	if (q.has_host && req->netns && strchr(q.host, '%') && !req->offline)
 		return start_helper(&q, job, err);
 	code = ask(&q, q.has_host ? AI_NUMERICHOST : 0, out);
 	if (code == EAI_NONAME && q.has_host && !q.literal && !(req->flags & AI_NUMERICHOST))
-		return start_helper(&q, job, err);
+		return req->offline ? judge_service(&q, out, err) : start_helper(&q, job, err);
 	return code ? failed(code, errno, err) : RESOLVE_OK;
 }
 
@@ -355,6 +370,11 @@ int resolve_host(const char *host, int family, struct netaddr *out, struct err *
 	err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", host, family, why.text);
 	err->code = code;
 	return -1;
+}
+
+bool resolve_may_be_name(const char *text)
+{
+	return *text && !strpbrk(text, ":/[] ") && text[strspn(text, "0123456789.")];
 }
 
 bool resolve_number(const char *host, int family, struct netaddr *out)

@@ -29,6 +29,7 @@ struct resolve_req {
 	const char *service; /* decimal port or service name; NULL: none */
 	int family, socktype, protocol;
 	int flags; /* AI_* */
+	bool offline; /* nobody is asked: a name is RESOLVE_WAIT, without a job */
 	const char *netns; /* name under /run/netns, or NULL */
 	const struct resolve_conf *conf; /* or NULL */
 };
@@ -74,6 +75,10 @@ int resolve_port(const char *text, int protocol, const char *transport, unsigned
 /* Ask and wait for an address of @host in @family, without service; as resolve_now(). Fails with
  * the classic sentence 'xioresolve(node="x", pf=2, ...): Name or service not known'. */
 int resolve_host(const char *host, int family, struct netaddr *out, struct err *err);
+
+/* Can @text be the name of a host at all? Not with a colon, slash, blank or bracket in it, nor if
+ * it is made of digits and dots, like an address with a number too many. */
+bool resolve_may_be_name(const char *text);
 
 /* True if @host is an address in numbers, of @family; @out gets it. */
 bool resolve_number(const char *host, int family, struct netaddr *out);

@@ -30,6 +30,12 @@ static void pick_interface(int family, unsigned flags, char name[IF_NAMESIZE])
 	freeifaddrs(all);
 }
 
+static uint32_t ip4_of(const struct sockaddr *a)
+{
+	return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr;
+}
+
+/* By the netmask: the kernel knows it as one even where the interface was told no such address. */
 static bool is_subnet_broadcast(const struct netaddr *to)
 {
 	struct ifaddrs *all, *i;
@@ -38,10 +44,9 @@ static bool is_subnet_broadcast(const struct netaddr *to)
 	if (to->any.sa_family != AF_INET || getifaddrs(&all) == -1)
 		return false;
 	for (i = all; i && !found; i = i->ifa_next) {
-		found = i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
-			i->ifa_flags & IFF_BROADCAST && i->ifa_broadaddr &&
-			((struct sockaddr_in *)i->ifa_broadaddr)->sin_addr.s_addr ==
-				to->in.sin_addr.s_addr;
+		found = i->ifa_addr && i->ifa_addr->sa_family == AF_INET && i->ifa_netmask &&
+			i->ifa_flags & IFF_BROADCAST &&
+			(ip4_of(i->ifa_addr) | ~ip4_of(i->ifa_netmask)) == to->in.sin_addr.s_addr;
 	}
 	freeifaddrs(all);
 	return found;
@@ -73,21 +78,28 @@ static void unreachable(const struct netaddr *to, const char *host, char *buf, s
 		snprintf(buf, cap, "no route for %s; see: ip route get %s", host, host);
 }
 
-void route_hint(const struct netaddr *to, int code, char *buf, size_t cap)
+void route_hint(struct err *err, const struct netaddr *to)
 {
-	char host[INET6_ADDRSTRLEN] = "";
+	char host[INET6_ADDRSTRLEN] = "", text[ERR_TEXT_LEN];
 
-	buf[0] = '\0';
 	if (to->any.sa_family == AF_INET)
 		inet_ntop(AF_INET, &to->in.sin_addr, host, sizeof(host));
 	else if (to->any.sa_family == AF_INET6)
 		inet_ntop(AF_INET6, &to->in6.sin6_addr, host, sizeof(host));
 	else
 		return;
-	if (code == ENETUNREACH || code == EHOSTUNREACH)
-		unreachable(to, host, buf, cap);
-	else if (code == EACCES && (netaddr_is_broadcast(to) || is_subnet_broadcast(to)))
-		snprintf(buf, cap, "%s is a broadcast address; add option broadcast", host);
+	if (err->code == EINVAL && to->any.sa_family == AF_INET6 && !to->in6.sin6_scope_id &&
+	    (IN6_IS_ADDR_LINKLOCAL(&to->in6.sin6_addr) ||
+	     IN6_IS_ADDR_MC_LINKLOCAL(&to->in6.sin6_addr))) {
+		pick_interface(AF_INET6, 0, text);
+		err_hint(err, "such an address is that of a link: name it, [%s%%%s]", host,
+			 *text ? text : "eth0");
+	} else if (err->code == ENETUNREACH || err->code == EHOSTUNREACH) {
+		unreachable(to, host, text, sizeof(text));
+		err_hint(err, "%s", text);
+	} else if (err->code == EACCES && (netaddr_is_broadcast(to) || is_subnet_broadcast(to))) {
+		err_hint(err, "%s is a broadcast address; add option broadcast", host);
+	}
 }
 
 void route_interfaces(char *buf, size_t cap)

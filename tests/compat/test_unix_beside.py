@@ -37,7 +37,8 @@ def records(log, levels):
         if level in levels:
             text = re.sub(r"0x[0-9a-f]+", "0xPTR", text)
             text = re.sub(r"^UNIX-CLIENT:(?! )", "UNIX-CLIENT: ", text)    # a blank since 1.8
-            out.append(re.sub(r"^(\w+)\(\d+, ", r"\1(FD, ", text))
+            text = re.sub(r"^(\w+)\(\d+, ", r"\1(FD, ", text)
+            out.append(re.sub(r"^connect\((FD)?, AF=1", "connect(, AF=1", text))      # ours has the number unless called socat
     return out
 
 

@@ -206,8 +206,8 @@ def test_a_spoilt_module(local, tmp_path, other, why):
     (["TCP:::1:80", "-"], "IPv6 addresses stand in brackets: TCP:[::1]:80"), (["-", "UDP6-DATAGRAM:fe80::1%eth0:80"], "UDP6-DATAGRAM:[fe80::1%eth0]:80"),
     (["OPENSSL:2001:db8::1:443,verify=0", "-"], "OPENSSL:[2001:db8::1]:443"), (["TCP:a:b:c", "-"], None), (["UDP-RECV:::1", "-"], None),
     (["-", "PIPE", "-d"], 'flags stand before the addresses: "-d" comes too late'), (["-", "-d", "PIPE"], '"-d" comes too late'),
-    (["TCP-LISTEN:80,", "fork", "PIPE"], 'no blank may stand behind "TCP-LISTEN:80,"'), (["TCP-LISTEN:", "80", "PIPE"], 'no blank may stand behind "TCP-LISTEN:"'),
-    (["a", "b", "c"], None)])
+    (["TCP-LISTEN:80,", "fork", "PIPE"], 'they are "TCP-LISTEN:80,", "fork", "PIPE": a blank behind a comma or colon?'), (["TCP-LISTEN:", "80", "PIPE"], 'they are "TCP-LISTEN:", "80", "PIPE": a blank behind a comma'),
+    (["a", "b", "c"], 'they are "a", "b", "c": a blank that wants quotes?'), (["a"], None), (["-", "MCAST:ff15::1234:5000"], "MCAST:[ff15::1234]:5000")])
 def test_hints(local, words, hint):
     """What people get wrong most: the line behind the error says what would be right."""
     r = local.run("--check", *words)

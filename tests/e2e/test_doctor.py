@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 import lab
+from screen import Terminal
 
 SEND = "UDP4-DATAGRAM:224.1.0.1:6666,range=192.168.10.0/24"
 HEAR = "UDP4-RECVFROM:6666,ip-add-membership=224.1.0.1:eth0,fork"
@@ -143,7 +144,47 @@ def test_two_addresses(host):
     """A whole command line can be examined; programs are not started."""
     r = doctor(host, HEAR, "SYSTEM:touch /dev/null/never")
     healthy(r)
-    names(r, "SYSTEM is no datagram address", "ok")
+    names(r, "SYSTEM is no datagram address", "note")
+
+
+@pytest.mark.parametrize("args", [("TCP4:192.168.10.2:80",), ("TCP4-LISTEN:80", "EXEC:ls"), ("-",)])
+def test_nothing_to_examine(host, args):
+    """That is not the same as healthy."""
+    r = doctor(host, *args)
+    names(r, "no address here that can be examined", "unknown")
+    assert r.status == 2 and not r.of("ok"), r
+
+
+@pytest.mark.parametrize("address,meant", [("224.1.0.1:6666", "MCAST:224.1.0.1:6666"), ("224.1.0.1:6666,if=eth0", "MCAST:224.1.0.1:6666,if=eth0"),
+                                           ("[ff15::1]:6666,if=eth0", "MCAST:[ff15::1]:6666,if=eth0"), ("255.255.255.255:6666", "BCAST:6666")])
+def test_a_group_without_type(host, address, meant):
+    """The group that one asks about is enough; a host is another matter."""
+    short, long = doctor(host, address), doctor(host, meant)
+    assert short.found == long.found and len(short.of("ok")) > 3, short
+    assert "an address begins with a type: TCP:192.168.10.1:6666" in doctor_text(host, "192.168.10.1:6666").log
+
+
+def doctor_text(host, *args, **kw):
+    return host.run("--doctor", *args, timeout=20, **kw)
+
+
+def test_flags_are_words(host):
+    assert "seen: flags up,lower_up,broadcast,multicast, MTU 1500" in doctor_text(host, HEAR).out.decode()
+    host.ip("link set eth0 multicast off")
+    assert "eth0 has flags up,lower_up,broadcast" in doctor_text(host, HEAR).out.decode()
+
+
+def test_colours(host):
+    """At a terminal the levels have them; see no-color.org."""
+    host.ip("route del 224.0.0.0/4 dev eth0")
+    for env, colour in (({"NO_COLOR": None}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        t = Terminal(rows=60, cols=200)
+        p = host.start("--doctor", SEND, env={"TERM": "vt100", **env}, stdout=t.slave)
+        p.wait(20)
+        t.look()
+        t.close()
+        assert (b"\033[1;31mproblem\033[0m  route: " in t.raw) == colour, t.raw
+        assert b"route: no route to 224.1.0.1" in t.raw
 
 
 def test_text_report(host):

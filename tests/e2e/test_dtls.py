@@ -142,7 +142,7 @@ def test_client_certificates(local, zoo):
     assert r.out == b"alice 127.0.0.1 %d\n" % port, r
     r = local.run("-u", client(zoo, port), "-")
     assert r.out == b""
-    p.wait_log(r"E SSL_accept\(\).*peer did not return a certificate")
+    p.wait_log(r"E \S+:\d+: SSL_accept\(\).*peer did not return a certificate")
 
 
 class Wire(threading.Thread):

@@ -60,7 +60,7 @@ def lines_of(local):
 
 
 def test_every_example_makes_sense(local):
-    """Each passes --check."""
+    """Each passes --check, but for files that are not here."""
     seen = set()
     for word, line in lines_of(local):
         args = shlex.split(line)[1:]
@@ -68,7 +68,8 @@ def test_every_example_makes_sense(local):
             continue
         seen.add(line)
         r = local.run("--check", *[a for a in args if a != "--explain"], input=None)
-        assert r.status == 0 and " W " not in r.log, (word, line, r)
+        away = r.status == 1 and "No such file or directory" in r.log.splitlines()[0]
+        assert away or (r.status == 0 and " W " not in r.log), (word, line, r)
     assert len(seen) >= 70
 
 

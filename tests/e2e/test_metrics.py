@@ -145,7 +145,7 @@ def test_address_in_use(local, tmp_path):
     p, port = serve(local, "STALL", "STALL")
     r = local.run(f"--metrics={port}", "STALL", "STALL")
     assert r.status == 1
-    assert r.log.rstrip().endswith(f" E option --metrics: cannot listen at {port}: Address already in use"), r
+    assert f" E option --metrics: cannot listen at {port}: Address already in use\n" in r.log, r
     p.stop()
     path = tmp_path / "m"
     p = local.start("-d", "-d", f"--metrics={path}", "STALL", "STALL")

@@ -296,7 +296,7 @@ def test_what_a_server_thinks(local, zoo, cert, ok, why):
     r = local.run("-u", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'}{own}", "-")
     assert (r.out == b"welcome") == ok, r
     if not ok:
-        p.wait_log(rf"E SSL_accept\(\).*{why}")
+        p.wait_log(rf"E \S+:\d+: SSL_accept\(\).*{why}")
     assert not p.ended()
 
 
@@ -373,7 +373,7 @@ def test_versions(local, zoo, server_options, client_options, want):
         assert r.out == b"x" and f"SSL proto version used: {want}" in r.log, r
     else:
         assert r.status == 1 and re.search("alert protocol version|unsupported protocol|no protocols", r.log), r
-        p.wait_log("E SSL_accept")
+        p.wait_log(r"E \S+:\d+: SSL_accept")
 
 
 def test_old_versions_are_refused(local, zoo):
@@ -381,7 +381,7 @@ def test_old_versions_are_refused(local, zoo):
     p, port = tls_server(local, zoo)
     c = local.command(["openssl", "s_client", "-connect", f"{LOOP}:{port}", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"])
     c.close_stdin()
-    p.wait_log("E SSL_accept.*unsupported protocol")
+    p.wait_log(r"E \S+:\d+: SSL_accept.*unsupported protocol")
 
 
 @pytest.mark.parametrize("cipher,version", [("ECDHE-ECDSA-AES256-GCM-SHA384", "TLS1.2"), ("ECDHE-ECDSA-CHACHA20-POLY1305", "TLS1.2")])
@@ -409,7 +409,7 @@ def test_a_server_without_certificate(local, zoo):
     p.wait_log("listening on")
     r = local.run("-u", f"OPENSSL:localhost:{port},verify=0", "-")
     assert r.status == 1 and "E SSL_connect()" in r.log
-    p.wait_log(r"E SSL_accept\(\).*no shared cipher|no suitable signature")
+    p.wait_log(r"E \S+:\d+: SSL_accept\(\).*no shared cipher|no suitable signature")
 
 
 def test_server_name(local, zoo):
@@ -438,7 +438,7 @@ def test_alpn(local, zoo):
     c.set_alpn_protocols(["spdy/9"])
     with pytest.raises(ssl.SSLError):
         tls_connect(local, port, c)
-    p.wait_log("E SSL_accept")
+    p.wait_log(r"E \S+:\d+: SSL_accept")
     l, port, sc = python_server(local, zoo)
     sc.set_alpn_protocols(["imap"])
     q = local.start("-u", f"OPENSSL:localhost:{port},cafile={zoo / 'ca.crt'},alpn=imap", "SYSTEM:cat; echo $SOCAT_TLS_ALPN >&2")
@@ -470,7 +470,7 @@ def test_handshake_timeout(local, zoo):
     s = tls_connect(local, port, client_context(zoo))
     s.sendall(b"x")
     assert s.recv(9) == b"x"
-    p.wait_log("E OPENSSL-LISTEN: handshake: Connection timed out")
+    p.wait_log(r"E \S+:\d+: OPENSSL-LISTEN: handshake: Connection timed out")
     assert silent.recv(9) == b""
     l, port = server(local)
     r = local.start("-", f"OPENSSL:localhost:{port},handshake-timeout=0.3,verify=0")
@@ -571,7 +571,7 @@ def test_plain_peers(local, zoo):
     p, port = tls_server(local, zoo)
     c = connect(local, port)
     c.sendall(b"GET / HTTP/1.0\r\n\r\n")
-    p.wait_log(r"E SSL_accept\(\): error:0A")
+    p.wait_log(r"E \S+:\d+: SSL_accept\(\): error:0A")
     c.close()
     assert not p.ended()
 

@@ -52,7 +52,7 @@ static void json_record(void **state)
 
 	close(mkstemp(path));
 	log_set_name("pr\"og");
-	log_set_json(true);
+	log_set_form(LOG_JSON);
 	assert_int_equal(log_set_sink(SINK_FILE, path, &err), 0);
 	log_error("two\nlines");
 	log_put(LV_WARN, "%s%900s", "\xff", "\x01");
@@ -61,7 +61,7 @@ static void json_record(void **state)
 		log_put(LV_DEBUG, "%s", bytes);
 	}
 	assert_int_equal(log_set_sink(SINK_STDERR, "", &err), 0);
-	log_set_json(false);
+	log_set_form(LOG_CLASSIC);
 	log_set_name("prog");
 	f = fopen(path, "r");
 	assert_non_null(fgets(line, sizeof(line), f));
@@ -97,11 +97,11 @@ static void json_cut(void **state)
 	memset(longest, 1, sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	close(mkstemp(path));
-	log_set_json(true);
+	log_set_form(LOG_JSON);
 	assert_int_equal(log_set_sink(SINK_FILE, path, &err), 0);
 	log_error("%s", longest);
 	assert_int_equal(log_set_sink(SINK_STDERR, "", &err), 0);
-	log_set_json(false);
+	log_set_form(LOG_CLASSIC);
 	f = fopen(path, "r");
 	assert_non_null(fgets(line, sizeof(line), f));
 	assert_in_range(strlen(line), 4080, 4096);

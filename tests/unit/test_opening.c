@@ -125,10 +125,10 @@ static void play(const char *trace, const char *error)
 }
 
 static const struct step plain[] = {
-	{ step_a, PH_NONE }, { step_wait, PH_NONE }, { step_last, PH_NONE }, STEP_END
+	{ .run = step_a }, { .run = step_wait }, { .run = step_last }, STEP_END
 };
 static const struct step names[] = {
-	{ step_a, PH_NONE }, { step_addresses, PH_NONE }, { step_last, PH_NONE }, STEP_END
+	{ .run = step_a }, { .run = step_addresses }, { .run = step_last }, STEP_END
 };
 
 static void test_order(void **state)

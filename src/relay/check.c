@@ -1,0 +1,155 @@
+/* check.c - what can be said about addresses before they are opened, see check.h */
+#include "relay/check.h"
+
+#include "base/mem.h"
+#include "relay/admit.h"
+#include "relay/destination.h"
+#include "relay/metrics_http.h"
+#include "relay/opening.h"
+#include "relay/relay.h"
+
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A step that would have to wait (for a name) is passed over, as are those without a check. */
+static int walk(struct opening *o, const struct step *step, struct err *err)
+{
+	for (; step->run || step->after != PH_NONE; step++) {
+		o->step = step;
+		if (step->check && step->check(o, err) == STEP_FAIL)
+			return -1;
+	}
+	return 0;
+}
+
+/* Options that take no note of a value before they are applied: apply them to nothing. */
+static bool is_judged(const struct opt_row *row)
+{
+	return row->set && (row->flags & OPT_HOSTS || row->groups & G_TERMIOS);
+}
+
+static int check_values(const struct opening *o, struct hosts *hosts, struct err *err)
+{
+	struct tty_edit edit = { 0 };
+	struct target nothing = { .fd = -1, .hosts = hosts, .tty = &edit };
+	const struct opts *opts = &o->addr->half->opts;
+
+	for (size_t i = 0; i < opts->n; i++) {
+		const struct opt *opt = &opts->opt[i];
+
+		if (!is_judged(opt->row) || opt->row->set(&nothing, opt, err) == 0)
+			continue;
+		err->code = 0; /* as where it is applied: see opening.c */
+		if (!opts->sloppy)
+			return opt_blame(opt, err);
+		log_err(LV_ERROR, err);
+	}
+	return 0;
+}
+
+/* The version of IP that the socket will have; where a name or a descriptor will tell, that of
+ * @text. */
+static int family_of(const struct opening *o, const char *text)
+{
+	int fixed = o->addr->conf->sock.family >= 0 ? o->addr->conf->sock.family
+						    : o->addr->half->type->net.family;
+
+	if (o->remote.n)
+		return o->remote.addr[0].any.sa_family;
+	if (o->local.len)
+		return o->local.any.sa_family;
+	if (fixed != AF_UNSPEC)
+		return fixed;
+	return strchr(text, '[') ? AF_INET6 : AF_INET;
+}
+
+/* Options range and dst, which are read when the socket is there. */
+static int check_networks(const struct opening *o, struct hosts *hosts, struct err *err)
+{
+	const struct conf *c = o->addr->conf;
+	struct admission admission;
+	struct dst_rule *rule;
+
+	if (c->sock.range &&
+	    admission_init(&admission, c, family_of(o, c->sock.range), 0, hosts, err) == -1)
+		return -1;
+	if (!c->sock.dst || !(o->addr->half->type->groups & G_DGRAM))
+		return 0;
+	rule = dst_rule_new(c->sock.dst, family_of(o, c->sock.dst), err);
+	free(rule);
+	return rule ? 0 : -1;
+}
+
+/* Interfaces come and go: no error yet. */
+static void warn_device(const struct opening *o)
+{
+	const char *name = o->addr->conf->sock.device;
+
+	if (name && !o->target.device_chosen && !if_nametoindex(name))
+		log_warn("interface \"%s\" not found: there is none of that name now", name);
+}
+
+static int check_opening(struct opening *o, struct err *err)
+{
+	struct hosts *hosts = &o->addr->hosts;
+
+	if (walk(o, opening_prologue, err) == -1 || walk(o, o->addr->half->type->steps, err) == -1)
+		return -1;
+	hosts->collecting = true; /* names that nobody has looked up mean nothing */
+	if (check_values(o, hosts, err) == -1 || check_networks(o, hosts, err) == -1)
+		return -1;
+	warn_device(o);
+	return 0;
+}
+
+static int check_half(struct address *addr, bool is_dual, enum open_mode mode, struct err *err)
+{
+	struct opening *o = xcalloc(1, sizeof(*o));
+	struct ident_saved saved;
+	int rc;
+
+	o->is_dual = is_dual;
+	o->job.fd = -1;
+	opening_begin_half(o, addr, mode);
+	rc = ident_enter(&addr->conf->ident, &saved, err);
+	if (rc == 0) {
+		rc = check_opening(o, err);
+		ident_leave(&saved);
+	}
+	if (rc == -1)
+		opening_final_error(o, err);
+	if (o->impl)
+		o->impl_free(o->impl);
+	vars_done(&o->vars);
+	free(o->host);
+	free(o->service);
+	free(o);
+	return rc;
+}
+
+static int check_address(struct address *addr, enum open_mode whole, struct err *err)
+{
+	enum open_mode mode = whole;
+
+	if (check_half(opening_first_half(addr, &mode), addr->dual, mode, err) == -1)
+		return -1;
+	return addr->dual && whole == MODE_RW ? check_half(addr->dual, true, MODE_WRITE, err) : 0;
+}
+
+int check_plan(const struct plan *plan, struct err *err)
+{
+	struct engine engine;
+	struct relay relay = { .engine = &engine, .plan = plan, .notify_fd = -1 };
+	struct netaddr where;
+	int rc = plan->set.metrics ? metrics_where(&where, plan->set.metrics, err) : 0;
+
+	engine_init(&engine, NULL); /* nothing runs */
+	relay_make_addresses(&relay);
+	for (unsigned i = 1; i <= 2 && rc == 0; i++)
+		rc = check_address(relay_address(&relay, i), plan_mode(&plan->set, (int)i - 1),
+				   err);
+	relay_free_addresses(&relay);
+	engine_done(&engine);
+	return rc;
+}
