@@ -1,7 +1,10 @@
 /* relay.c - what the parts of a relay tell it, see relay.h */
 #include "relay/relay.h"
 
+#include "base/mem.h"
 #include "sys/notify.h"
+
+#include <stdlib.h>
 
 struct address *relay_address(const struct relay *r, unsigned number)
 {
