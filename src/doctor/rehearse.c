@@ -26,7 +26,6 @@
 struct stage {
 	struct engine engine;
 	struct relay relay;
-	struct address addr;
 	struct opening opening;
 };
 
@@ -278,6 +277,15 @@ static unsigned own_port(const struct exam *x)
 	return netaddr_port(&a);
 }
 
+static struct address *address_of(const struct relay *r, const struct half *half)
+{
+	struct address *a = r->addr;
+
+	while (a->half != half)
+		a++;
+	return a;
+}
+
 void rehearse(struct exam *x)
 {
 	const struct addr_type *type = x->half->type;
@@ -295,8 +303,8 @@ void rehearse(struct exam *x)
 		free(s);
 		return;
 	}
-	address_init(&s->addr, &s->relay, &s->engine, x->half, 1, NULL);
-	*o = (struct opening){ .addr = &s->addr, .fd2 = -1 };
+	relay_make_addresses(&s->relay);
+	*o = (struct opening){ .addr = address_of(&s->relay, x->half), .fd2 = -1 };
 	o->step = type->steps;
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = c->sock.type >= 0 ? (int)c->sock.type : type->net.type;
@@ -325,7 +333,7 @@ void rehearse(struct exam *x)
 	free(o->host);
 	free(o->service);
 	vars_done(&o->vars);
-	address_done(&s->addr);
+	relay_free_addresses(&s->relay);
 	engine_done(&s->engine);
 	loop_free(s->engine.loop);
 	free(s);
