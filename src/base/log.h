@@ -10,18 +10,14 @@
 #define BASE_LOG_H
 
 #include "base/err.h"
+#include "base/log_level.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LV_DEBUG, LV_INFO, LV_NOTICE, LV_WARN, LV_ERROR, LV_FATAL };
-
-/* Where records go. LOG_MIXED_SINK: stderr until log_switch(), then syslog. */
+/* Where records go. SINK_MIXED: stderr until log_switch(), then syslog. */
 enum log_sink { SINK_STDERR = 1, SINK_FILE = 2, SINK_SYSLOG = 4, SINK_MIXED = 8 };
-
-/* What records look like, see log_form.h. */
-enum log_form { LOG_CLASSIC, LOG_JSON, LOG_PEOPLE };
 
 extern enum log_level log_threshold; /* lowest level that is written */
 

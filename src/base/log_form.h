@@ -11,7 +11,7 @@
 #ifndef BASE_LOG_FORM_H
 #define BASE_LOG_FORM_H
 
-#include "base/log.h"
+#include "base/log_level.h"
 
 #include <stdbool.h>
 #include <stddef.h>

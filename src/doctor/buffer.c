@@ -1,6 +1,7 @@
 /* buffer.c - is the receive queue large enough, and were datagrams lost in it? */
 #include "base/mem.h"
 #include "doctor/exam.h"
+#include "relay/plan.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
+#include "relay/plan.h"
 #include "sys/resolve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

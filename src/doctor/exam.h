@@ -5,7 +5,7 @@
 #ifndef DOCTOR_EXAM_H
 #define DOCTOR_EXAM_H
 
-#include "doctor/doctor.h"
+#include "doctor/finding.h"
 #include "base/str.h"
 #include "sys/netaddr.h"
 #include "sys/port.h"

@@ -4,7 +4,9 @@
  * IGMP forget members that nobody asks. Listening is by a packet socket, because queries are not
  * delivered to others. */
 #include "base/mem.h"
+#include "doctor/doctor.h"
 #include "doctor/exam.h"
+#include "relay/plan.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -131,12 +133,13 @@ static int listen_for_query(const struct exam_link *l, int64_t wait_ns, char *wh
 static void check_querier(struct exam *x, const struct exam_link *l)
 {
 	char who[INET6_ADDRSTRLEN] = "";
-	double seconds = (double)x->ask->wait_ns / NSEC_PER_SEC;
+	const struct doctor_ask *ask = x->ask;
+	double seconds = (double)ask->wait_ns / NSEC_PER_SEC;
 	int found;
 
-	if (x->ask->wait_ns <= 0)
+	if (ask->wait_ns <= 0)
 		return;
-	found = listen_for_query(l, x->ask->wait_ns, who, sizeof(who));
+	found = listen_for_query(l, ask->wait_ns, who, sizeof(who));
 	if (found == -1)
 		exam_advice(exam_add(x, FIND_UNKNOWN,
 				     xasprintf("no listening for a querier on %s", l->name),

@@ -5,6 +5,7 @@
 #include "doctor/exam.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

@@ -2,9 +2,11 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
+#include "relay/plan.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>

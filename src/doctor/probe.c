@@ -5,10 +5,12 @@
  * real port is used only if no other socket has it. */
 #include "base/mem.h"
 #include "doctor/exam.h"
+#include "relay/plan.h"
 #include "sys/fd.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>

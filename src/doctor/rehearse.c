@@ -5,10 +5,12 @@
  * that is refused, and collects refusals as findings. Only UDP, UDP-Lite and raw IP addresses are
  * rehearsed: others might start programs or make files. */
 #include "base/mem.h"
+#include "doctor/doctor.h"
 #include "doctor/exam.h"
 #include "relay/dgram.h"
 #include "relay/dgram_open.h"
 #include "relay/opening.h"
+#include "relay/plan.h"
 #include "relay/relay.h"
 #include "sys/fd.h"
 #include "sys/groups.h"
@@ -288,6 +290,7 @@ static struct address *address_of(const struct relay *r, const struct half *half
 
 void rehearse(struct exam *x)
 {
+	const struct doctor_ask *ask = x->ask;
 	const struct addr_type *type = x->half->type;
 	const struct conf *c = &x->half->conf;
 	struct stage *s = xcalloc(1, sizeof(*s));
@@ -295,7 +298,7 @@ void rehearse(struct exam *x)
 	struct err err;
 
 	x->ip = is_rehearsed(type);
-	s->relay.plan = x->ask->plan;
+	s->relay.plan = ask->plan;
 	s->relay.notify_fd = -1;
 	s->relay.engine = &s->engine;
 	engine_init(&s->engine, x->ip ? loop_new(&err) : NULL);

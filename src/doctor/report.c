@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "doctor/doctor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* send.c - what leaves: time to live, size against the MTU, copies for members on this host */
 #include "base/mem.h"
+#include "doctor/doctor.h"
 #include "doctor/exam.h"
+#include "relay/plan.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -96,14 +98,15 @@ static void check_size(struct exam *x, const struct exam_link *l)
 {
 	bool v6 = x->family == AF_INET6;
 	size_t head = (v6 ? 40 : 20) + (x->socktype == SOCK_DGRAM ? 8 : 0);
-	size_t need = x->ask->datagram + head, fits = (size_t)l->mtu - head;
+	const struct doctor_ask *ask = x->ask;
+	size_t need = ask->datagram + head, fits = (size_t)l->mtu - head;
 	int mode = option_of(x, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER);
 	bool whole = mode == IP_PMTUDISC_DO || mode == IP_PMTUDISC_PROBE;
 	struct finding *f;
 
 	if (l->mtu <= (int)head)
 		return;
-	if (!x->ask->datagram || need <= (size_t)l->mtu) {
+	if (!ask->datagram || need <= (size_t)l->mtu) {
 		exam_add(x, FIND_OK,
 			 xasprintf("datagrams of up to %zu bytes leave %s in one piece", fits,
 				   l->name),
@@ -111,10 +114,10 @@ static void check_size(struct exam *x, const struct exam_link *l)
 		return;
 	}
 	f = exam_add(x, FIND_PROBLEM,
-		     whole ? xasprintf("datagrams of %zu bytes are refused", x->ask->datagram)
+		     whole ? xasprintf("datagrams of %zu bytes are refused", ask->datagram)
 			   : xasprintf("datagrams of %zu bytes leave in pieces, and one lost piece "
 				       "loses all",
-				       x->ask->datagram),
+				       ask->datagram),
 		     xasprintf("%s has MTU %d, room for %zu bytes", l->name, l->mtu, fits));
 	if (l->mtu < ETHERNET_MTU && need <= ETHERNET_MTU)
 		exam_command(f, "ip link set %s mtu %d", l->name, ETHERNET_MTU);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "relay/opening.h"
+#include "relay/plan.h"
 
 #include <errno.h>
 #include <stdlib.h>

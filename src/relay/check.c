@@ -1,6 +1,7 @@
 /* check.c - what can be said about addresses before they are opened, see check.h */
 #include "relay/check.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/admit.h"
 #include "relay/destination.h"

@@ -2,6 +2,7 @@
  * dgram_end.c */
 #include "relay/dgram.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/destination.h"

@@ -2,6 +2,7 @@
 #include "relay/dgram_seal.h"
 
 #include "base/list.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"
 #include "relay/proc.h"

@@ -1,6 +1,7 @@
 /* relay.c - what the parts of a relay tell it, see relay.h */
 #include "relay/relay.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "sys/notify.h"
 

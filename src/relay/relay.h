@@ -8,7 +8,7 @@
 #define RELAY_RELAY_H
 
 #include "base/list.h"
-#include "base/log.h"
+#include "base/log_level.h"
 #include "relay/address.h"
 #include "relay/engine.h"
 #include "relay/plan.h"

@@ -68,6 +68,30 @@ def test_includes_are_needed(sources):
     assert not wrong
 
 
+# A private header belongs to the file it is private to.
+PRIVATE_OF = {"ev/internal": "ev/loop", "relay/seal_senders": "relay/seal"}
+
+
+def test_no_circles(sources):
+    """No file (.c and .h are one) includes another that comes back to it, by however many others."""
+    needs = {}
+    for name, text in sources.items():
+        mine = PRIVATE_OF.get(name[4:-2], name[4:-2])
+        needs.setdefault(mine, set()).update(PRIVATE_OF.get(h, h) for h in re.findall(r'^#include "([^"]+)\.h"', text, re.M))
+    wrong, known = [], set()
+
+    def visit(name, path):
+        if name in path:
+            wrong.append(" -> ".join(path[path.index(name):] + [name]))
+        elif name not in known:
+            for other in sorted(needs.get(name, set()) - {name}):
+                visit(other, path + [name])
+            known.add(name)
+    for name in sorted(needs):
+        visit(name, [])
+    assert not wrong
+
+
 def globals_of(path):
     """Names of the writable objects in an object file."""
     out = subprocess.run(["objdump", "-t", path], capture_output=True, text=True, check=True).stdout
