@@ -10,6 +10,7 @@ struct loop {
 	int epfd;
 	bool stop;
 	bool forked; /* in this turn: the events in hand are the parent's */
+	unsigned forks; /* from the first process to this one */
 	bool by_hand; /* its clock and its turns are a test's */
 	bool firing; /* timers, now */
 	int64_t now_ns;

@@ -104,6 +104,7 @@ int loop_forked(struct loop *loop, struct err *err)
 	while (!list_empty(&loop->ready))
 		list_del(loop->ready.next);
 	loop->forked = true;
+	loop->forks++;
 	close(loop->epfd);
 	return start(loop, err) == -1 ? -1 : signals_forked(loop, err);
 }
@@ -216,9 +217,11 @@ void loop_unready(struct ready *r)
 	list_del(&r->node);
 }
 
-/* What is queued meanwhile runs in the next turn. */
+/* What is queued meanwhile runs in the next turn. What is left when one of them forks is the
+ * parent's. */
 static void run_ready(struct loop *loop)
 {
+	unsigned forks = loop->forks;
 	struct list batch;
 
 	list_take_all(&batch, &loop->ready);
@@ -226,7 +229,7 @@ static void run_ready(struct loop *loop)
 		struct ready *r = container_of(batch.next, struct ready, node);
 
 		list_del(&r->node);
-		if (!loop->forked)
+		if (loop->forks == forks)
 			r->fn(r);
 	}
 }

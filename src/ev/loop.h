@@ -98,6 +98,12 @@ void ready_init(struct ready *r, void (*fn)(struct ready *r));
 void loop_ready(struct loop *loop, struct ready *r);
 void loop_unready(struct ready *r);
 
+/* It is queued, and will be called. */
+static inline bool loop_is_ready(const struct ready *r)
+{
+	return !list_empty(&r->node);
+}
+
 /* Call @d->fn once at the end of this turn. Queueing twice is harmless. */
 void loop_defer(struct loop *loop, struct deferred *d, void (*fn)(struct deferred *d));
 

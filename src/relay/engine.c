@@ -33,7 +33,8 @@ bool engine_has_descriptors(struct engine *e)
 		return true;
 	spare = spare < SPARE_MIN ? SPARE_MIN : spare > SPARE_MAX ? SPARE_MAX : spare;
 	used = fd_count();
-	left = e->fds.limit - spare - (used > 0 ? used : e->fds.newest + 1);
+	left = e->fds.limit - spare - e->fds.promised * SPARE_MIN -
+	       (used > 0 ? used : e->fds.newest + 1);
 	e->fds.sure = left / PER_SESSION;
 	return left > 0;
 }
@@ -42,6 +43,17 @@ void engine_fd_used(struct engine *e, int fd)
 {
 	e->fds.newest = fd;
 	e->fds.sure--;
+}
+
+void engine_fds_promise(struct engine *e)
+{
+	e->fds.sure--;
+	e->fds.promised++;
+}
+
+void engine_fds_kept(struct engine *e)
+{
+	e->fds.promised--;
 }
 
 void engine_fd_freed(struct engine *e, int fd)

@@ -25,7 +25,8 @@ struct engine {
 	struct list socks; /* all datagram sockets: dgram.h */
 	struct {
 		int newest; /* descriptors are given out lowest first: tells how many are in use */
-		int sure; /* so many more are no question */
+		int sure; /* so many more sessions are no question */
+		int promised; /* to sessions whose other end is being opened */
 		int limit;
 	} fds;
 	bool session_process; /* forked for one session: its parent tells the numbers */
@@ -53,6 +54,12 @@ static inline void engine_settle(struct engine *e)
  * the newest one tells, as the lowest that is free is given out. So it wants to know of them. */
 bool engine_has_descriptors(struct engine *e);
 void engine_fd_used(struct engine *e, int fd);
+
+/* A session begins to open its other end, and that is over: meanwhile it has a promise of as many
+ * as it may need. */
+void engine_fds_promise(struct engine *e);
+void engine_fds_kept(struct engine *e);
+
 void engine_fd_freed(struct engine *e, int fd);
 
 #endif

@@ -47,6 +47,7 @@ static void stop_waiting(struct opening *o)
 {
 	loop_watch(o->addr->engine->loop, &o->watch, o->watch.fd, 0);
 	loop_timer_stop(o->addr->engine->loop, &o->timer);
+	loop_unready(&o->ready);
 }
 
 /* Undo what the steps of one attempt have made. */
@@ -106,7 +107,7 @@ void opening_cancel(struct opening *o)
 void opening_kick(struct opening *o)
 {
 	if (!o->over)
-		run(o);
+		loop_ready(o->addr->engine->loop, &o->ready);
 }
 
 void opening_forget(struct opening *o)
@@ -125,6 +126,11 @@ static void on_watch(struct watch *w, uint32_t events)
 static void on_timer(struct timer *t)
 {
 	run(container_of(t, struct opening, timer));
+}
+
+static void on_ready(struct ready *r)
+{
+	run(container_of(r, struct opening, ready));
 }
 
 /* ---- steps that every type has ---- */
@@ -590,16 +596,11 @@ static struct opening *new_opening(struct address *addr, const struct vars *vars
 	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
 	watch_init(&o->watch, on_watch);
 	timer_init(&o->timer, on_timer);
+	ready_init(&o->ready, on_ready);
 	if (vars)
 		vars_copy(&o->vars, vars);
 	list_add_tail(&addr->relay->openings, &o->node);
 	return o;
-}
-
-/* Its memory lasts until the end of the turn. */
-static struct opening *unless_over(struct opening *o)
-{
-	return o->over ? NULL : o;
 }
 
 struct address *opening_first_half(struct address *addr, enum open_mode *mode)
@@ -622,8 +623,8 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 	o->is_dual = addr->dual && mode == MODE_RW;
 	addr = opening_first_half(addr, &mode);
 	opening_begin_half(o, addr, mode);
-	run(o);
-	return unless_over(o);
+	opening_kick(o);
+	return o;
 }
 
 struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
@@ -644,6 +645,6 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 		o->stage = AT_CONNECTION;
 		o->retries_left = 0;
 	}
-	run(o);
-	return unless_over(o);
+	opening_kick(o);
+	return o;
 }

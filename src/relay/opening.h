@@ -130,6 +130,7 @@ struct opening {
 	/* waiting */
 	struct watch watch;
 	struct timer timer;
+	struct ready ready; /* it begins, or what it waits for has come without a descriptor */
 	struct deferred deferred;
 	enum step_result waiting;
 	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
@@ -144,10 +145,9 @@ struct opening {
 	bool is_dual; /* the half to write to follows */
 };
 
-/* Begin to open @addr; @done is called from within or later, then the opening is gone. @vars: what
- * is known so far (copied), or NULL. @other: left endpoint, or NULL.
- * Returns the opening while it goes on, for opening_cancel(), or NULL when @done has been called.
- */
+/* Begin to open @addr, from the loop, never before this returns. @done is called once, then the
+ * opening is gone. @vars: what is known so far (copied), or NULL. @other: left endpoint, or NULL.
+ * Returns the opening, for opening_cancel(). */
 struct opening *opening_start(struct address *addr, enum open_mode mode, const struct vars *vars,
 			      struct endpoint *other, opening_done_fn *done, void *arg);
 

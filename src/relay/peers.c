@@ -36,7 +36,7 @@ struct peers {
 	struct inbox_budget budget;
 	struct log_limit limit; /* datagrams lost between processes */
 	struct timer expiry;
-	struct deferred again;
+	struct ready more; /* there may be more to hand out, behind what sessions do now */
 };
 
 void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
@@ -264,6 +264,7 @@ static void begin_session(struct peers *t, struct peer *p)
 	list_del(&p->waiting);
 	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
 	log_info("permitting UDP connection from %s", text);
+	endpoint_ready(&ep->ep, EPOLLIN); /* it runs in this turn, see has_enough() */
 	if (t->src.addr->half->type->conn_steps) {
 		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layer);
 	} else {
@@ -321,23 +322,55 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 		begin_session(t, peer);
 }
 
-static void to_peer(struct peers *t, const struct packet *p)
+/* Its session, or what opens it, runs later in this turn. */
+static bool is_due(const struct peer *peer)
+{
+	struct dgram_ep *d = peer->ep;
+
+	return d && (loop_is_ready(&d->ep.ready) || loop_is_ready(&dgram_ep_top(d)->ready) ||
+		     (d->opening && loop_is_ready(&d->opening->ready)));
+}
+
+/* Until its session has run in this turn, and emptied the inbox, @peer gets no more than a session
+ * can always have. */
+static bool has_enough(const struct peer *peer, size_t len)
+{
+	return is_due(peer) && peer->ep->inbox.len + len > INBOX_SHARE_EARLY / 2;
+}
+
+/* Somebody new would take the place of somebody who has not been served yet. */
+static bool is_too_early(const struct peers *t)
+{
+	int64_t max = t->src.addr->conf->listen.max_sessions;
+	const struct peer *oldest = peer_oldest(&t->table);
+	bool full = (max > 0 && t->table.n >= (size_t)max) ||
+		    (t->src.paused && !engine_has_descriptors(t->src.addr->engine));
+
+	return full && oldest && is_due(oldest);
+}
+
+/* False: not now, but behind what the sessions do in this turn. */
+static bool to_peer(struct peers *t, const struct packet *p)
 {
 	const struct message *m = &t->batch->msg[p->msg];
 	struct netaddr local = reply_source(m);
 	struct peer *peer = peer_find(&t->table, &m->peer, &local);
 
+	if (!peer && is_too_early(t))
+		return false;
 	if (!peer) {
 		begin_peer(t, p, &local);
-		return;
+		return true;
 	}
+	if (has_enough(peer, p->len))
+		return false;
 	peer_touch(peer);
 	if (peer->feed >= 0) {
 		pass_on(t, peer, p);
-		return;
+		return true;
 	}
 	if (!peer->ep) /* in another process, and there were no descriptors for a feed */
-		return;
+		return true;
 	if (p->len)
 		dgram_ep_push(peer->ep, p->data, p->len);
 	else if (!peer->ep->top) /* a layer above has a farewell of its own, which cannot be forged
@@ -347,11 +380,12 @@ static void to_peer(struct peers *t, const struct packet *p)
 		opening_kick(peer->ep->opening);
 	else
 		endpoint_ready(dgram_ep_top(peer->ep), EPOLLIN);
+	return true;
 }
 
-/* Hand out what is in the batch; RECVFROM stops when the source pauses. True when all is out, or
- * when the source has been closed meanwhile (a process of its own for a session) and the batch with
- * it. */
+/* Hand out what is in the batch; RECVFROM stops when the source pauses, LISTEN when a session has
+ * enough to do. True when all is out, or when the source has been closed meanwhile (a process of
+ * its own for a session) and the batch with it. */
 static bool hand_out(struct peers *t)
 {
 	while (t->batch && t->batch->next < t->batch->n && (!t->src.paused || t->per_peer)) {
@@ -359,10 +393,13 @@ static bool hand_out(struct peers *t)
 
 		if (p->drop)
 			continue;
-		if (t->per_peer)
-			to_peer(t, p);
-		else
+		if (!t->per_peer) {
 			begin_one_shot(t, p);
+		} else if (!to_peer(t, p)) {
+			t->batch->next--;
+			loop_ready(t->src.addr->engine->loop, &t->more);
+			return false;
+		}
 	}
 	return !t->batch || t->batch->next >= t->batch->n;
 }
@@ -409,12 +446,9 @@ static void receive(struct peers *t)
 		give_batch_back(t);
 }
 
-static void receive_again(struct deferred *d)
+static void on_more(struct ready *r)
 {
-	struct peers *t = container_of(d, struct peers, again);
-
-	if (!t->src.closed)
-		receive(t);
+	receive(container_of(r, struct peers, more));
 }
 
 static void on_readable(struct watch *w, uint32_t events)
@@ -451,7 +485,7 @@ static void peers_resume(struct source *src)
 		begin_session(t, container_of(t->waiting.next, struct peer, waiting));
 	/* what was received before the pause; not now: we may have been called while handing out */
 	if (t->batch)
-		loop_defer(src->addr->engine->loop, &t->again, receive_again);
+		loop_ready(src->addr->engine->loop, &t->more);
 }
 
 /* Nobody begins a session any more. Those who have one are heard on, and expire, until the source
@@ -479,6 +513,7 @@ static void peers_release(struct source *src)
 	t->released = true;
 	loop_watch(src->addr->engine->loop, &t->watch, t->sock->fd, 0);
 	loop_timer_stop(src->addr->engine->loop, &t->expiry);
+	loop_unready(&t->more);
 	give_batch_back(t);
 	/* sessions that live on must not find a freed table */
 	while ((p = peer_oldest(&t->table)))
@@ -530,6 +565,7 @@ static struct source *new_source(struct opening *o, bool per_peer, struct err *e
 	list_init(&t->waiting);
 	watch_init(&t->watch, on_readable);
 	timer_init(&t->expiry, on_expiry);
+	ready_init(&t->more, on_more);
 	return &t->src;
 }
 

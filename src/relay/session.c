@@ -431,6 +431,15 @@ static void on_poll(struct timer *t)
 	log_shutup(old);
 }
 
+/* The program behind @ep has ended: how, and nothing more will come than what it has written. */
+static void note_status(struct session *s, struct endpoint *ep)
+{
+	int status = ep->proc->status;
+
+	s->failed |= WIFSIGNALED(status) || WEXITSTATUS(status);
+	ep->drained_is_eof = true;
+}
+
 /* A program behind an endpoint has ended. What it wrote is still transferred. */
 static void on_program_exit(struct proc *p, void *arg)
 {
@@ -438,14 +447,12 @@ static void on_program_exit(struct proc *p, void *arg)
 	struct session *s = ep->owner;
 	int side;
 
-	if (WIFSIGNALED(p->status) || WEXITSTATUS(p->status)) {
-		s->failed = true;
-	}
+	(void)p;
+	note_status(s, ep);
 	if (s->state == SESSION_CLOSING) {
 		wait_for_programs(s);
 		return;
 	}
-	ep->drained_is_eof = true;
 	side = side_of(s, ep);
 	run_direction(s, side);
 	if (s->state == SESSION_RELAYING && !s->flow[side].active && !s->flow[1 - side].waiting)
@@ -462,11 +469,13 @@ static void adopt(struct session *s, struct endpoint *ep)
 {
 	ep->owner = s;
 	ep->user = &session_user;
-	if (ep->proc) {
-		ep->proc->on_exit = on_program_exit;
-		ep->proc->shutup = s->shutup;
-		ep->proc->arg = ep;
-	}
+	if (!ep->proc)
+		return;
+	ep->proc->on_exit = on_program_exit;
+	ep->proc->shutup = s->shutup;
+	ep->proc->arg = ep;
+	if (ep->proc->done) /* while the other end was being opened */
+		note_status(s, ep);
 }
 
 /* Flag -D: what the descriptors are. */
@@ -606,6 +615,12 @@ static void begin(struct session *s)
 		else
 			run_direction(s, i);
 	}
+	for (int i = 0; i < 2 && s->state == SESSION_RELAYING; i++) {
+		struct proc *p = end_of(s, i)->proc;
+
+		if (p && p->done) /* while the other end was being opened */
+			on_program_exit(p, end_of(s, i));
+	}
 }
 
 static struct session *session_new(struct relay *relay, struct source *source,
@@ -634,6 +649,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	int old;
 
 	s->opening = NULL;
+	engine_fds_kept(s->relay->engine);
 	if (err) {
 		old = log_shutup(s->shutup);
 		relay_failed(s->relay, err);
@@ -670,6 +686,7 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 	left->user = &session_user;
 	if (source)
 		count_session(s, 0);
+	engine_fds_promise(relay->engine);
 	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),
 				   &s->vars, left, on_right, s);
 	log_shutup(old);
@@ -742,9 +759,11 @@ static void tell_pending(struct session *s)
 /* A session that ends does not wait for its right address. */
 static void stop_opening(struct session *s)
 {
-	if (s->opening)
-		opening_cancel(s->opening);
+	if (!s->opening)
+		return;
+	opening_cancel(s->opening);
 	s->opening = NULL;
+	engine_fds_kept(s->relay->engine);
 }
 
 void session_end(struct session *s, const char *why)

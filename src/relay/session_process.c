@@ -94,6 +94,7 @@ enum forked session_process_fork(struct source *src, struct endpoint *ep)
 		relay->engine->session_process = true;
 		relay->engine->parent = parent;
 		relay->total = (struct stats){ 0 };
+		relay->engine->fds.promised = 0;
 		ep->want = 0;
 		forget_others(relay->engine);
 		src->nsessions = 1; /* this one */

@@ -1,6 +1,7 @@
 """Programs: EXEC, SYSTEM, SHELL."""
 import os
 import re
+import socket
 import signal
 import sys
 import time
@@ -235,6 +236,24 @@ def test_failing_program_gives_1(local, kind):
         r = local.run("-u", kind, "-")
         assert r.status == 1, r
         assert re.search(r" W waitpid\(\): child \d+ exited with status \d", r.log), r
+
+
+@pytest.mark.parametrize("left", ["EXEC:false", "SYSTEM:exit 3", "SYSTEM:echo hello; exit 3"])
+def test_a_program_that_ends_while_the_other_end_is_opened(local, left):
+    """Its status is not forgotten, and what it has written is not either."""
+    port = lab.port()
+    p = local.start(left, f"TCP4:127.0.0.1:{port},retry=50,interval=0.05")
+    lab.rest(0.4)
+    with local.socket(socket.AF_INET, socket.SOCK_STREAM, bind=("127.0.0.1", port)) as s:
+        s.listen()
+        peer, _ = s.accept()
+        peer.settimeout(5)
+        data = b""
+        while part := peer.recv(99):
+            data += part
+        peer.close()
+    r = p.wait()
+    assert r.status == 1 and data == (b"hello\n" if "hello" in left else b""), r
 
 
 def test_program_killed_by_a_signal(local):

@@ -181,6 +181,8 @@ static void test_cancel(void **state)
 	set_up(plain);
 	memory_relay_start(&r.m);
 	opening_start(relay_address(&r.m.relay, 1), MODE_RW, NULL, NULL, done, &r);
+	assert_int_equal(r.trace.len, 0); /* not before it has returned */
+	loop_turn(r.m.loop, 0);
 	assert_string_equal(r.trace.data, "aw");
 	opening_cancel(container_of(r.m.relay.openings.next, struct opening, node));
 	loop_stop(r.m.loop);

@@ -91,6 +91,7 @@ static void play(const char *options, unsigned wanted)
 	engine_init(&r.engine, r.loop);
 	assert_int_equal(relay_init(&r.relay, &r.engine, &r.plan, &err), 0);
 	relay_start(&r.relay);
+	loop_turn(r.loop, 0);
 	netaddr_any(&to, AF_INET, port);
 	to.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	for (int i = 0; i < CLIENTS; i++) {
