@@ -278,7 +278,7 @@ static void ep_shut(struct endpoint *ep)
 			/* the kernel tells an ICMP error once: the reader has to hear it */
 			if (d->sock->connected) {
 				d->icmp = err.code;
-				loop_timer(ep->addr->engine->loop, &ep->sitout, 0);
+				endpoint_ready(ep, EPOLLIN);
 			}
 		}
 		pool_batch_back(&ep->addr->engine->pool, b);

@@ -73,7 +73,7 @@ static bool sits_out(struct endpoint *ep, uint32_t event)
 	}
 	if (now - ep->eio_since_ns >= sitout)
 		return false;
-	loop_timer(ep->addr->engine->loop, &ep->sitout, now + 20 * NSEC_PER_MSEC);
+	endpoint_look_again(ep, 20 * NSEC_PER_MSEC);
 	endpoint_mask(ep, ep->masked | event);
 	return true;
 }
@@ -103,9 +103,9 @@ static void tell_user(struct endpoint *ep, uint32_t events)
 		ep->user->event(ep, events);
 }
 
-static void on_sitout(struct timer *t)
+static void on_look(struct timer *t)
 {
-	struct endpoint *ep = container_of(t, struct endpoint, sitout);
+	struct endpoint *ep = container_of(t, struct endpoint, look);
 	uint32_t masked = ep->masked;
 
 	endpoint_mask(ep, 0);
@@ -314,6 +314,13 @@ static void on_ready(struct ready *r)
 	tell_user(ep, bits);
 }
 
+void endpoint_look_again(struct endpoint *ep, int64_t ns)
+{
+	struct loop *loop = ep->addr->engine->loop;
+
+	loop_timer(loop, &ep->look, loop_now(loop) + ns);
+}
+
 void endpoint_ready(struct endpoint *ep, uint32_t bits)
 {
 	ep->is_ready |= bits;
@@ -389,7 +396,7 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct a
 	};
 	watch_init(&ep->rwatch, on_read_watch);
 	watch_init(&ep->wwatch, on_write_watch);
-	timer_init(&ep->sitout, on_sitout);
+	timer_init(&ep->look, on_look);
 	ready_init(&ep->ready, on_ready);
 }
 
@@ -453,7 +460,7 @@ void endpoint_free(struct endpoint *ep)
 	if (!ep)
 		return;
 	endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
-	loop_timer_stop(ep->addr->engine->loop, &ep->sitout);
+	loop_timer_stop(ep->addr->engine->loop, &ep->look);
 	loop_unready(&ep->ready);
 	ep->user = NULL;
 	if (ep->proc)

@@ -113,7 +113,7 @@ struct endpoint {
 	struct parting parting; /* how it is closed */
 	struct undo *undo; /* owned, or NULL */
 	struct proc *proc; /* program behind it, or NULL */
-	struct timer sitout; /* while EIO of a terminal is tolerated: look again */
+	struct timer look; /* see endpoint_look_again() */
 	int64_t eio_since_ns; /* 0: none seen */
 	struct deferred free;
 };
@@ -151,6 +151,10 @@ bool endpoint_lingers(const struct endpoint *ep);
  * told from the loop, in this turn if an event of a descriptor calls this, else in the next. Never
  * from within the caller. */
 void endpoint_ready(struct endpoint *ep, uint32_t bits);
+
+/* Its user looks again in @ns, though no descriptor will tell: a terminal that says EIO, an interface
+ * that is down. */
+void endpoint_look_again(struct endpoint *ep, int64_t ns);
 
 /* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
 bool endpoint_kind_splices(enum fd_kind kind);

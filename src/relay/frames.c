@@ -58,8 +58,7 @@ long frames_down(struct dgram_ep *d, int code, struct err *err)
 		log_notice("interface number %d is up again", ll.sll_ifindex);
 	sock->down = state == NETIF_DOWN;
 	if (sock->down)
-		loop_timer(sock->addr->engine->loop, &d->ep.sitout,
-			   loop_now(sock->addr->engine->loop) + NSEC_PER_SEC);
+		endpoint_look_again(&d->ep, NSEC_PER_SEC);
 	errno = EAGAIN;
 	return -1;
 }

@@ -268,7 +268,7 @@ static void direction_ended(struct session *s, int i, bool tell)
 		return;
 	}
 	if (!s->flow[1 - i].waiting) /* with ignoreeof it may be at its end as well */
-		look_again(s, 1);
+		loop_ready(s->relay->engine->loop, &s->again);
 	if (!s->eof_seen) {
 		s->eof_seen = true;
 		s->last_active_ns = loop_now(s->relay->engine->loop);
@@ -376,7 +376,7 @@ static void run_direction(struct session *s, int i)
 		look_again(s, s->flow[i].meter->nap_ns);
 		break;
 	case MOVE_AGAIN:
-		look_again(s, 1); /* in the next turn */
+		loop_ready(s->relay->engine->loop, &s->again);
 		break;
 	default:
 		break;
@@ -419,9 +419,8 @@ static const struct endpoint_user session_user = {
 	.has_begun = has_begun,
 };
 
-static void on_poll(struct timer *t)
+static void run_what_waits_for_nothing(struct session *s)
 {
-	struct session *s = container_of(t, struct session, poll);
 	int old = log_shutup(s->shutup);
 
 	for (int i = 0; i < 2; i++) {
@@ -429,6 +428,16 @@ static void on_poll(struct timer *t)
 			run_direction(s, i);
 	}
 	log_shutup(old);
+}
+
+static void on_poll(struct timer *t)
+{
+	run_what_waits_for_nothing(container_of(t, struct session, poll));
+}
+
+static void on_again(struct ready *r)
+{
+	run_what_waits_for_nothing(container_of(r, struct session, again));
 }
 
 /* The program behind @ep has ended: how, and nothing more will come than what it has written. */
@@ -631,6 +640,7 @@ static struct session *session_new(struct relay *relay, struct source *source,
 	s->relay = relay;
 	timer_init(&s->timer, on_timer);
 	timer_init(&s->poll, on_poll);
+	ready_init(&s->again, on_again);
 	list_add_tail(&relay->sessions, &s->node);
 	if (source) {
 		s->source[source->addr->number - 1] = source;
@@ -777,6 +787,7 @@ void session_end(struct session *s, const char *why)
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	loop_timer_stop(s->relay->engine->loop, &s->poll);
+	loop_unready(&s->again);
 	s->closing_ns = loop_now(s->relay->engine->loop);
 	wait_for_programs(s);
 }
@@ -827,6 +838,7 @@ void session_finish(struct session *s)
 	stop_opening(s);
 	loop_timer_stop(relay->engine->loop, &s->timer);
 	loop_timer_stop(relay->engine->loop, &s->poll);
+	loop_unready(&s->again);
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	session_add_stats(&relay->total, s);

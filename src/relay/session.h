@@ -28,7 +28,8 @@ struct session {
 	struct opening *opening; /* of the right address, while it goes on */
 	struct flow flow[2]; /* 0: left to right */
 	struct timer timer; /* -t, -T, or a program's time to end */
-	struct timer poll; /* look again: ignoreeof, dense datagrams, inbox */
+	struct timer poll; /* look again: ignoreeof, dense datagrams */
+	struct ready again; /* or in the next turn */
 	int64_t last_active_ns;
 	bool eof_seen; /* one direction has ended: -t counts */
 	bool eof_said[2];
