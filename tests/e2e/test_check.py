@@ -207,6 +207,8 @@ ONLY_A_START = {
     "this frame is dropped": LATER, "only the first datagram of this session is delivered": LATER, "Network is unreachable": KERNEL,
     "Connection refused": PEER, "Message too long": LATER, "bound to the unicast address ...": "a name may stand there",
     "bound to the group ..., which this address does not join": "a name may stand there",
+    "socket ... hears what it sends, and the pipe gives it back": LATER,
+    "the proxy has ended the connection without an answer when it was told that no more will be sent": PEER,
     "datagrams were lost in the receive queue": LATER, "a datagram from ... was longer than ... bytes and has been cut": LATER,
     "... descriptors passed by ... have been closed: only data are relayed": LATER, "datagram from ... dropped: its session is too slow": LATER,
     "IP4: short packet": LATER, "...; lost until it is there again (option forever)": LATER,
