@@ -152,8 +152,8 @@ bool endpoint_lingers(const struct endpoint *ep);
  * from within the caller. */
 void endpoint_ready(struct endpoint *ep, uint32_t bits);
 
-/* Its user looks again in @ns, though no descriptor will tell: a terminal that says EIO, an interface
- * that is down. */
+/* Its user looks again in @ns, though no descriptor will tell: a terminal that says EIO, an
+ * interface that is down. */
 void endpoint_look_again(struct endpoint *ep, int64_t ns);
 
 /* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
