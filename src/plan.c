@@ -247,7 +247,7 @@ static int load_modules(struct half *h, struct err *err)
 		if (!h->seal)
 			return -1;
 	}
-	return h->conf.wrap.on ? wrap_prepare(&h->conf, h->type->conn_steps != NULL, err) : 0;
+	return h->conf.wrap.on ? wrap_prepare(&h->conf, h->type->source != NULL, err) : 0;
 }
 
 static int make_half(struct half *h, const struct spec_single *s, char **kept,

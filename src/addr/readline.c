@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay/forecast.h"
+#include "relay/relay.h"
 #include "sys/fd.h"
 #include "sys/tty.h"
 
@@ -212,11 +213,28 @@ static void take_line(struct readline_ep *r)
 	r->tail_len = 0; /* the display is below it now */
 }
 
+static bool is_huge(int tty, struct err *err)
+{
+	if (!tty_is_huge(tty))
+		return false;
+	err_set(err, 0, "the terminal on stdin says that it is too large for editing lines");
+	err_hint(err, "tell it its size: stty rows 24 cols 80");
+	return true;
+}
+
 /* Feed the editor what was typed (nothing: show it), up to the end of a line. */
 static void edit(struct readline_ep *r)
 {
 	size_t used = 0;
+	struct err err;
 
+	/* the library looks at the size with every line */
+	if (is_huge(r->tty, &err)) {
+		relay_failed(r->ep.addr->relay, &err);
+		r->editing = false;
+		r->at_end = true;
+		return;
+	}
 	if (!r->editing) {
 		set_prompt(r);
 		put(r, "\r", 1);
@@ -478,6 +496,8 @@ static void on_resize(struct loop *loop, int sig, void *arg)
 	struct readline_ep *r = arg;
 
 	(void)loop, (void)sig;
+	if (tty_is_huge(r->tty)) /* what stands there stays as it is */
+		return;
 	r->ops->resize(r->editor);
 	flush(r);
 }
@@ -576,6 +596,8 @@ static enum step_result step_terminal(struct opening *o, struct err *err)
 		err_set(err, errno, "tcgetattr(0, %p)", (void *)&t);
 		return STEP_FAIL;
 	}
+	if (is_huge(0, err))
+		return STEP_FAIL;
 	o->target.fd = 0;
 	tty_save(&o->undo.tty[0], 0);
 	return STEP_DONE;

@@ -285,10 +285,19 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 static enum tls_result tls_write(struct tls *t, const void *buf, size_t len, size_t *moved,
 				 struct err *err)
 {
+	enum tls_result r;
+	int code;
+
 	*moved = 0;
 	ERR_clear_error();
 	errno = 0;
-	return outcome(t, SSL_write_ex(t->ssl, buf, len, moved) ? 1 : 0, "SSL_write()", err);
+	r = outcome(t, SSL_write_ex(t->ssl, buf, len, moved) ? 1 : 0, "SSL_write()", err);
+	code = errno;
+	if (r != TLS_END)
+		return r;
+	/* behind the peer's close-notify the library words every failure as that */
+	err_set(err, code ? code : EPIPE, "SSL_write()");
+	return TLS_FAIL;
 }
 
 static bool pending(const struct tls *t)

@@ -19,6 +19,15 @@ static size_t one(char out[6], const unsigned char *p, size_t len)
 		out[1] = (char)*p;
 		return 2;
 	}
+	if (utf8_is_deceptive(p, len)) {
+		unsigned code = len == 2 ? (p[0] & 31u) << 6 | (p[1] & 63u)
+					 : (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u);
+
+		memcpy(out, "\\u", 2);
+		for (int i = 0; i < 4; i++)
+			out[2 + i] = hex[code >> (12 - 4 * i) & 15];
+		return 6;
+	}
 	if (len == 2 && p[0] == 0xc2 && p[1] < 0xa0) /* U+0080 to U+009F */
 		p++;
 	if (*p < ' ' || (*p >= 0x7f && *p < 0xa0)) {

@@ -2,7 +2,7 @@
 #include "relay/address.h"
 
 void address_init(struct address *a, struct relay *relay, struct engine *engine,
-		  const struct half *half, unsigned number, struct tally *tally)
+		  const struct half *half, unsigned number)
 {
 	*a = (struct address){
 		.engine = engine,
@@ -10,7 +10,6 @@ void address_init(struct address *a, struct relay *relay, struct engine *engine,
 		.half = half,
 		.conf = &half->conf,
 		.number = number,
-		.tally = tally,
 	};
 }
 

@@ -22,6 +22,7 @@ struct address {
 	struct address *dual; /* what is written to, if that is another half; or NULL */
 	size_t live; /* sessions that use it, in this process; of a dual address the first has it */
 	struct tally *tally; /* borrowed: it lies in shared memory */
+	struct log_limit *limit; /* of records that its peers cause; there, too */
 	/* what its connections have in common, such as certificates that have been read */
 	void *share; /* NULL until somebody sets it */
 	void (*share_free)(void *share); /* called by address_done() */
@@ -35,7 +36,7 @@ static inline const struct conf *address_write_conf(const struct address *a)
 }
 
 void address_init(struct address *a, struct relay *relay, struct engine *engine,
-		  const struct half *half, unsigned number, struct tally *tally);
+		  const struct half *half, unsigned number);
 void address_done(struct address *a);
 
 #endif

@@ -109,15 +109,16 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 		   int64_t now_ns)
 {
 	char text[NETADDR_TEXT_LEN], more[80], advice[128] = "";
-	unsigned hidden;
+	unsigned hidden = 0;
 
 	a->refused[why]++;
 	if (a->total)
 		tally_add(&a->total[why], 1);
 	/* the same: the host and the reason */
 	if (!reasons[why].refuse ||
-	    !log_limit_pass(&a->limit, netaddr_hash(peer, false, &a->key, (uint64_t)why), now_ns,
-			    &hidden))
+	    (a->limit &&
+	     !log_limit_pass(a->limit, netaddr_hash(peer, false, &a->key, (uint64_t)why), now_ns,
+			     &hidden)))
 		return false;
 	if (why == REFUSE_SOURCEPORT && a->implied_port)
 		snprintf(advice, sizeof(advice),
@@ -126,7 +127,7 @@ static bool refuse(struct admission *a, const struct netaddr *peer, enum refusal
 			 a->port);
 	log_warn("refusing connection from %s due to %s%s%s", netaddr_text(peer, text),
 		 reasons[why].refuse, advice,
-		 log_limit_text(&a->limit, hidden, "host", more, sizeof(more)));
+		 a->limit ? log_limit_text(a->limit, hidden, "host", more, sizeof(more)) : "");
 	return false;
 }
 

@@ -21,7 +21,7 @@ struct admission {
 	struct range range;
 	unsigned port; /* required source port when has_port */
 	bool implied_port; /* it is the target's port, not an option */
-	struct log_limit limit;
+	struct log_limit *limit; /* borrowed, or NULL: every refusal is told */
 	struct hash_key key;
 	uint64_t refused[REFUSE_COUNT];
 	uint64_t *total; /* refusals of the whole address (tally.h), or NULL; borrowed */

@@ -109,6 +109,7 @@ struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kin
 		return NULL;
 	}
 	sock->admission.total = sock->addr->tally->refused;
+	sock->admission.limit = addr->limit;
 	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
@@ -249,7 +250,7 @@ static void count_truncated(struct dgram_sock *sock, const struct message *m)
 
 	sock->count.truncated++;
 	tally_add(&sock->addr->tally->oversize, 1);
-	if (log_limit_pass(&sock->limit, 4, loop_now(sock->addr->engine->loop), &hidden))
+	if (log_limit_pass(sock->addr->limit, 4, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn("a datagram from %s was longer than %u bytes and has been cut",
 			 netaddr_text(&m->peer, text), (unsigned)(BATCH_HEAD + BATCH_TAIL));
 }
@@ -261,7 +262,7 @@ static void count_passed(struct dgram_sock *sock, const struct message *m)
 	unsigned hidden;
 
 	sock->count.passed += m->passed;
-	if (log_limit_pass(&sock->limit, 16, loop_now(sock->addr->engine->loop), &hidden))
+	if (log_limit_pass(sock->addr->limit, 16, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn("%u descriptors passed by %s have been closed: only data are relayed",
 			 m->passed, netaddr_text(&m->peer, text));
 }

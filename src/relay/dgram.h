@@ -6,7 +6,6 @@
 #ifndef RELAY_DGRAM_H
 #define RELAY_DGRAM_H
 
-#include "base/log_limit.h"
 #include "relay/admit.h"
 #include "relay/endpoint.h"
 #include "relay/inbox.h"
@@ -49,7 +48,6 @@ struct dgram_sock {
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct groups *more; /* sockets that have joined for this one; counted, or NULL */
-	struct log_limit limit;
 	struct list node; /* in relay->engine->socks */
 	uint64_t drops_seen; /* last kernel counter, if this socket is ours alone */
 	uint64_t *seen; /* &drops_seen, or, shared by sessions, the one in the tally; NULL: the

@@ -23,7 +23,7 @@ void dgram_drops_are(struct dgram_sock *sock, uint32_t total)
 		return;
 	tally_add(&sock->addr->tally->kernel_drops, lost);
 	sock->count.kernel_drops += lost;
-	if (log_limit_pass(&sock->limit, 2, loop_now(sock->addr->engine->loop), &hidden))
+	if (log_limit_pass(sock->addr->limit, 2, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn(
 			"%llu datagrams were lost in the receive queue of socket %d: it overflows; "
 			"consider option rcvbuf and sysctl net.core.rmem_max",

@@ -185,7 +185,7 @@ static int send_nowhere(struct dgram_ep *d, struct batch *b)
 		b->packet[b->next].drop = true; /* not counted as transferred */
 		tally_add(&d->sock->addr->tally->lost[LOSS_NAMELESS], 1);
 	}
-	if (log_limit_pass(&d->sock->limit, 8, loop_now(d->sock->addr->engine->loop), &hidden))
+	if (log_limit_pass(d->sock->addr->limit, 8, loop_now(d->sock->addr->engine->loop), &hidden))
 		log_warn("the sender's socket has no name, so answers cannot reach it: use option "
 			 "bind or bind-tempname on the client");
 	return 0;
@@ -204,9 +204,9 @@ static void lose_receiver(struct dgram_sock *sock, const struct err *err)
 	unsigned hidden;
 
 	tally_add(&sock->addr->tally->lost[LOSS_RECEIVER], 1);
-	if (log_limit_pass(&sock->limit, 32, loop_now(sock->addr->engine->loop), &hidden))
+	if (log_limit_pass(sock->addr->limit, 32, loop_now(sock->addr->engine->loop), &hidden))
 		log_warn("%s; lost until it is there again (option forever)%s", err->text,
-			 log_limit_text(&sock->limit, hidden, "kind", more, sizeof(more)));
+			 log_limit_text(sock->addr->limit, hidden, "kind", more, sizeof(more)));
 }
 
 /* The interface is down or away, or so is a receiver that is waited for, which is no end: what is

@@ -22,8 +22,8 @@ bool frames_lose(struct dgram_sock *sock, const struct err *err)
 	tally_add(errno == EMSGSIZE ? &sock->addr->tally->oversize
 				    : &sock->addr->tally->lost[LOSS_INTERFACE],
 		  1);
-	if (!log_limit_pass(&sock->limit, (uint64_t)errno << 8, loop_now(sock->addr->engine->loop),
-			    &hidden))
+	if (!log_limit_pass(sock->addr->limit, (uint64_t)errno << 8,
+			    loop_now(sock->addr->engine->loop), &hidden))
 		return true;
 	if (hidden)
 		snprintf(more, sizeof(more), " (%u more since)", hidden);

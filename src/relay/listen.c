@@ -88,6 +88,7 @@ static enum step_result begin(struct opening *o, struct err *err)
 	if (admission_init(&l->admission, c, o->target.family, 0, &o->addr->hosts, err) == -1)
 		return STEP_FAIL;
 	l->admission.total = o->addr->tally->refused;
+	l->admission.limit = o->addr->limit;
 	if (c->listen.accept_timeout_ns > 0)
 		l->due_ns = loop_now(o->addr->engine->loop) + c->listen.accept_timeout_ns;
 	return STEP_DONE;

@@ -342,7 +342,7 @@ static int bind_and_listen(int fd, const struct netaddr *a)
 	    (errno != EADDRINUSE || !is_stale(a) || unlink(a->un.sun_path) == -1 ||
 	     bind(fd, &a->any, a->len) == -1))
 		return -1;
-	return listen(fd, CONNS_MAX);
+	return listen(fd, SOMAXCONN);
 }
 
 static void say_where(int fd)

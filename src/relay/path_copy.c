@@ -34,6 +34,10 @@ static enum move_result deliver(struct flow *f)
 		struct iovec iov = { f->copy.buf + f->copy.off, f->copy.len };
 		ssize_t n = f->dst->ops->write(f->dst, &iov, 1, f->err);
 
+		if (n == 0) { /* nobody takes nothing: it would be asked for ever */
+			err_set(f->err, EPIPE, "write(%d): nothing was taken", f->dst->wfd);
+			return flow_write_failed(f);
+		}
 		if (n == -1)
 			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
 		f->copy.off += (size_t)n;

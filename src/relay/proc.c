@@ -110,6 +110,8 @@ void proc_release(struct proc *p, bool leave)
 	if (sig) {
 		log_info("kill(%d, %d)", (int)p->child.pid, sig);
 		kill(p->child.pid, sig);
+		if (p->kind == PROC_SESSION) /* also one that is stopped ends */
+			kill(p->child.pid, SIGCONT);
 	} else {
 		log_info("program %d goes on by itself", (int)p->child.pid);
 	}

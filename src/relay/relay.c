@@ -27,8 +27,11 @@ void relay_make_addresses(struct relay *relay)
 		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
 			struct address *a = &relay->addr[relay->naddr++];
 
-			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1,
-				     relay->shared ? &relay->shared->tally[i] : NULL);
+			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1);
+			if (relay->shared) {
+				a->tally = &relay->shared->tally[i];
+				a->limit = &relay->shared->address[i];
+			}
 			if (k)
 				a[-1].dual = a;
 		}

@@ -10,6 +10,7 @@
 
 struct shared {
 	struct tally tally[2]; /* one for each address */
+	struct log_limit address[2]; /* of records that peers of each address cause */
 	struct log_limit cuts; /* of warnings about sides that -t has cut off */
 	struct log_limit lost_ends; /* about peers that did not take all; see linger.h */
 	struct log_limit shortage; /* about sessions for which something is short */

@@ -6,6 +6,7 @@
 #include "sys/module.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODULE "socast_wrap"
@@ -35,10 +36,19 @@ static const char *root_of(const struct conf *c, bool late_root)
 static bool can_read(const char *root, const char *file)
 {
 	char *path = xasprintf("%s%s", root, file);
-	bool ok = access(path, R_OK) == 0;
+	struct stat st;
+	bool ok = access(path, R_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 
 	free(path);
 	return ok;
+}
+
+/* The library takes a table that is not there for an empty one. One that is named is meant. */
+static void warn_missing(const char *root, const char *file)
+{
+	if (file && !can_read(root, file))
+		log_warn("the access table \"%s%s\" cannot be read: it counts as empty", root,
+			 file);
 }
 
 int wrap_prepare(struct conf *c, bool late_root, struct err *err)
@@ -50,6 +60,8 @@ int wrap_prepare(struct conf *c, bool late_root, struct err *err)
 		return -1;
 	c->wrap.table[0] = table(c->wrap.allow, c->wrap.etc, "hosts.allow");
 	c->wrap.table[1] = table(c->wrap.deny, c->wrap.etc, "hosts.deny");
+	warn_missing(root, c->wrap.allow);
+	warn_missing(root, c->wrap.deny);
 	if (!can_read(root, c->wrap.table[0]) && !can_read(root, c->wrap.table[1]))
 		log_warn("tcpwrap permits everybody: neither \"%s%s\" nor \"%s%s\" can be read",
 			 root, c->wrap.table[0], root, c->wrap.table[1]);

@@ -12,7 +12,7 @@
 #include "opt/opt.h"
 #include "sys/netaddr.h"
 
-/* Load the module and settle which tables @c means, while planning. @late_root: connections are
+/* Load the module and settle which tables @c means, while planning. @late_root: peers are
  * judged before a chroot that is not early. 0, or -1 with a sentence saying
  * where the module was looked for. */
 int wrap_prepare(struct conf *c, bool late_root, struct err *err);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <sys/ioctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -107,4 +108,13 @@ int tty_pair(int *master, int *slave, char name[TTY_NAME_LEN], struct err *err)
 	}
 	close_quietly(m);
 	return -1;
+}
+
+#define CELLS_MAX 1000000 /* 500 rows of 2,000 columns */
+
+bool tty_is_huge(int fd)
+{
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && (unsigned)size.ws_row * size.ws_col > CELLS_MAX;
 }

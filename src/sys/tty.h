@@ -36,6 +36,10 @@ void tty_save(struct tty_saved *saved, int fd);
 /* Put them back (TCSANOW) and forget; harmless when nothing was saved. */
 void tty_restore(struct tty_saved *saved);
 
+/* The terminal @fd says that it has more cells than any window: whoever keeps a picture of it would
+ * need hundreds of megabytes. Its size is the word of whoever is at the other end. */
+bool tty_is_huge(int fd);
+
 #define TTY_NAME_LEN 64
 
 /* Make a pseudo terminal pair, close-on-exec, the master non-blocking, without acquiring a

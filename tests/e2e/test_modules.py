@@ -136,6 +136,39 @@ def test_a_new_root_without_tables(local, tmp_path):
 
 
 @pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
+@pytest.mark.parametrize("kind", ["UDP4-RECVFROM:{},fork", "UDP4-RECVFROM:{}", "UDP4-LISTEN:{},fork"])
+def test_sessions_are_judged_in_the_old_root(local, tmp_path, kind):
+    """Datagrams that begin a session are judged before a late chroot; and it is told of the tables that are asked."""
+    root = tmp_path / "root"
+    root.mkdir()
+    tables(root / "etc-inside", deny="ALL: ALL\n")
+    inside = tables(tmp_path / "outside", deny="ALL: 127.0.0.9\n")
+    port = lab.port()
+    p = local.start("-d", "-d", kind.format(port) + f",tcpwrap-etc={inside},chroot={root}", "PIPE")
+    p.wait_log("listening on|receiving on|waiting")
+    assert "permits everybody" not in p.log
+    bad, good = local.udp(("127.0.0.9", 0)), local.udp()
+    bad.sendto(b"bad", (LOOP, port))
+    p.wait_log("refusing connection from AF=2 127.0.0.9")
+    good.sendto(b"good", (LOOP, port))
+    assert good.recv(9) == b"good"
+    q = local.start("-d", "-d", kind.format(lab.port()) + f",tcpwrap-etc=/etc-inside,chroot={root}", "PIPE")
+    q.wait_log('W tcpwrap permits everybody: neither "/etc-inside/hosts.allow" nor "/etc-inside/hosts.deny"')
+    bad.close()
+    good.close()
+
+
+@pytest.mark.parametrize("option", ["hosts-allow", "hosts-deny"])
+def test_a_table_that_is_named_and_not_there(local, tmp_path, option):
+    """The library takes it for an empty one."""
+    other = tmp_path / "other"
+    other.write_text("")
+    more = f",hosts-allow={other}" if option == "hosts-deny" else f",hosts-deny={other}"
+    p = local.start(f"TCP4-LISTEN:{lab.port()},fork,tcpwrap,{option}={tmp_path}/typo{more}", "PIPE")
+    p.wait_log(f'W the access table "{tmp_path}/typo" cannot be read: it counts as empty')
+
+
+@pytest.mark.skipif(not lab.REAL_ROOT, reason="needs root")
 @pytest.mark.parametrize("left", ["TCP4-LISTEN:{},fork,chroot={}", "TCP4-LISTEN:{},fork,chroot-early={}", "TCP4-LISTEN:{},chroot={}"])
 def test_tls_in_a_new_root(local, tmp_path, left):
     """The right address needs a module that is not in the root of the left one. So it works in classic."""

@@ -2,6 +2,7 @@
 import array
 import os
 import socket
+import time
 
 import pytest
 
@@ -139,3 +140,27 @@ def test_accept_fd(local, tmp_path, socktype):
     s.send(b"end")
     p.expect_output(b"end")
     check(p, before + 4, socktype == socket.SOCK_DGRAM)
+
+
+@pytest.mark.parametrize("own", ["", ",isolate"], ids=["", "isolate"])
+@pytest.mark.parametrize("what", ["descriptors", "long"])
+def test_flood_of_connections(local, tmp_path, what, own):
+    """Each connection has a socket of its own, and all of an address have one limit: what is written about them is bounded."""
+    path, n = tmp_path / "s", 0
+    p = local.start(f"UNIX-LISTEN:{path},fork,so-type=5{own}", "PIPE")
+    lab.wait_until(path.exists, 3, "no socket")
+    begin = time.monotonic()
+    while time.monotonic() < begin + 0.7:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
+            try:
+                s.connect(str(path))
+                if what == "long":
+                    s.send(b"x" * 150000)
+                else:
+                    send_with_files(s, b"x", 1)
+                n += 1
+            except OSError:
+                pass
+    lab.rest(0.5)
+    assert n > 50 and len(p.log.splitlines()) < 20 * (time.monotonic() - begin + 2), p.log[-2000:]

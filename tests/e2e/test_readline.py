@@ -1,10 +1,12 @@
 """READLINE: lines edited on a terminal, with somebody typing and a peer that prints."""
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import termios
 import time
@@ -692,3 +694,22 @@ exit [lindex $result 3]
     p = local.command(["expect", str(script)], env=ENV)
     r = p.wait(15)
     assert r.status == 0 and b"hello bob/secret" in r.out and b"bye" in r.out, r
+
+
+def test_a_terminal_that_says_it_is_huge(local):
+    """Its size is the word of whoever is at the other end: a picture of it would take gigabytes."""
+    tty = Terminal(65535, 65535)
+    p = local.start("READLINE", "EXEC:cat", stdin=tty.slave, stdout=tty.slave, env=ENV)
+    r = p.wait()
+    assert r.status == 1 and "E the terminal on stdin says that it is too large" in r.log and "stty rows 24 cols 80" in r.log, r
+    tty.close()
+
+
+def test_a_window_that_becomes_huge(talk):
+    t = talk()
+    fcntl.ioctl(t.tty.slave, termios.TIOCSWINSZ, struct.pack("4H", 65535, 65535, 0, 0))
+    t.p.kill(signal.SIGWINCH)
+    lab.rest(0.2)
+    assert lab.rss_kib(t.p.pid) < 100 * 1024 or "asan" in lab.SOCAST
+    t.type("what becomes of it?\r")
+    assert t.p.wait().status == 1 and "E the terminal on stdin says that it is too large" in t.p.log

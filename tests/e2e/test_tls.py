@@ -1,4 +1,5 @@
 """TLS: OPENSSL and OPENSSL-LISTEN, beside openssl(1), curl(1), stunnel(8), nginx(8) and the reference."""
+import contextlib
 import os
 import re
 import shutil
@@ -602,6 +603,58 @@ def test_a_slow_reader(local, zoo):
     t.join()
     got.append(data)
     assert got[0] == BIG and not p.ended()
+
+
+@pytest.mark.parametrize("right", ["PIPE", "EXEC:cat", "SYSTEM:yes | head -c 300000", "isolate"])
+def test_a_peer_that_says_goodbye_and_is_gone(local, zoo, right):
+    """It sends something, its close-notify, and goes with the answer unread: the kernel sends a reset. What is written then
+    fails, once. (A write that failed behind a close-notify was taken for one that wrote nothing, and tried for ever.)"""
+    options, right = ("verify=0,fork,isolate", "EXEC:cat") if right == "isolate" else ("verify=0,fork", right)
+    p, port = tls_server(local, zoo, right, options=options)
+    context = client_context(zoo)
+    for size in [4, 4, 4, 70000, 4, 300000] * 3:
+        s = tls_connect(local, port, context)
+        s.settimeout(0.3)
+        with contextlib.suppress(OSError):
+            s.sendall(b"x" * size)
+        with contextlib.suppress(OSError):
+            s.setblocking(False)
+            s.unwrap()
+        s.close()
+    with tls_connect(local, port, context) as s:
+        s.sendall(b"hello")
+        assert s.recv(9)
+    p.kill()
+    assert p.wait().status == 143
+    lab.wait_until(lambda: not lab.descendants(p.pid), 5, "session processes are left")
+
+
+@pytest.mark.parametrize("size", [4, 300000])
+def test_a_server_that_answers_early_and_goes(local, zoo, size):
+    """As client: "413", close-notify, gone. The relay of others goes on."""
+    listener, there, context = python_server(local, zoo)
+    front = lab.port()
+    p = local.start(f"TCP4-LISTEN:{front},fork", f"OPENSSL:localhost:{there},cafile={zoo / 'ca.crt'}")
+    lab.rest(0.2)
+    for _ in range(8):
+        s = connect(local, front)
+        listener.settimeout(5)
+        far = context.wrap_socket(listener.accept()[0], server_side=True)
+        with contextlib.suppress(OSError):
+            s.settimeout(0.3)
+            s.sendall(b"x" * size)
+        far.send(b"413")
+        far.setblocking(False)
+        with contextlib.suppress(OSError):
+            far.unwrap()
+        far.close()
+        s.settimeout(5)
+        with contextlib.suppress(ConnectionError):
+            while s.recv(99):
+                pass
+        s.close()
+    p.kill()
+    assert p.wait().status == 143
 
 
 def test_chaos(local, zoo, chaos):

@@ -108,6 +108,7 @@ static void test_target_port(void **state)
 static void test_limit(void **state)
 {
 	struct conf conf;
+	struct log_limit limit = { 0 };
 	struct admission a;
 	struct err err;
 	int64_t now = 10 * NSEC_PER_SEC;
@@ -116,6 +117,7 @@ static void test_limit(void **state)
 	conf_init(&conf);
 	conf.sock.range = "10.0.0.0/8";
 	assert_int_equal(admission_init(&a, &conf, AF_INET, 0, NULL, &err), 0);
+	a.limit = &limit;
 	for (unsigned i = 0; i < 50; i++)
 		assert_false(ask(&a, "172.16.0.1", 1000 + i, now + i));
 	assert_int_equal(logged("172.16.0.1:"), 1);
