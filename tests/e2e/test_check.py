@@ -232,6 +232,8 @@ ONLY_A_START = {
     'SOCKS5 authentication for user "..." failed': PEER, "authentication with SOCKS5 server failed": PEER,
     "fcntl(...)": KERNEL, 'option ... "..."': "-r and -R make their files", 'unlink("...")': KERNEL, "mkfifo(...)": KERNEL, 'symlink("...': KERNEL,
     "write(...)": LATER, "read(...)": LATER, "sendfile(...)": LATER,
+    "socket ... hears what it sends, and the pipe gives it back": LATER,
+    "the proxy has ended the connection without an answer when it was told that no more will be sent": PEER,
     "waitpid(): child ... exited with status ...": LATER, "waitpid(): child ... exited on signal ...": LATER,
     'system("...") returned with status ...': LATER, "tcgetattr(...)": KERNEL, "tcsetattr(...)": KERNEL,
     "the terminal on stdin cannot be used for editing lines": KERNEL, 'chroot("...': KERNEL, "setuid(...)": KERNEL, "setgid(...)": KERNEL, "setns(...)": KERNEL,
@@ -332,7 +334,8 @@ def test_found(local, folder, zoo, head):
     "- UNIX:{d}/not-yet-there", "-u OPEN:{d}/key -", "-u - OPEN:{d}/new,creat", "-u - CREATE:{d}/new", "- GOPEN:{d}/new", "PTY,link={d}/pty,raw,b9600,cs8 -",
     "- TLS:a:1,cafile={z}/ca.crt,cert={z}/client.crt,key={z}/client.key", "TLS-L:1,cert={z}/server.pem,verify=0 -", "- TCP4:1.2.3.4:1,bind=:5,sourceport=6",
     "- SOCKS5:a:b:80,socksuser=x,sockspass=y", "-u - UDP4-SENDTO:10.0.0.1:5,seal={d}/key", "- MCAST:224.1.1.1:5,if=to-come0,if-wait=5",
-    "EXEC:ls,su=root TCP4:a:1", "- EXEC:cat,fdin=3,fdout=4", "- 'SHELL:ls,shell=/bin/sh'", "- EXEC:ls,nofork", "FD:7 -", "- IP4:a:255"])
+    "EXEC:ls,su=root TCP4:a:1", "- EXEC:cat,fdin=3,fdout=4", "- 'SHELL:ls,shell=/bin/sh'", "- EXEC:ls,nofork", "FD:7 -", "- IP4:a:255",
+    "'UDP4-RECV:1!!/dev/null' -", "- 'STDIN!!STDOUT'", "- 'UNIX-RECV:{d}/r!!UNIX-SENDTO:{d}/s'"])
 def test_good_lines(local, folder, zoo, line):
     """What is right, or cannot be known yet, is no error."""
     needs(line)
