@@ -12,7 +12,7 @@ static const struct help_topic topics[] = {
 	  "An address is TYPE:PARAMETERS,OPTION,OPTION=VALUE. A path is a short form for GOPEN, \"-\" for\n"
 	  "STDIO, a number for FD. Two addresses joined by !! make one: the first is read, the second written.\n"
 	  "  socast - TCP:192.168.10.2:80,connect-timeout=3\n"
-	  "  socast -u OPEN:in,rdonly!!STDOUT CREATE:out\n"
+	  "  socast 'OPEN:in,rdonly!!CREATE:out' TCP:192.168.10.2:80\n"
 	  "Names of types and options ignore case. --help TYPE and --help OPTION explain each.\n" },
 	{ "forward forwarding port-forward relay redirect port ports many-ports port-range", "hand connections or datagrams on",
 	  "fork serves many at once, reuseaddr lets the next start have the port at once.\n"
@@ -97,7 +97,7 @@ static const struct help_topic topics[] = {
 	{ "syslog rsyslog", "messages of syslog to a file, to TCP, to here",
 	  "They have no newline, which option newline adds. To log to syslog: --help logging.\n"
 	  "  socast -u UDP4-RECV:514 OPEN:messages,creat,append,newline\n"
-	  "  socast -t 0 UDP4-RECV:514 TCP:192.168.10.2:514,fork,max-children=1,forever,newline\n"
+	  "  socast -t 0 'UDP4-RECV:514!!/dev/null' TCP:192.168.10.2:514,fork,max-children=1,forever,newline\n"
 	  "  socast -u UNIX-RECV:/tmp/log,unlink-early UDP4-SENDTO:192.168.10.2:514\n" },
 	{ "unix local docker", "UNIX sockets",
 	  "  socast - UNIX-CONNECT:/run/app.sock\n"

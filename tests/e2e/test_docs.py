@@ -190,7 +190,7 @@ def at_terminal(hosts, cmd, cwd, path):
 
 def check(hosts, cmd, cwd, path):
     """What cannot be run here has at least no errors."""
-    lines = re.findall(r"\bsocast ([^'&|;]+)", cmd.text)
+    lines = re.findall(r"\bsocast ((?:'[^']*'|[^'&|;])+)", cmd.text)      # one within quotes ends with them
     assert lines, complain(path, cmd, [])
     for line in lines:
         one = Command(cmd.host, [], cmd.line, "socast --check " + line.replace("%h", "host").replace("%p", "22"))
