@@ -37,7 +37,8 @@ def test_every_topic_type_and_option(local):
 
 @pytest.mark.parametrize("word", """port-forward ports netcat nc https client-certificate serial modem shell reverse-shell bash script inetd
     http-proxy socks ssh copy file-transfer tail ssdp upnp mdns wake-on-lan magic-packet chat hexdump syslog docker reconnect limit rate
-    prometheus systemd socket-activation timeouts""".split())
+    prometheus systemd socket-activation unix-socket null-modem web-server environment ipv6 vpn port-check record password
+    run-as tar folder max-clients self-signed timeouts""".split())
 def test_words_of_everyday(local, word):
     """What a newcomer calls it is a word for --help, with a line to copy."""
     assert re.search(r"^  .*socast ", out(local, "--help", word), re.M) or word == "timeouts"
@@ -46,6 +47,11 @@ def test_words_of_everyday(local, word):
 @pytest.mark.parametrize("flag", ["-t", "-d", "-ly", "--stats", "--drain", "--help", "--metrics", "-u", "-h"])
 def test_flags(local, flag):
     assert re.match(rf"flag {flag}\b.*\n  \S", out(local, "--help", flag))
+
+
+@pytest.mark.parametrize("word", ["doctor", "explain", "progress", "drain", "check", "log"])
+def test_long_flags_without_dashes(local, word):
+    assert re.search(rf"^flag --{word}\b.*\n  \S", out(local, "--help", word), re.M)
 
 
 def lines_of(local):
