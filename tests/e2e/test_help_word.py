@@ -100,7 +100,7 @@ def test_version_in_one_line(local):
 
 def test_one_word_only(local):
     r = local.run("--help", "tls", "tcp", input=None)
-    assert r.status == 1 and '--help: "tcp" is one word too many' in r.log, r
+    assert r.status == 1 and '--help: "tcp" is one word too many' in r.log and "--help port-forward" in r.log, r
 
 
 @pytest.mark.parametrize("flag,meant", [("--explian", "--explain"), ("--statistic", "--statistics"), ("--metric=9100", "--metrics"), ("--drian=3", "--drain")])
