@@ -74,6 +74,8 @@ static int unknown(struct scan *s)
 
 	err_set(s->err, 0, "unknown %soption \"%s\"; use option \"-h\" for help",
 		s->word[1] == 'l' ? "log " : "", s->word);
+	if (strncmp(s->word, "-l", 2) == 0 && !s->word[2 + strspn(s->word + 2, "knpuvw")])
+		return err_hint(s->err, "netcat's -l is an address here: TCP-LISTEN:<port>");
 	if (strncmp(s->word, "--", 2) != 0)
 		return -1;
 	snprintf(name, sizeof(name), "%s", s->word);
@@ -510,6 +512,14 @@ static bool stands_alone(enum cli_action action)
 	       takes_word(action);
 }
 
+/* "localhost 80", as other programs want it. */
+static bool is_port_apart(const char *before, const char *word)
+{
+	return *word && !word[strspn(word, "0123456789")] && *before &&
+	       !before[strcspn(before, ",/")] && before[strspn(before, "-0123456789")] &&
+	       before[strlen(before) - 1] != ':';
+}
+
 /* Why there may be so many words, or so few. */
 static int wrong_number(char *const word[], int n, struct err *err)
 {
@@ -523,6 +533,9 @@ static int wrong_number(char *const word[], int n, struct err *err)
 
 		if (!is_address(word[i]))
 			err_hint(err, "flags stand before the addresses: \"%s\" comes too late",
+				 word[i]);
+		else if (i && is_port_apart(word[i - 1], word[i]))
+			err_hint(err, "a colon joins what belongs together: %s:%s", word[i - 1],
 				 word[i]);
 		blank |= len && strchr(",:", word[i][len - 1]);
 		str_addf(&list, "%s\"%s\"", i ? ", " : "", word[i]);
@@ -549,9 +562,13 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 		s.word = argv[i];
 		if (one_flag(&s, argc, argv, &i) == -1)
 			return -1;
-		if (takes_word(cli->action) && i + 1 < argc)
-			return err_set(err, 0, "%s: \"%s\" is one word too many", s.word,
-				       argv[i + 1]);
+		if (takes_word(cli->action) && i + 1 < argc) {
+			err_set(err, 0, "%s: \"%s\" is one word too many", s.word, argv[i + 1]);
+			if (cli->action == CLI_OVERVIEW)
+				err_hint(err, "words that belong together have a hyphen, as in "
+					      "--help port-forward");
+			return -1;
+		}
 		if (takes_word(cli->action))
 			cli->word = argv[i];
 		if (stands_alone(cli->action))

@@ -12,16 +12,16 @@ static const struct help_topic topics[] = {
 	  "An address is TYPE:PARAMETERS,OPTION,OPTION=VALUE. A path is a short form for GOPEN, \"-\" for\n"
 	  "STDIO, a number for FD. Two addresses joined by !! make one: the first is read, the second written.\n"
 	  "  socast - TCP:192.168.10.2:80,connect-timeout=3\n"
-	  "  socast -u OPEN:in,rdonly!!STDOUT CREATE:out\n"
+	  "  socast 'OPEN:in,rdonly!!CREATE:out' TCP:192.168.10.2:80\n"
 	  "Names of types and options ignore case. --help TYPE and --help OPTION explain each.\n" },
-	{ "forward forwarding port-forward relay redirect port ports many-ports port-range", "hand connections or datagrams on",
+	{ "forward forwarding port-forward port-forwarding relay redirect port ports many-ports port-range tcp-forward udp-forward", "hand connections or datagrams on",
 	  "fork serves many at once, reuseaddr lets the next start have the port at once.\n"
 	  "  socast TCP-LISTEN:8080,fork,reuseaddr TCP:192.168.10.2:80\n"
 	  "  socast TCP-LISTEN:8080,fork,reuseaddr,bind=127.0.0.1 UNIX-CONNECT:/run/app.sock\n"
 	  "  socast UDP-LISTEN:5353,fork UDP:192.168.10.2:53\n"
 	  "One line serves one port; for many ports, or a range of ports, start one each:\n"
 	  "  for p in $(seq 8000 8010); do socast TCP-LISTEN:$p,fork,reuseaddr TCP:192.168.10.2:$p & done\n" },
-	{ "netcat nc telnet listen", "talk and listen by hand",
+	{ "netcat nc telnet listen port-check portcheck scan probe", "talk and listen by hand",
 	  "  socast - TCP-LISTEN:7000,reuseaddr\n"
 	  "  socast - TCP:192.168.10.2:7000\n"
 	  "  socast -t 5 - UDP:192.168.10.2:53\n"
@@ -56,13 +56,13 @@ static const struct help_topic topics[] = {
 	  "  socast UDP4-RECVFROM:5000,fork EXEC:hostname\n"
 	  "  socast UDP4-LISTEN:5000,fork,session-timeout=60 SYSTEM:'tr a-z A-Z'\n"
 	  "  socast - UDP4-SENDTO:192.168.10.2:5000\n" },
-	{ "tls ssl certificate certificates client-certificate mtls https stunnel", "encrypted connections",
+	{ "tls ssl certificate certificates client-certificate mtls https stunnel encryption encrypt self-signed", "encrypted connections",
 	  "Clients verify the server and its name, unless verify=0. A server needs cert= (with its key).\n"
 	  "  socast - TLS:www.example.org:443\n"
 	  "  socast - TLS:192.168.10.2:4433,cafile=ca.crt,commonname=server\n"
 	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,verify=0 TCP:127.0.0.1:80\n"
 	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n" },
-	{ "serial tty device com rs232 uart modem ser2net", "serial lines and terminals of devices",
+	{ "serial serial-port tty ttys pty pseudo-terminal device com com-port rs232 uart modem null-modem minicom ser2net", "serial lines and terminals of devices",
 	  "  socast - OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast TCP-LISTEN:7000,reuseaddr,fork,max-children=1 OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 PTY,link=/tmp/ttyV1,raw,echo=0\n"
@@ -76,33 +76,57 @@ static const struct help_topic topics[] = {
 	  "  socast -,raw,echo=0 TCP-LISTEN:7001,reuseaddr\n"
 	  "  socast TCP:192.168.10.2:7001,forever EXEC:bash,pty,stderr,setsid,sigint,ctty\n"
 	  "Whoever connects gets the shell: see --help security.\n" },
-	{ "programs program script exec system inetd cgi web http", "programs as addresses",
+	{ "programs program command script exec system inetd xinetd cgi web http web-server webserver", "programs as addresses",
 	  "EXEC calls a program, SYSTEM a line of the shell; pty gives it a terminal, stderr takes its errors.\n"
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr EXEC:./answer.sh\n"
 	  "  socast -u SYSTEM:'date; uptime' TCP:192.168.10.2:7000\n"
+	  "The page of a web server (crnl makes the line ends of HTTP):\n"
+	  "  socast TCP-LISTEN:8081,fork,reuseaddr,crnl SYSTEM:'read l; echo HTTP/1.0 200 OK; echo; date'\n"
 	  "A comma or colon in a line of the shell wants a backslash before it.\n" },
-	{ "proxy socks http-proxy ssh jump proxycommand tor", "through a proxy",
-	  "  socast - PROXY:proxy.example.org:192.168.10.2:22,proxyport=3128\n"
-	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80\n"
-	  "Many proxies end the connection when our input ends; shut-none keeps it:\n"
+	{ "environment env variables variable", "what a program is told, and how to tell it more",
+	  "A program finds SOCAST_PEERADDR and SOCAST_PEERPORT (who has connected), SOCAST_SOCKADDR and\n"
+	  "SOCAST_SOCKPORT (where), SOCAST_PID, and more with TLS and some options; the manual has the list.\n"
+	  "  socast TCP-LISTEN:7000,fork,reuseaddr SYSTEM:'echo hello $SOCAST_PEERADDR'\n"
+	  "Variables of your own come from the shell that starts socast, or in the command:\n"
+	  "  socast TCP-LISTEN:7000,fork,reuseaddr EXEC:'env COLOUR=red ./answer.sh'\n" },
+	{ "ipv6 ipv4", "both versions of IP",
+	  "Types with 6 or 4 in their name have that version; the others connect by whatever the name has, and\n"
+	  "listen by IPv4, with -6 by IPv6. An IPv6 address stands in brackets. IPv6 clients of an IPv4 server:\n"
+	  "  socast TCP6-LISTEN:8080,fork,reuseaddr TCP4:192.168.10.2:80\n"
+	  "  socast - TCP6:[::1]:80\n"
+	  "TCP6-LISTEN hears IPv4 clients, too; ipv6only keeps them out.\n" },
+	{ "tunnel vpn tun tap", "a network between two hosts",
+	  "Each host starts one of these (the other one with its own addresses); they need root:\n"
+	  "  socast UDP4-DATAGRAM:192.168.10.2:11443,bind=:11443 TUN:10.99.0.1/24,up\n"
+	  "Nothing is encrypted but with seal=FILE at the UDP address; socast --keygen makes the file.\n" },
+	{ "proxy socks http-proxy connect-proxy ssh jump proxycommand tor password", "through a proxy",
+	  "Many proxies end the whole connection when our input ends; shut-none does not tell them.\n"
+	  "  socast - PROXY:proxy.example.org:192.168.10.2:80,proxyport=3128,shut-none\n"
 	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,shut-none\n"
+	  "With a password (--help proxyauth, too):\n"
+	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,socksuser=joe,sockspass=secret,shut-none\n"
 	  "In ~/.ssh/config, for ssh through a proxy:\n"
 	  "  ProxyCommand socast - PROXY:proxy.example.org:%h:%p,proxyport=3128\n" },
-	{ "files file copy transfer file-transfer send tail", "files, logs, FIFOs",
+	{ "files file copy transfer file-transfer send upload download tail fifo append tar folder directory", "files, logs, FIFOs",
 	  "  socast -u OPEN:in,rdonly TCP:192.168.10.2:9000\n"
 	  "  socast -u TCP-LISTEN:9000,reuseaddr CREATE:out\n"
 	  "  socast -u UDP4-RECV:5000 OPEN:messages,creat,append,newline\n"
 	  "  socast -u OPEN:log,ignoreeof,seek-end=0 -\n"
+	  "A folder, with tar on both sides:\n"
+	  "  socast -u TCP-LISTEN:9000,reuseaddr EXEC:'tar x'\n"
+	  "  socast -u EXEC:'tar c folder' TCP:192.168.10.2:9000\n"
 	  "--progress shows how far a transfer is.\n" },
 	{ "syslog rsyslog", "messages of syslog to a file, to TCP, to here",
 	  "They have no newline, which option newline adds. To log to syslog: --help logging.\n"
 	  "  socast -u UDP4-RECV:514 OPEN:messages,creat,append,newline\n"
-	  "  socast -t 0 UDP4-RECV:514 TCP:192.168.10.2:514,fork,max-children=1,forever,newline\n"
+	  "  socast -t 0 'UDP4-RECV:514!!/dev/null' TCP:192.168.10.2:514,fork,max-children=1,forever,newline\n"
 	  "  socast -u UNIX-RECV:/tmp/log,unlink-early UDP4-SENDTO:192.168.10.2:514\n" },
-	{ "unix local docker", "UNIX sockets",
+	{ "unix unix-socket unix-sockets local docker docker-socket", "UNIX sockets",
 	  "  socast - UNIX-CONNECT:/run/app.sock\n"
 	  "  socast UNIX-LISTEN:/tmp/s,fork,mode=600,unlink-early TCP:192.168.10.2:80\n"
 	  "  socast -u UNIX-RECV:/tmp/log -\n"
+	  "A UNIX socket (docker's, for example) as a TCP port of this host:\n"
+	  "  socast TCP-LISTEN:2375,fork,reuseaddr,bind=127.0.0.1 UNIX-CONNECT:/var/run/docker.sock\n"
 	  "ABSTRACT types take names that are no files.\n" },
 	{ "timeouts timeout time", "how long is waited for what",
 	  "  -t SECONDS           for the other direction, after the first end of file (0.5)\n"
@@ -115,30 +139,33 @@ static const struct help_topic topics[] = {
 	  "  retry, forever, interval   attempts to open, and the pause between them (1)\n"
 	  "  --drain SECONDS      for sessions after SIGTERM (0)\n"
 	  "9999999999 is as good as for ever.\n" },
-	{ "reconnect retry", "connections that come back",
+	{ "reconnect retry keep-alive", "connections that come back",
 	  "retry=N and forever try to connect again; with fork,max-children=1 a new connection follows the last\n"
 	  "one, while the other address stays:\n"
-	  "  socast PTY,link=/tmp/dev,raw TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
-	{ "limits limit many rate", "how many at once",
+	  "  socast PTY,link=/tmp/dev,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
+	{ "limits limit many rate max-clients max-connections", "how many at once",
 	  "max-children=N sessions of a listener, others wait; max-sessions=N peers of UDP-LISTEN, the longest\n"
 	  "silent one goes.\n"
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr,max-children=50 TCP:127.0.0.1:80\n" },
-	{ "security access who", "who gets in",
+	{ "security access who firewall allow drop-privileges privileges root user run-as", "who gets in",
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr,range=192.168.10.0/24 TCP:127.0.0.1:80\n"
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr,su=nobody EXEC:./answer.sh\n"
 	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n"
+	  "su is who a program runs as (user and group: whose a file or UNIX socket is).\n"
 	  "bind=127.0.0.1 keeps a port to this host; tcpwrap asks hosts.allow; seal= is for datagrams.\n" },
-	{ "logging log debug debugging hexdump dump sniff trace", "see what happens",
+	{ "logging log debug debugging hexdump dump sniff trace record recording", "see what happens",
 	  "  socast -d -d TCP-LISTEN:7000,fork,reuseaddr PIPE\n"
 	  "  socast -v TCP-LISTEN:7000,reuseaddr TCP:127.0.0.1:80\n"
 	  "  socast -x -r sent -R received - TCP:127.0.0.1:80\n"
+	  "-r and -R record each direction in a file, as it is. A service that logs to syslog as \"web\":\n"
+	  "  socast -d -d -ly -lp web TCP-LISTEN:8080,fork,reuseaddr TCP:127.0.0.1:80\n"
 	  "-lf FILE and -ly log elsewhere, --log json makes objects. --explain says what a line would do:\n"
 	  "  socast --explain TCP-LISTEN:7000,fork TCP:127.0.0.1:80\n" },
-	{ "metrics statistics counters prometheus grafana", "numbers",
+	{ "metrics statistics stats counters numbers prometheus grafana sigusr1", "numbers",
 	  "SIGUSR1 prints them at any time.\n"
 	  "  socast --statistics -u OPEN:in,rdonly TCP:192.168.10.2:9000\n"
 	  "  socast --metrics 9100 UDP4-LISTEN:5000,fork PIPE\n" },
-	{ "service systemd daemon socket-activation activation", "run it as a service",
+	{ "service systemd daemon boot socket-activation activation", "run it as a service",
 	  "Put SOCAST=\"TCP-LISTEN:7000,fork,reuseaddr TCP:127.0.0.1:80\" into /etc/socast/NAME.conf, then\n"
 	  "systemctl enable --now socast@NAME. Socket activation hands over a listening socket:\n"
 	  "  socast ACCEPT-FD:3,fork TCP:127.0.0.1:80\n" },

@@ -27,7 +27,7 @@ static const char overview[] =
 	"  socast TCP-LISTEN:8080,fork,reuseaddr TCP:127.0.0.1:80  hand connections on\n"
 	"  socast -u MCAST:239.1.2.3:5000 -                        hear a group\n"
 	"  socast TLS-LISTEN:4433,fork,cert=s.pem,verify=0 TCP:127.0.0.1:80   put TLS in front\n"
-	"  socast PTY,link=/tmp/tty,raw TCP:192.168.10.2:7000      a serial line by network\n"
+	"  socast PTY,link=/tmp/tty,raw,echo=0 TCP:192.168.10.2:7000   a serial line by network\n"
 	"  socast -u OPEN:in,rdonly TCP:192.168.10.2:9000          send a file\n"
 	"\n"
 	"  -d -d            say more about what happens (up to four)\n"
@@ -261,11 +261,15 @@ static int print_flag(const char *token, int width, const char *help, void *arg)
 	return 0;
 }
 
+/* The flag @word, which may stand without its dashes if it is a long one. */
 static bool print_flags(FILE *out, const char *word)
 {
-	struct flag_job j = { .out = out, .word = word, .len = strlen(word) };
+	char dashed[64];
+	struct flag_job j = { .out = out, .word = dashed };
 
-	cli_each_flag(print_flag, &j);
+	j.len = (size_t)snprintf(dashed, sizeof(dashed), "%s%s", *word == '-' ? "" : "--", word);
+	if (j.len < sizeof(dashed))
+		cli_each_flag(print_flag, &j);
 	return j.found;
 }
 
@@ -324,6 +328,6 @@ int help_word(FILE *out, const char *word, struct err *err)
 		print_option(out, row);
 		found = true;
 	}
-	found |= *word == '-' && print_flags(out, word);
+	found |= print_flags(out, word);
 	return found ? 0 : nothing(word, err);
 }

@@ -3,6 +3,7 @@
  * Built with tls_context.c and tls_verify.c as a module of its own. Here: handshakes, and bytes in
  * and out. */
 #include "addr/tls_impl.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -148,6 +149,29 @@ static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *w
 	return t;
 }
 
+/* Reasons that say what is missing on our side. */
+static const struct {
+	int reason;
+	const char *advice;
+} cures[] = {
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
+	  "clients have to show a certificate that cafile verifies; verify=0 asks for none" },
+	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
+	  "the server wants a certificate of its clients: add cert=FILE" },
+	{ SSL_R_WRONG_VERSION_NUMBER, "the peer seems to speak no TLS at this port" },
+};
+
+static void library_failed(struct err *err, const char *what)
+{
+	int reason = ERR_GET_REASON(ERR_peek_error());
+
+	tls_library_error(err, what);
+	for (size_t i = 0; i < ARRAY_SIZE(cures); i++) {
+		if (cures[i].reason == reason)
+			err_hint(err, "%s", cures[i].advice);
+	}
+}
+
 /* What a call of the library that returned @rc means. @what: for the sentence. */
 static enum tls_result outcome(struct tls *t, int rc, const char *what, struct err *err)
 {
@@ -179,7 +203,7 @@ static enum tls_result outcome(struct tls *t, int rc, const char *what, struct e
 				  : "during the handshake");
 		return TLS_FAIL;
 	}
-	tls_library_error(err, what);
+	library_failed(err, what);
 	return TLS_FAIL;
 }
 

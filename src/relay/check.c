@@ -132,8 +132,9 @@ static int check_half(struct address *addr, bool is_dual, enum open_mode mode, s
 static int check_address(struct address *addr, enum open_mode whole, struct err *err)
 {
 	enum open_mode mode = whole;
+	struct address *first = opening_first_half(addr, &mode);
 
-	if (check_half(opening_first_half(addr, &mode), addr->dual, mode, err) == -1)
+	if (check_half(first, addr->dual && whole == MODE_RW, mode, err) == -1)
 		return -1;
 	return addr->dual && whole == MODE_RW ? check_half(addr->dual, true, MODE_WRITE, err) : 0;
 }

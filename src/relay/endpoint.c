@@ -281,6 +281,14 @@ struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err)
 	return twin;
 }
 
+struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)
+{
+	if (ep->ops->share)
+		return ep->ops->share(ep, err);
+	err_set(err, 0, "this address cannot serve several sessions");
+	return NULL;
+}
+
 const struct endpoint_ops ep_fd_ops = {
 	.read = ep_fd_read,
 	.write = ep_fd_write,
@@ -552,6 +560,23 @@ static void dual_report(struct endpoint *ep)
 		d->out->ops->report(d->out);
 }
 
+static struct endpoint *dual_share(struct endpoint *ep, struct err *err)
+{
+	struct dual *d = (struct dual *)ep;
+	struct endpoint *in = endpoint_share(d->in, err), *out;
+
+	if (!in)
+		return NULL;
+	out = endpoint_share(d->out, err);
+	if (!out) {
+		endpoint_free(in);
+		return NULL;
+	}
+	ep = endpoint_dual_new(in, out);
+	ep->caps |= EP_SHARED;
+	return ep;
+}
+
 static const struct endpoint_ops dual_ops = {
 	.read = dual_read,
 	.write = dual_write,
@@ -561,6 +586,7 @@ static const struct endpoint_ops dual_ops = {
 	.close = dual_close,
 	.holds = dual_holds,
 	.report = dual_report,
+	.share = dual_share,
 };
 
 struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out)

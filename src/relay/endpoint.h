@@ -127,6 +127,8 @@ ssize_t ep_fd_write(struct endpoint *ep, const struct iovec *iov, int niov, stru
 void ep_fd_shut_write(struct endpoint *ep);
 void ep_fd_close(struct endpoint *ep);
 struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
+/* The same end for one more session, whatever its kind, or NULL with @err. */
+struct endpoint *endpoint_share(struct endpoint *ep, struct err *err);
 
 /* Set up the common part of an endpoint that the caller has allocated (it may be embedded at the
  * beginning of a larger structure; endpoint_free() frees it as a whole). */

@@ -49,12 +49,15 @@ void relay_free_addresses(struct relay *relay)
 
 void relay_tell(struct relay *relay, enum log_level level, const struct err *err)
 {
-	struct log_limit *limit = &relay->shared->failures[level == LV_ERROR];
+	struct log_limit *limit;
 	char more[80];
 
-	if (!relay_is_crowded(relay)) {
+	if (!relay_is_crowded(relay)) { /* nor is one that only checks: it shares nothing */
 		log_err(level, err);
-	} else if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->engine->loop))) {
+		return;
+	}
+	limit = &relay->shared->failures[level == LV_ERROR];
+	if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->engine->loop))) {
 		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
 		log_hint(err);
 	}

@@ -136,12 +136,11 @@ static void begin_right(struct source *src, struct endpoint *ep, const struct va
 	struct err err;
 
 	if (other)
-		left = other->ops->share ? other->ops->share(other, &err) : NULL;
+		left = endpoint_share(other, &err);
 	if (left) {
 		session_new_pair(src->addr->relay, left, ep, src, vars);
 	} else if (other) {
-		log_error("%s", other->ops->share ? err.text
-						  : "this address cannot serve several sessions");
+		log_err(LV_ERROR, &err);
 		endpoint_free(ep);
 		source_session_ended(src);
 	}

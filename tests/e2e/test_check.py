@@ -225,7 +225,8 @@ ONLY_A_START = {
     "libsodium finds no source of random numbers": KERNEL,
     "the peer has shown no certificate": PEER, "handshake": PEER, 'certificate is valid but its commonName does not match hostname "..."': PEER,
     "the peer's certificate is not trusted": PEER, "the peer ended the connection ...without close-notify": PEER,
-    "the peer ended the handshake": PEER, "the connection has ended": PEER, "a datagram of ... bytes does not fit into a DTLS record": LATER,
+    "clients have to show a certificate that cafile verifies": PEER, "the server wants a certificate of its clients": PEER,
+    "the peer seems to speak no TLS at this port": PEER, "the peer ended the handshake": PEER, "the connection has ended": PEER, "a datagram of ... bytes does not fit into a DTLS record": LATER,
     "this program was built without ...": "another build is needed", "feature module ... cannot be loaded": "another build is needed",
     "feature module ... has no function ...": "another build is needed",
     "the proxy is given the name": NAME, "no complete ... within ... seconds": PEER, "proxy: invalid answer": PEER, "CONNECT ...: ...": PEER,
@@ -336,7 +337,8 @@ def test_found(local, folder, zoo, head):
     "- UNIX:{d}/not-yet-there", "-u OPEN:{d}/key -", "-u - OPEN:{d}/new,creat", "-u - CREATE:{d}/new", "- GOPEN:{d}/new", "PTY,link={d}/pty,raw,b9600,cs8 -",
     "- TLS:a:1,cafile={z}/ca.crt,cert={z}/client.crt,key={z}/client.key", "TLS-L:1,cert={z}/server.pem,verify=0 -", "- TCP4:1.2.3.4:1,bind=:5,sourceport=6",
     "- SOCKS5:a:b:80,socksuser=x,sockspass=y", "-u - UDP4-SENDTO:10.0.0.1:5,seal={d}/key", "- MCAST:224.1.1.1:5,if=to-come0,if-wait=5",
-    "EXEC:ls,su=root TCP4:a:1", "- EXEC:cat,fdin=3,fdout=4", "- 'SHELL:ls,shell=/bin/sh'", "- EXEC:ls,nofork", "FD:7 -", "- IP4:a:255"])
+    "EXEC:ls,su=root TCP4:a:1", "- EXEC:cat,fdin=3,fdout=4", "- 'SHELL:ls,shell=/bin/sh'", "- EXEC:ls,nofork", "FD:7 -", "- IP4:a:255",
+    "'UDP4-RECV:1!!/dev/null' -", "- 'STDIN!!STDOUT'", "- 'UNIX-RECV:{d}/r!!UNIX-SENDTO:{d}/s'"])
 def test_good_lines(local, folder, zoo, line):
     """What is right, or cannot be known yet, is no error."""
     needs(line)

@@ -207,7 +207,10 @@ def test_a_spoilt_module(local, tmp_path, other, why):
     (["OPENSSL:2001:db8::1:443,verify=0", "-"], "OPENSSL:[2001:db8::1]:443"), (["TCP:a:b:c", "-"], None), (["UDP-RECV:::1", "-"], None),
     (["-", "PIPE", "-d"], 'flags stand before the addresses: "-d" comes too late'), (["-", "-d", "PIPE"], '"-d" comes too late'),
     (["TCP-LISTEN:80,", "fork", "PIPE"], 'they are "TCP-LISTEN:80,", "fork", "PIPE": a blank behind a comma or colon?'), (["TCP-LISTEN:", "80", "PIPE"], 'they are "TCP-LISTEN:", "80", "PIPE": a blank behind a comma'),
-    (["a", "b", "c"], 'they are "a", "b", "c": a blank that wants quotes?'), (["a"], None), (["-", "MCAST:ff15::1234:5000"], "MCAST:[ff15::1234]:5000")])
+    (["a", "b", "c"], 'they are "a", "b", "c": a blank that wants quotes?'), (["a"], None),
+    (["-", "localhost", "80"], "a colon joins what belongs together: localhost:80"), (["TCP-LISTEN", "8080", "-"], "a colon joins what belongs together: TCP-LISTEN:8080"),
+    (["-", "TCP:localhost", "80"], "a colon joins what belongs together: TCP:localhost:80"), (["-", "-", "80"], 'they are "-", "-", "80"'), (["-l", "8080"], "netcat's -l is an address here: TCP-LISTEN:<port>"),
+    (["-lvp", "8080"], "netcat's -l is an address here"), (["-lz", "-", "-"], None), (["-", "MCAST:ff15::1234:5000"], "MCAST:[ff15::1234]:5000")])
 def test_hints(local, words, hint):
     """What people get wrong most: the line behind the error says what would be right."""
     r = local.run("--check", *words)

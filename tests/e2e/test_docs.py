@@ -190,7 +190,7 @@ def at_terminal(hosts, cmd, cwd, path):
 
 def check(hosts, cmd, cwd, path):
     """What cannot be run here has at least no errors."""
-    lines = re.findall(r"\bsocast ([^'&|;]+)", cmd.text)
+    lines = re.findall(r"\bsocast ((?:'[^']*'|[^'&|;])+)", cmd.text)      # one within quotes ends with them
     assert lines, complain(path, cmd, [])
     for line in lines:
         one = Command(cmd.host, [], cmd.line, "socast --check " + line.replace("%h", "host").replace("%p", "22"))
@@ -222,7 +222,7 @@ def test_document(lan, tmp_path, path, title, todo):
             continue
         p = start(lan, cmd, tmp_path)
         if cmd.background:
-            lab.wait_until(lambda p=p, cmd=cmd: waits(p, bool(cmd.needs)), 5, lambda p=p, cmd=cmd: "not ready: " + complain(path, cmd, p.lines()))
+            lab.wait_until(lambda p=p, cmd=cmd: waits(p, bool(cmd.needs)) or p.ended(), 5, lambda p=p, cmd=cmd: "not ready: " + complain(path, cmd, p.lines()))
             running.append((cmd, p))
             continue
         p.wait(15)
@@ -279,7 +279,8 @@ def test_contents_of_the_examples():
 WORDS = ["port forward", "reverse shell", "reconnect", "hexdump", "syslog", "SSDP", "UPnP", "mDNS", "wake on LAN", "magic packet",
          "file transfer", "chat", "socket activation", "client certificate", "many ports", "range of ports", "ssh jump", "netcat", "docker",
          "limit", "rate", "serial port", "null modem", "tail -f", "UNIX socket", "self-signed", "ProxyCommand", "SOCKS", "HTTP proxy",
-         "named pipe", "inetd", "web server", "Prometheus", "VPN", "tar", "port check", "DNS", "terminal", "Ctrl-C", "password"]
+         "named pipe", "inetd", "web server", "Prometheus", "VPN", "tar", "port check", "DNS", "terminal", "Ctrl-C", "password",
+         "timeout", "keepalive", "environment variable", "privileges", "another user"]
 
 
 def test_words_that_newcomers_search():

@@ -155,12 +155,17 @@ def test_nothing_to_examine(host, args):
     assert r.status == 2 and not r.of("ok"), r
 
 
+def unnumbered(report):
+    """What was found, whichever free port the probe of a broadcast took."""
+    return [{**f, "evidence": re.sub(r" port \d{5} ", " port N ", f["evidence"])} for f in report.found]
+
+
 @pytest.mark.parametrize("address,meant", [("224.1.0.1:6666", "MCAST:224.1.0.1:6666"), ("224.1.0.1:6666,if=eth0", "MCAST:224.1.0.1:6666,if=eth0"),
                                            ("[ff15::1]:6666,if=eth0", "MCAST:[ff15::1]:6666,if=eth0"), ("255.255.255.255:6666", "BCAST:6666")])
 def test_a_group_without_type(host, address, meant):
     """The group that one asks about is enough; a host is another matter."""
     short, long = doctor(host, address), doctor(host, meant)
-    assert short.found == long.found and len(short.of("ok")) > 3, short
+    assert unnumbered(short) == unnumbered(long) and len(short.of("ok")) > 3, short
     assert "an address begins with a type: TCP:192.168.10.1:6666" in doctor_text(host, "192.168.10.1:6666").log
 
 

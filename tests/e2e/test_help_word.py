@@ -37,7 +37,8 @@ def test_every_topic_type_and_option(local):
 
 @pytest.mark.parametrize("word", """port-forward ports netcat nc https client-certificate serial modem shell reverse-shell bash script inetd
     http-proxy socks ssh copy file-transfer tail ssdp upnp mdns wake-on-lan magic-packet chat hexdump syslog docker reconnect limit rate
-    prometheus systemd socket-activation timeouts""".split())
+    prometheus systemd socket-activation unix-socket null-modem web-server environment ipv6 vpn port-check record password
+    run-as tar folder max-clients self-signed timeouts""".split())
 def test_words_of_everyday(local, word):
     """What a newcomer calls it is a word for --help, with a line to copy."""
     assert re.search(r"^  .*socast ", out(local, "--help", word), re.M) or word == "timeouts"
@@ -46,6 +47,11 @@ def test_words_of_everyday(local, word):
 @pytest.mark.parametrize("flag", ["-t", "-d", "-ly", "--stats", "--drain", "--help", "--metrics", "-u", "-h"])
 def test_flags(local, flag):
     assert re.match(rf"flag {flag}\b.*\n  \S", out(local, "--help", flag))
+
+
+@pytest.mark.parametrize("word", ["doctor", "explain", "progress", "drain", "check", "log"])
+def test_long_flags_without_dashes(local, word):
+    assert re.search(rf"^flag --{word}\b.*\n  \S", out(local, "--help", word), re.M)
 
 
 def lines_of(local):
@@ -59,15 +65,16 @@ def lines_of(local):
             yield "--help", line
 
 
-def test_every_example_makes_sense(local):
-    """Each passes --check, but for files that are not here."""
+def test_every_example_makes_sense(local, tmp_path):
+    """Each passes --check, but for devices, keys and certificates that are not here."""
     seen = set()
+    (tmp_path / "in").write_text("a file that examples read")
     for word, line in lines_of(local):
         args = shlex.split(line)[1:]
         if line in seen or "--doctor" in args:
             continue
         seen.add(line)
-        r = local.run("--check", *[a for a in args if a != "--explain"], input=None)
+        r = local.run("--check", *[a for a in args if a != "--explain"], input=None, cwd=tmp_path)
         away = r.status == 1 and "No such file or directory" in r.log.splitlines()[0]
         assert away or (r.status == 0 and " W " not in r.log), (word, line, r)
     assert len(seen) >= 70
@@ -93,7 +100,7 @@ def test_version_in_one_line(local):
 
 def test_one_word_only(local):
     r = local.run("--help", "tls", "tcp", input=None)
-    assert r.status == 1 and '--help: "tcp" is one word too many' in r.log, r
+    assert r.status == 1 and '--help: "tcp" is one word too many' in r.log and "--help port-forward" in r.log, r
 
 
 @pytest.mark.parametrize("flag,meant", [("--explian", "--explain"), ("--statistic", "--statistics"), ("--metric=9100", "--metrics"), ("--drian=3", "--drain")])
@@ -131,8 +138,8 @@ def test_under_the_other_name(local, tmp_path):
 # ---------------------------------------------------------------- words that mean something else here
 
 @pytest.mark.parametrize("args,hint", [
-    (["-", "10.77.0.2:80"], r"W an address begins with a type: TCP:10.77.0.2:<port>"),
-    (["-", "www.example.org:80"], r"W an address begins with a type: TCP:www.example.org:<port>"),
+    (["-", "10.77.0.2:80"], r"W an address begins with a type: TCP:10.77.0.2:80"),
+    (["-", "www.example.org:80"], r"W an address begins with a type: TCP:www.example.org:80"),
     (["-", "HTTP:www.example.org:80"], r"W a web server is TCP:<host>:80 or TLS:<host>:443, a proxy PROXY"),
     (["-", "present"], r"W there is a file of that name: ./present"),
 ])

@@ -385,6 +385,24 @@ def test_fork_of_a_client(local):
     p.stop()
 
 
+def test_fork_of_a_client_beside_a_dual_address(local, tmp_path):
+    """Each connection has both halves of the other address for itself, as in classic, where a process has them."""
+    s, port = server(local)
+    inbox = lab.port()
+    p = local.start("-d", "-d", "-t", "0", f"UDP4-RECV:{inbox}!!OPEN:out,creat,append", f"TCP4:{LOOP}:{port},fork,max-children=1,interval=0.1",
+                    cwd=tmp_path)
+    with local.udp() as u:
+        for n in range(3):
+            c, _ = accept(s)
+            u.sendto(b"%d" % n, (LOOP, inbox))
+            assert c.recv(9) == b"%d" % n
+            c.sendall(b"answer %d\n" % n)
+            c.close()
+    accept(s)
+    assert (tmp_path / "out").read_text() == "answer 0\nanswer 1\nanswer 2\n" and "E " not in p.log, p
+    p.stop()
+
+
 def test_fork_of_a_client_ends_when_it_cannot_connect(local):
     s, port = server(local)
     p = local.start(f"TCP4:{LOOP}:{port},fork,interval=0.1", "PIPE")

@@ -298,7 +298,18 @@ def test_what_a_server_thinks(local, zoo, cert, ok, why):
     assert (r.out == b"welcome") == ok, r
     if not ok:
         p.wait_log(rf"E \S+:\d+: SSL_accept\(\).*{why}")
+    if cert is None:
+        p.wait_log("W clients have to show a certificate that cafile verifies; verify=0 asks for none")
+        assert "W the server wants a certificate of its clients: add cert=FILE" in r.log, r
     assert not p.ended()
+
+
+def test_a_server_that_speaks_no_tls(local):
+    port = lab.port()
+    p = listening(local, f"TCP4-LISTEN:{port},fork", "TEXT:220 a mail server")
+    r = local.run("-u", f"TLS:127.0.0.1:{port},verify=0", "-")
+    assert r.status == 1 and "W the peer seems to speak no TLS at this port" in r.log, r
+    p.stop()
 
 
 def test_a_server_may_ask_for_a_name(local, zoo):
