@@ -124,7 +124,7 @@ void watch_init(struct watch *w, void (*fn)(struct watch *w, uint32_t events))
 static void watch_always(struct loop *loop, struct watch *w, uint32_t events)
 {
 	w->always = true;
-	w->events = events;
+	w->events = (uint16_t)events;
 	list_del(&w->node);
 	list_add_tail(&loop->always, &w->node);
 }
@@ -148,7 +148,7 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events)
 		loop_watch(loop, w, w->fd, 0);
 	w->fd = fd;
 	if (w->always) {
-		w->events = events;
+		w->events = (uint16_t)events;
 		return;
 	}
 	if (epoll_ctl(loop->epfd, w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == -1) {
@@ -157,7 +157,7 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events)
 	}
 	if (!w->events)
 		list_add_tail(&loop->watching, &w->node);
-	w->events = events;
+	w->events = (uint16_t)events;
 }
 
 void loop_defer(struct loop *loop, struct deferred *d, void (*fn)(struct deferred *d))

@@ -22,9 +22,9 @@ struct loop;
 /* A descriptor somebody waits for. @events: EPOLLIN, EPOLLOUT; 0 when not waiting. */
 struct watch {
 	int fd;
-	uint32_t events;
-	void (*fn)(struct watch *w, uint32_t events);
+	uint16_t events;
 	bool always; /* epoll refused it */
+	void (*fn)(struct watch *w, uint32_t events);
 	struct list node; /* in loop->always if so, else, while it waits, in loop->watching */
 };
 

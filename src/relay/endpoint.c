@@ -479,6 +479,7 @@ void endpoint_free(struct endpoint *ep)
 		leftovers_remove(&ep->undo->left);
 	free(ep->undo);
 	ep->undo = NULL;
+	ep->free = (struct deferred){ 0 };
 	loop_defer(ep->addr->engine->loop, &ep->free, free_now);
 }
 

@@ -96,9 +96,10 @@ struct endpoint {
 	const struct endpoint_ops *ops;
 	struct address *addr; /* it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
-	uint32_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
-	uint32_t masked; /* of these, what is not watched for the time being */
-	uint32_t is_ready; /* and of these, what endpoint_ready() has said */
+	uint16_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
+	uint16_t masked; /* of these, what is not watched for the time being */
+	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
+	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
 	void *owner; /* the user's */
@@ -109,13 +110,14 @@ struct endpoint {
 	enum shut_how half_close; /* what shut_write does */
 	enum ep_final final;
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
-	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct parting parting; /* how it is closed */
 	struct undo *undo; /* owned, or NULL */
 	struct proc *proc; /* program behind it, or NULL */
-	struct timer look; /* see endpoint_look_again() */
+	union {
+		struct timer look; /* see endpoint_look_again() */
+		struct deferred free; /* when it is over */
+	};
 	int64_t eio_since_ns; /* 0: none seen */
-	struct deferred free;
 };
 
 /* Defaults for plain descriptors. */

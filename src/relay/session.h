@@ -24,6 +24,7 @@ struct session {
 	struct relay *relay;
 	struct list node;
 	enum session_state state;
+	int shutup; /* children-shutup */
 	struct endpoint *left, *right;
 	struct opening *opening; /* of the right address, while it goes on */
 	struct flow flow[2]; /* 0: left to right */
@@ -35,14 +36,15 @@ struct session {
 	bool eof_said[2];
 	bool drained[2]; /* that side delivered its end of file */
 	bool waited; /* the silence of -t or -T has passed */
-	int left_to_take; /* bytes that a peer had not acknowledged when -t was looked at last, */
-	int64_t taken_ns; /* and since when it is so many */
-	struct window window; /* the terminals of the user and of the program */
 	bool failed; /* its exit status */
 	bool broken; /* a transfer has failed: nothing is waited for */
-	int64_t closing_ns; /* when it began to */
 	bool counted[2]; /* it is among the sessions of that address */
-	int shutup; /* children-shutup */
+	int left_to_take; /* bytes that a peer had not acknowledged when -t was looked at last, */
+	union {
+		int64_t taken_ns; /* and since when it is so many */
+		int64_t closing_ns; /* SESSION_CLOSING: when it began to be */
+	};
+	struct window window; /* the terminals of the user and of the program */
 	struct source *source[2]; /* where left and right came from, or NULL */
 	struct vars vars;
 	struct deferred free;
