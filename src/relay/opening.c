@@ -1,4 +1,27 @@
-/* opening.c - the step runner, see opening.h */
+/* opening.c - the step runner, see opening.h
+ *
+ * An opening goes through lists of steps: the prologue that all types have (locks, names in values,
+ * keys, early process options), the steps of its type, and the epilogue (late process options).
+ * One that has been accepted by a source begins at the type's conn_steps instead. o->step is the
+ * next step, o->stage the list it is in.
+ *
+ * States. Queued: opening_start() has put it into the loop's ready list; nothing has run. Running:
+ * run() calls steps until one waits, fails, or there is none left. Waiting: a step has asked for a
+ * descriptor, a time, or a kick (opening_kick()), and is resumed at the next step (STEP_WAIT) or at
+ * itself (STEP_AGAIN). Over: done() has been called, or never will be; the memory goes at the end
+ * of the turn.
+ *
+ * When a step fails: options and look-ups have a sentence of their own; a type that connects tries
+ * the next address of the name first, then, with retry or forever, everything again after interval,
+ * for errors that have a code. drop_attempt() undoes what the attempt has made. When all are
+ * through: succeed() builds the endpoint (or, with fork, the source) and calls done().
+ *
+ * A dual address is opened half by half: the reading half is kept in o->dual_in while the writing
+ * half goes through the same lists.
+ *
+ * Ownership. The opening owns what the steps have made (descriptor, program, state of the type)
+ * until the endpoint or source has taken it. In a forked session process openings of others are
+ * forgotten: descriptors are closed, programs and entries are the parent's. */
 #include "relay/opening.h"
 
 #include "base/log.h"

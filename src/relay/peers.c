@@ -4,7 +4,24 @@
  * finds the session of its sender (and of the local address it was sent to) or begins one, and
  * replies leave by the same socket from that local address, so there is no moment in which a
  * stranger's datagram can end up in somebody's session. Sessions of silent peers expire, and their
- * number is bounded: the longest silent one goes first. */
+ * number is bounded: the longest silent one goes first.
+ *
+ * A turn. on_readable() receives batches, judges them (dgram_judge()), and hands them out flat: a
+ * datagram is put into the inbox of its peer, and the peer's endpoint, or what opens it, is queued
+ * as ready. Nothing of a session runs in between; all of it runs behind, in the same turn. So that
+ * nothing is lost by that, hand_out() stops where the inbox of a peer that is due holds enough
+ * (has_enough()), or where somebody new would push out somebody who has not been served yet
+ * (is_too_early()), and goes on behind the sessions (on_more()).
+ *
+ * A peer is waiting (no session: max-children are active), or has an endpoint (p->ep: a session
+ * here), or a feed (p->feed: a session in another process, peer_feed.c), or neither (another
+ * process, and there were no descriptors for a feed: what it sends is dropped).
+ *
+ * With a layer above the datagrams (DTLS) the endpoint of the session is dgram_ep_top(); while it
+ * shakes hands, d->opening is told of datagrams. The layer's greets() judges strangers first.
+ *
+ * The table may be freed while a batch is handed out only in the child of a fork: every step looks
+ * at t->batch again. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/ancillary.h"

@@ -2,7 +2,30 @@
  *
  * Here live the rules of a session's life: what the first end of file means, how long the other
  * direction may still talk (-t), what inactivity is (-T), who waits for a program to end, and what
- * becomes the exit status. */
+ * becomes the exit status.
+ *
+ * States. OPENING: the session has its left endpoint; an opening of the right address is queued or
+ * waits. begin() makes it RELAYING: it adopts both endpoints, starts a flow for each direction that
+ * the flags and the descriptors allow, and runs each once. session_end() makes it CLOSING: the
+ * flows stop, what could not be delivered is told, and the programs behind the endpoints get their
+ * time. session_finish() closes the endpoints and frees the session at the end of the turn.
+ *
+ * Who calls what. In OPENING: on_right(), from the opening. In RELAYING: on_endpoint(), when an
+ * endpoint is ready (a descriptor, or endpoint_ready()); on_again() and on_poll(), for a direction
+ * that waits for no descriptor; on_timer(), when -t or -T may be over; on_program_exit(). In
+ * CLOSING: on_timer() and on_program_exit() only. Each calls run_direction() for the directions
+ * that the event is about; that moves a bounded amount and says what it waits for.
+ *
+ * Ends of a direction, all in run_direction(): end of file (the other endpoint is half-closed, and
+ * -t begins), a reader that has gone and may (MOVE_QUIET), a failure (the session ends, with
+ * status 1), and nothing to do any more. When neither direction is active the session ends.
+ *
+ * Ownership. The session owns its endpoints and flows. It borrows its sources, which count it as
+ * one of theirs until it is finished, or until its program has ended. An endpoint of which copies
+ * are shared (EP_SHARED) is closed without a word to its peer.
+ *
+ * What may not happen: an endpoint's user is called after session_finish(); a flow of a session
+ * that is not RELAYING moves; the exit status of a relay with many sessions is one session's. */
 #include "relay/session.h"
 
 #include "base/log.h"

@@ -1,4 +1,18 @@
-/* source.c - something that yields many endpoints, see source.h */
+/* source.c - something that yields many endpoints, see source.h
+ *
+ * States. Listening: ops->resume() has been called last. Paused: ops->pause() has, because there is
+ * no room (max-children, max-sessions, descriptors); a session that ends makes room, and
+ * look_for_room() resumes. Closed: source_close(), whatever the reason; what has not begun is gone,
+ * sessions go on. Released: ops->release(), behind the last session; then it is freed.
+ *
+ * Who calls what. The kind of source (listener, table of peers, dialer, queue) calls source_yield()
+ * with an endpoint, or source_opening() when one is on its way and source_opened() when it is there
+ * or will never be. Both count at once: nsessions and nopenings together are what the bounds are
+ * about. The relay makes a session of what is yielded, by relay->yield, here or in a process of its
+ * own, and calls source_session_ended() once for each.
+ *
+ * source_close() may be called from within ops->resume() or while the kind hands out a batch: what
+ * it iterates over has to survive that. */
 #include "relay/source.h"
 
 #include "base/log.h"
