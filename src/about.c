@@ -1,6 +1,6 @@
 /* about.c - the version, for -V of every program */
 #include "cli.h"
-#include "relay/vars.h"
+#include "end/vars.h"
 
 #include <sys/utsname.h>
 

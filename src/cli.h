@@ -2,7 +2,7 @@
 #ifndef CLI_H
 #define CLI_H
 
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #include "base/names.h"
 #include "cli.h"
 #include "opt/opt.h"
-#include "relay/vars.h"
+#include "end/vars.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* keygen.c - flag --keygen: keys for sealed datagrams */
 #include "cli.h"
-#include "relay/seal.h"
+#include "seal/seal.h"
 #include "sys/module.h"
 
 #include <errno.h>

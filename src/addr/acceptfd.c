@@ -8,11 +8,11 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
-#include "relay/peers.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
+#include "open/peers.h"
 #include "sys/fd.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef ADDR_ADDR_H
 #define ADDR_ADDR_H
 
-#include "relay/opening.h"
+#include "open/opening.h"
 
 #include <stddef.h>
 

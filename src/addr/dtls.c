@@ -1,7 +1,7 @@
 /* dtls.c - OPENSSL-DTLS-CLIENT and OPENSSL-DTLS-SERVER (DTLS): TLS over UDP, borders kept
  *
  * Below is a datagram endpoint: a client's own socket, the socket of the one peer of a server, or,
- * with fork, the end of a peer in the table of relay/peers.c, which sorts the datagrams of one
+ * with fork, the end of a peer in the table of open/peers.c, which sorts the datagrams of one
  * socket. On it lies an endpoint of ours that takes its datagrams apart and makes its own. It
  * exists from the first step of the handshake on, so that repetitions (RFC 6347 4.2.4) have their
  * timer. */
@@ -10,11 +10,11 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/peers.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/peers.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -3,18 +3,18 @@
  * The program gets one end of a socket pair, two pipes, or a pseudo terminal as its standard input
  * and output; everything else it needs (session, user, root directory, terminal) is recorded and
  * carried out in the child. A program that does not read its input, or ends before it is written
- * to, is normal: what it wrote is still delivered (relay/flow.c, EP_QUIET_PIPE). */
+ * to, is normal: what it wrote is still delivered (flow/flow.c, EP_QUIET_PIPE). */
 #include "addr/addr.h"
 #include "addr/ptypair.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
-#include "relay/proc.h"
-#include "relay/relay.h"
-#include "relay/window.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
+#include "end/proc.h"
+#include "end/relay.h"
+#include "flow/window.h"
 #include "spec/spec.h"
 #include "sys/child.h"
 #include "sys/fd.h"

@@ -9,7 +9,7 @@
 #include "addr/unix.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "relay/forecast.h"
+#include "flow/forecast.h"
 #include "sys/fd.h"
 
 #include <errno.h>

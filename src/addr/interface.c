@@ -7,9 +7,9 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
 #include "sys/netif.h"
 
 #include <arpa/inet.h>

@@ -7,10 +7,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
-#include "relay/membership.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
+#include "dgram/membership.h"
 #include "sys/ifset.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/packet.h"
+#include "data/packet.h"
 
 #include <errno.h>
 #include <fcntl.h>

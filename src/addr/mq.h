@@ -5,7 +5,7 @@
 #ifndef ADDR_MQ_H
 #define ADDR_MQ_H
 
-#include "relay/endpoint.h"
+#include "end/endpoint.h"
 
 struct mq_ep {
 	struct endpoint ep;

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/relay.h"
+#include "end/relay.h"
 #include "sys/fd.h"
 #include "sys/tty.h"
 

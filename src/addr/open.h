@@ -2,7 +2,7 @@
 #ifndef ADDR_OPEN_H
 #define ADDR_OPEN_H
 
-#include "relay/opening.h"
+#include "open/opening.h"
 
 /* open(2) the target's path with the mode of the opening, @flags, and the user's o-* options. A
  * FIFO whose partner is missing makes the step wait (STEP_WAIT or STEP_AGAIN); step_opened must

@@ -3,8 +3,8 @@
 #include "addr/open.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "relay/dgram.h"
-#include "relay/forecast.h"
+#include "dgram/dgram.h"
+#include "flow/forecast.h"
 #include "sys/fd.h"
 
 #include <errno.h>

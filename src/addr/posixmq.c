@@ -10,10 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/relay.h"
-#include "relay/source.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "end/relay.h"
+#include "open/source.h"
 #include "sys/fd.h"
 
 #include <errno.h>

@@ -1,18 +1,18 @@
 /* proxy.c - connections by way of an HTTP proxy: PROXY
  *
- * A connection to the proxy (relay/steps.c), then a request with the method CONNECT; when the head
+ * A connection to the proxy (open/steps.c), then a request with the method CONNECT; when the head
  * of a good answer has been read (http_head.c knows how it looks) the stream is the target's. The
  * head is looked at before it is taken out of the socket, because data may stand right behind it.
  */
 #include "addr/addr.h"
-#include "addr/dialogue.h"
-#include "relay/http_head.h"
+#include "open/dialogue.h"
+#include "wire/http_head.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

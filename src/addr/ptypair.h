@@ -2,7 +2,7 @@
 #ifndef ADDR_PTYPAIR_H
 #define ADDR_PTYPAIR_H
 
-#include "relay/opening.h"
+#include "open/opening.h"
 #include "sys/tty.h"
 
 /* Both sides, close-on-exec; the master is non-blocking. */

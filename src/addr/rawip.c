@@ -1,13 +1,13 @@
 /* rawip.c - raw IP: SENDTO, RECV, RECVFROM, DATAGRAM with a protocol number
  *
  * No ports: every socket of a protocol hears every packet of it. IPv4 packets arrive with their
- * header, which relay/dgram.c removes; IPv6 payload arrives bare. Needs CAP_NET_RAW. */
+ * header, which dgram/dgram.c removes; IPv6 payload arrives bare. Needs CAP_NET_RAW. */
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/str.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
-#include "relay/peers.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
+#include "open/peers.h"
 
 #include <netinet/in.h>
 

@@ -7,12 +7,12 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
-#include "relay/peers.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
+#include "open/peers.h"
 #include "spec/dalan.h"
 
 #include <netinet/in.h>

@@ -1,19 +1,19 @@
 /* socks.c - connections by way of a SOCKS server: SOCKS4, SOCKS4A, SOCKS5-CONNECT, SOCKS5-LISTEN
  *
- * They are connections to the server (relay/steps.c), then the dialogue of the protocol
+ * They are connections to the server (open/steps.c), then the dialogue of the protocol
  * (socks_proto.c has its bytes), and then plain streams. With SOCKS4 the target is looked up here,
  * before the server is connected; otherwise the server does that. SOCKS5-LISTEN asks the server to
  * wait for a connection on our behalf: it answers twice. */
 #include "addr/addr.h"
-#include "addr/dialogue.h"
-#include "addr/socks_proto.h"
+#include "open/dialogue.h"
+#include "wire/socks_proto.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
-#include "relay/relay.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
+#include "end/relay.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/forecast.h"
+#include "flow/forecast.h"
 #include "sys/tty.h"
 
 #include <errno.h>

@@ -1,15 +1,15 @@
 /* tcp.c - TCP, SCTP and DCCP: CONNECT and LISTEN
  *
- * All of it is done by relay/steps.c, relay/listen.c and relay/dial.c; here are the rows. CONNECT
+ * All of it is done by open/steps.c, open/listen.c and open/dial.c; here are the rows. CONNECT
  * tries all addresses of a name one after another. LISTEN serves one connection, with fork any
  * number; its socket options are set before bind(2), and once more on each accepted socket. SCTP is
  * used with one stream, as a byte stream; DCCP sends packets whose borders are not kept. */
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
 
 #include <netinet/in.h>
 

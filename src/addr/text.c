@@ -3,7 +3,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/forecast.h"
+#include "flow/forecast.h"
 
 #include <errno.h>
 #include <fcntl.h>

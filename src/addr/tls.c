@@ -1,6 +1,6 @@
 /* tls.c - OPENSSL and OPENSSL-LISTEN (SSL, TLS): TLS over a TCP connection
  *
- * The TCP part is that of TCP-CONNECT and TCP-LISTEN (relay/steps.c, relay/listen.c); behind it one
+ * The TCP part is that of TCP-CONNECT and TCP-LISTEN (open/steps.c, open/listen.c); behind it one
  * more step shakes hands in the loop. What comes out is an endpoint whose bytes go through the
  * module (tls_module.c). Certificates and settings are read once per address, before anything
  * connects or listens, and are shared by all its connections. */
@@ -9,10 +9,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
-#include "relay/relay.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
+#include "end/relay.h"
 
 #include <errno.h>
 #include <netinet/in.h>

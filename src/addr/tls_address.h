@@ -3,7 +3,7 @@
 #define ADDR_TLS_ADDRESS_H
 
 #include "addr/tls_api.h"
-#include "relay/opening.h"
+#include "open/opening.h"
 
 /* What all connections of an address share. */
 struct tls_address {

@@ -4,13 +4,13 @@
  * target only, DATAGRAM everybody at the target's port (the target may be a group or a broadcast
  * address), RECV everybody, RECVFROM the sender of one datagram, LISTEN one peer for a session.
  * With fork, RECVFROM makes a session of every datagram and LISTEN one of every peer. All of it is
- * done by relay/dgram.c and relay/peers.c; here are the steps and rows. */
+ * done by dgram/dgram.c and open/peers.c; here are the steps and rows. */
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
-#include "relay/peers.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
+#include "open/peers.h"
 
 #include <errno.h>
 #include <netinet/in.h>

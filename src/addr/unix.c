@@ -12,12 +12,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "relay/dgram.h"
-#include "relay/dgram_open.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
-#include "relay/peers.h"
-#include "relay/relay.h"
+#include "dgram/dgram.h"
+#include "open/dgram_open.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
+#include "open/peers.h"
+#include "end/relay.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #ifndef ADDR_UNIX_H
 #define ADDR_UNIX_H
 
-#include "relay/opening.h"
+#include "open/opening.h"
 
 /* The peer is called @name: a path, or an abstract name where the type has no entries. */
 int unix_connect_to(struct opening *o, const char *name, struct err *err);

@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/dial.h"
-#include "relay/forecast.h"
-#include "relay/listen.h"
+#include "open/dial.h"
+#include "flow/forecast.h"
+#include "open/listen.h"
 
 #include <fcntl.h>
 #include <linux/vm_sockets.h>

@@ -2,7 +2,7 @@
  *
  * Control data (plans, sessions, texts) is small and bounded; when even that cannot be had the
  * process ends with one sentence and status 1. Data buffers are different: they come from a
- * bounded pool (relay/pool.h) which may refuse, and then a flow waits. */
+ * bounded pool (data/pool.h) which may refuse, and then a flow waits. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 

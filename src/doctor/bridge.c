@@ -5,7 +5,7 @@
  * switches behind the bridge forget them. A bridge can be the querier itself. */
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdlib.h>
 

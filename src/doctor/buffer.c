@@ -1,12 +1,12 @@
 /* buffer.c - is the receive queue large enough, and were datagrams lost in it? */
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define WANTED (4 << 20) /* bytes: what datagram addresses ask for (relay/dgram.c) */
+#define WANTED (4 << 20) /* bytes: what datagram addresses ask for (dgram/dgram.c) */
 #define LITTLE (64 << 10) /* bytes: less holds no burst */
 
 /* Bytes the socket will have; the kernel doubles what is asked for, and tells the double. */

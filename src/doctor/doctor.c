@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 #include "sys/resolve.h"
 
 #include <stdio.h>

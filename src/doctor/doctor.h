@@ -8,7 +8,7 @@
 #define DOCTOR_DOCTOR_H
 
 #include "doctor/finding.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "doctor/rules.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 #include "sys/module.h"
 
 #include <stdlib.h>

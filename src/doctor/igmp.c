@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "doctor/doctor.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

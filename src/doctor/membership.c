@@ -6,7 +6,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

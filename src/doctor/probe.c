@@ -5,7 +5,7 @@
  * real port is used only if no other socket has it. */
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 #include "sys/fd.h"
 
 #include <errno.h>

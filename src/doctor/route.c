@@ -1,7 +1,7 @@
 /* route.c - the way out: is there one, and is it the interface where the group is joined? */
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * larger of the values "all" and of the interface holds (ip-sysctl). */
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdlib.h>
 #include <string.h>

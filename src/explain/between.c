@@ -3,10 +3,10 @@
  * The path is the one that path_choose() takes for ends as the types foretell them; the rule about
  * processes is plan.c's. */
 #include "explain/parts.h"
-#include "relay/filter.h"
-#include "relay/forecast.h"
-#include "relay/opening.h"
-#include "relay/proc_end.h"
+#include "flow/filter.h"
+#include "flow/forecast.h"
+#include "open/opening.h"
+#include "end/proc_end.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

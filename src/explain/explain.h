@@ -6,7 +6,7 @@
 #ifndef EXPLAIN_EXPLAIN_H
 #define EXPLAIN_EXPLAIN_H
 
-#include "relay/plan.h"
+#include "end/plan.h"
 
 #include <stdio.h>
 

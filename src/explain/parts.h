@@ -3,7 +3,7 @@
 #define EXPLAIN_PARTS_H
 
 #include "base/str.h"
-#include "relay/plan.h"
+#include "end/plan.h"
 
 /* "left", "right" */
 const char *side_word(int i);

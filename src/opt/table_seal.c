@@ -1,4 +1,4 @@
-/* table_seal.c - options of sealed datagrams: all are only remembered, relay/dgram_seal.c acts */
+/* table_seal.c - options of sealed datagrams: all are only remembered, dgram/dgram_seal.c acts */
 #include "base/list.h"
 #include "opt/setters.h"
 #include "opt/tables.h"

@@ -3,11 +3,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/admit.h"
-#include "relay/destination.h"
-#include "relay/metrics_http.h"
-#include "relay/opening.h"
-#include "relay/relay.h"
+#include "dgram/admit.h"
+#include "dgram/destination.h"
+#include "stats/metrics_http.h"
+#include "open/opening.h"
+#include "end/relay.h"
 
 #include <net/if.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #ifndef RELAY_CHECK_H
 #define RELAY_CHECK_H
 
-#include "relay/plan.h"
+#include "end/plan.h"
 
 /* Judge the addresses of @plan, which was made with settings.offline. Warnings that a start would
  * write are written. 0, or -1 with the error that a start would end with in @err. */

@@ -30,10 +30,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "relay/filter.h"
-#include "relay/proc.h"
-#include "relay/progress.h"
-#include "relay/window.h"
+#include "flow/filter.h"
+#include "end/proc.h"
+#include "stats/progress.h"
+#include "flow/window.h"
 #include "sys/fdinfo.h"
 
 #include <errno.h>

@@ -7,13 +7,13 @@
 
 #include "base/list.h"
 #include "ev/loop.h"
-#include "relay/endpoint.h"
-#include "relay/flow.h"
-#include "relay/opening.h"
-#include "relay/relay.h"
-#include "relay/source.h"
-#include "relay/vars.h"
-#include "relay/window.h"
+#include "end/endpoint.h"
+#include "flow/flow.h"
+#include "open/opening.h"
+#include "end/relay.h"
+#include "open/source.h"
+#include "end/vars.h"
+#include "flow/window.h"
 
 #include <stdbool.h>
 #include <stdint.h>

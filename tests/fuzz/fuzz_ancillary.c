@@ -1,5 +1,5 @@
 /* fuzz_ancillary.c - control data of a datagram, as no kernel would write it */
-#include "relay/ancillary.h"
+#include "dgram/ancillary.h"
 
 #include "base/log.h"
 

@@ -1,5 +1,5 @@
 /* fuzz_frame.c - frames whose checksum is to be finished: any bytes at all */
-#include "relay/eth_frame.h"
+#include "dgram/eth_frame.h"
 
 #include <stdlib.h>
 #include <string.h>

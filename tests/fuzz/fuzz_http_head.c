@@ -2,7 +2,7 @@
  * request
  *
  * Cut into pieces it must mean the same as whole: the same lines, the same end. */
-#include "relay/http_head.h"
+#include "wire/http_head.h"
 
 #include <stdint.h>
 #include <stdlib.h>

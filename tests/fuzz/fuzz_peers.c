@@ -2,8 +2,8 @@
  *
  * Beside the table there is a plain array, in the order in which the peers were last heard; after
  * each step the two must agree, and the budget of the inboxes with what is in them. */
-#include "relay/inbox.h"
-#include "relay/peer_table.h"
+#include "dgram/inbox.h"
+#include "dgram/peer_table.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* fuzz_range.c - 24 bytes of peer address, then the text of a range */
 #include "base/str.h"
-#include "relay/admit.h"
+#include "dgram/admit.h"
 #include "sys/netaddr.h"
 
 #include <stdint.h>

@@ -2,7 +2,7 @@
  *
  * The first byte chooses: a key file, a datagram as it came, or one that somebody who knows the key
  * has sealed and that was changed on its way, which must be seen. */
-#include "relay/seal.h"
+#include "seal/seal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* fuzz_sniff.c - names of raw dump files, dumps and line terminators of any bytes */
-#include "relay/filter.h"
+#include "flow/filter.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * A parser asks for as many bytes as it likes, but gets no more than there are, and never asks for
  * more than an answer can have. */
-#include "addr/socks_proto.h"
+#include "wire/socks_proto.h"
 
 #include <stdint.h>
 #include <stdlib.h>

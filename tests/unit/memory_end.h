@@ -9,9 +9,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/endpoint.h"
-#include "relay/opening.h"
-#include "relay/relay.h"
+#include "end/endpoint.h"
+#include "open/opening.h"
+#include "end/relay.h"
 #include "relay/relay_run.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* test_admit.c - who may talk to us, and how often a refusal is said */
 #include "base/log.h"
-#include "relay/admit.h"
+#include "dgram/admit.h"
 
 #include "base/str.h"
 

@@ -1,7 +1,7 @@
 /* test_dgram_send.c - runs of datagrams leave in one call and arrive one by one
  *
  * Whatever the sizes and whatever the kernel segments: borders, order and bytes are kept. */
-#include "relay/dgram.h"
+#include "dgram/dgram.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_echo.c - what comes back is recognised once, in whatever order */
-#include "relay/echo.h"
+#include "dgram/echo.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* test_filter.c - line terminators, dumps, names of dump files, the escape character */
-#include "relay/filter.h"
+#include "flow/filter.h"
 
 #include "base/log.h"
 

@@ -2,7 +2,7 @@
  *
  * Whatever the ends do: what goes in comes out, each half-close comes behind the last byte, and
  * everything is closed once. */
-#include "relay/filter.h"
+#include "flow/filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_frames.c - checksums that were left to hardware */
-#include "relay/eth_frame.h"
+#include "dgram/eth_frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

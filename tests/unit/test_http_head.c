@@ -1,5 +1,5 @@
 /* test_http_head.c - heads of HTTP messages in pieces of any length */
-#include "relay/http_head.h"
+#include "wire/http_head.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_inbox.c - datagrams in memory: order, shares, and one budget for all */
-#include "relay/inbox.h"
+#include "dgram/inbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_lock.c - lock files: taken once, held by whoever was first */
-#include "relay/lock.h"
+#include "open/lock.h"
 
 #include <dirent.h>
 #include <setjmp.h>

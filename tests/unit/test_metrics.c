@@ -1,10 +1,10 @@
 /* test_metrics.c - counters that several processes share, and what becomes of them as text */
-#include "relay/metrics.h"
+#include "stats/metrics.h"
 
 #include "base/list.h"
 #include "base/str.h"
-#include "relay/metrics_http.h"
-#include "relay/shared.h"
+#include "stats/metrics_http.h"
+#include "end/shared.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* test_opening.c - the step runner: order, waiting, retry, next address, giving up
  *
  * The address type is made here: its steps write down that they ran and do what the test says. */
-#include "relay/opening.h"
+#include "open/opening.h"
 
 #include "base/log.h"
 

@@ -1,5 +1,5 @@
 /* test_packet.c - batches received from real sockets, merged datagrams taken apart again */
-#include "relay/packet.h"
+#include "data/packet.h"
 
 #include <errno.h>
 #include <netinet/udp.h>

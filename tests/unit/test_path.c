@@ -1,6 +1,6 @@
 /* test_path.c - which way the data take, and what speaks against the others */
-#include "relay/filter.h"
-#include "relay/flow.h"
+#include "flow/filter.h"
+#include "flow/flow.h"
 
 #include "base/list.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "relay/relay.h"
+#include "end/relay.h"
 #include "relay/relay_run.h"
 
 #include <netinet/in.h>

@@ -3,7 +3,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "relay/opening.h"
+#include "open/opening.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

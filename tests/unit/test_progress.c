@@ -1,5 +1,5 @@
 /* test_progress.c - numbers as people read them */
-#include "relay/progress.h"
+#include "stats/progress.h"
 
 #include "base/list.h"
 

@@ -1,7 +1,7 @@
 /* test_seal.c - sealing, opening, replay windows, key files; with libsodium itself */
 #include "base/mem.h"
 #include "base/str.h"
-#include "relay/seal.h"
+#include "seal/seal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

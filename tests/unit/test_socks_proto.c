@@ -1,5 +1,5 @@
 /* test_socks_proto.c - answers of SOCKS servers, byte by byte */
-#include "addr/socks_proto.h"
+#include "wire/socks_proto.h"
 
 #include <errno.h>
 #include <setjmp.h>

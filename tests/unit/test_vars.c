@@ -1,5 +1,5 @@
 /* test_vars.c - variables of a session and the environment of its programs */
-#include "relay/vars.h"
+#include "end/vars.h"
 
 #include "base/log.h"
 #include "opt/opt.h"

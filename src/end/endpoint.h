@@ -1,0 +1,194 @@
+/* endpoint.h - a live end of a session
+ *
+ * An endpoint is a vtable and one or two descriptors. Files, pipes, terminals and stream sockets
+ * use the defaults (ep_fd_*); datagram sockets, programs and dual addresses bring their own. The
+ * session owns its endpoints; an endpoint owns its descriptors unless caps say otherwise. */
+#ifndef END_ENDPOINT_H
+#define END_ENDPOINT_H
+
+#include "base/err.h"
+#include "ev/loop.h"
+#include "opt/opt.h"
+#include "end/address.h"
+#include "end/leftovers.h"
+#include "end/linger.h"
+#include "sys/fd.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct batch;
+struct endpoint;
+struct proc;
+struct str;
+
+enum ep_caps {
+	EP_DGRAM_IN = 1, /* reads deliver datagrams: recv_batch */
+	EP_DGRAM_OUT = 2, /* each write is one datagram: send_batch */
+	EP_SPLICE_IN = 4, /* rfd may be spliced from */
+	EP_SPLICE_OUT = 8, /* wfd may be spliced to */
+	EP_NEVER_WRITABLE = 16, /* STALL: nothing can ever be written */
+	EP_KEEP_OPEN = 32, /* descriptors belong to others: never closed (STDIO, FD) */
+	EP_QUIET_PIPE = 64, /* a program: not reading its input is normal */
+	EP_SHARED = 128, /* another session uses the same end: close means plain close */
+	EP_HUP_IS_EOF = 256, /* a terminal's EIO means that the other side was closed */
+	EP_OWN_READ = 512, /* rfd (wfd) is a description of our own of somebody else's terminal */
+	EP_OWN_WRITE = 1024,
+	EP_LENT = 4096, /* a source shares it among its sessions and frees it */
+	EP_QUEUED = 2048, /* fed by a source that watches the descriptor itself */
+	EP_LINGERS = 8192, /* a stream socket that is ours alone: see linger.h */
+	EP_NO_READ = 16384, /* the descriptor is open for writing only, */
+	EP_NO_WRITE = 32768, /* or for reading only: that direction does not exist */
+};
+
+/* What happens to the descriptors at the very end. */
+enum ep_final { FINAL_CLOSE, FINAL_SHUTDOWN };
+
+struct endpoint_ops {
+	/* As readv(2)/writev(2): bytes, 0 at end of file (read), or -1 with errno; EAGAIN when it
+	 * would block. @err is filled for every errno but EAGAIN. */
+	ssize_t (*read)(struct endpoint *ep, void *buf, size_t len, struct err *err);
+	ssize_t (*write)(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err);
+	/* Datagrams: fill the empty batch @b with at most @max; > 0 packets, 0 end of file, -1 as
+	 * above. Refused packets are already marked. */
+	long (*recv_batch)(struct endpoint *ep, struct batch *b, size_t max, struct err *err);
+	/* Send packets from b->next on, advancing it; 0 when all are gone, -1 as above. */
+	int (*send_batch)(struct endpoint *ep, struct batch *b, struct err *err);
+	/* No more will be written (the other side's end of file). */
+	void (*shut_write)(struct endpoint *ep);
+	/* Release everything but the memory; called once. */
+	void (*close)(struct endpoint *ep);
+	/* True if a read finds data or the end in our own memory, which no descriptor tells; or
+	 * NULL. */
+	bool (*holds)(const struct endpoint *ep);
+	/* What to wait for, given ep->want; NULL: just that. Events are passed on as what is
+	 * wanted. */
+	uint32_t (*wants)(const struct endpoint *ep);
+	/* Add lines about refused and lost data to the statistics, or NULL. */
+	void (*report)(struct endpoint *ep);
+	/* Does what is sent come back here, because we hear the group it is sent to? NULL: no. */
+	bool (*hears_itself)(const struct endpoint *ep);
+	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
+	 * the kind cannot be shared. */
+	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
+};
+
+/* What has to be put right when an end is closed; most have nothing. */
+struct undo {
+	struct tty_saved tty[2];
+	struct leftovers left;
+};
+
+/* What a user of endpoints (a session) wants to be told, and can be asked by what is below. */
+struct endpoint_user {
+	/* @events: EPOLLIN, EPOLLOUT, and EPOLLERR, EPOLLHUP with what the kernel said */
+	void (*event)(struct endpoint *ep, uint32_t events);
+	/* End it: @ep shall serve somebody else, or nobody. @why is logged at debug level. */
+	void (*end)(struct endpoint *ep, const char *why);
+	/* Does it move data by now? Before that little should be kept for it. */
+	bool (*has_begun)(const struct endpoint *ep);
+};
+
+struct endpoint {
+	const struct endpoint_ops *ops;
+	struct address *addr; /* it was opened from */
+	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
+	uint16_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
+	uint16_t masked; /* of these, what is not watched for the time being */
+	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
+	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
+	struct ready ready;
+	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
+	void *owner; /* the user's */
+	int rfd, wfd; /* -1: not open in this direction */
+	enum fd_how rhow, whow;
+	enum fd_kind rkind, wkind; /* FD_OTHER where nobody has looked */
+	unsigned caps; /* enum ep_caps */
+	enum shut_how half_close; /* what shut_write does */
+	enum ep_final final;
+	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
+	struct parting parting; /* how it is closed */
+	struct undo *undo; /* owned, or NULL */
+	struct proc *proc; /* program behind it, or NULL */
+	union {
+		struct timer look; /* see endpoint_look_again() */
+		struct deferred free; /* when it is over */
+	};
+	int64_t eio_since_ns; /* 0: none seen */
+};
+
+/* Defaults for plain descriptors. */
+extern const struct endpoint_ops ep_fd_ops;
+ssize_t ep_fd_read(struct endpoint *ep, void *buf, size_t len, struct err *err);
+/* What a failed read (errno) means for this end: 0 end of file, -1 with errno and @err. */
+ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err);
+ssize_t ep_fd_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err);
+void ep_fd_shut_write(struct endpoint *ep);
+void ep_fd_close(struct endpoint *ep);
+struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
+/* The same end for one more session, whatever its kind, or NULL with @err. */
+struct endpoint *endpoint_share(struct endpoint *ep, struct err *err);
+
+/* Set up the common part of an endpoint that the caller has allocated (it may be embedded at the
+ * beginning of a larger structure; endpoint_free() frees it as a whole). */
+void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct address *addr,
+		   int rfd, int wfd);
+
+/* For users of ep_fd_read and ep_fd_write: find out how the descriptors are read and written
+ * without blocking, and whether they can be spliced. */
+void endpoint_probe(struct endpoint *ep);
+
+/* EP_SPLICE_IN and EP_SPLICE_OUT, as far as @rfd and @wfd (-1: none) can be spliced; EP_NO_READ and
+ * EP_NO_WRITE as they were opened. */
+unsigned endpoint_fd_caps(int rfd, int wfd);
+
+/* EP_NO_READ or EP_NO_WRITE, by the access mode of @fd. */
+unsigned endpoint_fd_access(int fd);
+
+/* @ep is a socket of ours that somebody has written to: it ends by linger_close(). */
+bool endpoint_lingers(const struct endpoint *ep);
+
+/* It can be read or written (@bits: EPOLLIN, EPOLLOUT) though no descriptor says so: its user is
+ * told from the loop, in this turn if an event of a descriptor calls this, else in the next. Never
+ * from within the caller. */
+void endpoint_ready(struct endpoint *ep, uint32_t bits);
+
+/* Its user looks again in @ns, though no descriptor will tell: a terminal that says EIO, an
+ * interface that is down. */
+void endpoint_look_again(struct endpoint *ep, int64_t ns);
+
+/* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
+bool endpoint_kind_splices(enum fd_kind kind);
+
+/* A plain descriptor endpoint. */
+struct endpoint *endpoint_fd_new(struct address *addr, int rfd, int wfd);
+
+/* A connected stream socket that we have made: non-blocking, half-closed by shutdown(2). Costs no
+ * system call. */
+struct endpoint *endpoint_socket_new(struct address *addr, int fd);
+
+/* Read from @in, write to @out: a dual address. Takes both. */
+struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);
+
+/* Change what is waited for: bits of EPOLLIN and EPOLLOUT to switch on and off. */
+void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);
+
+/* The answer of ops->wants may have changed. */
+void endpoint_rewatch(struct endpoint *ep);
+
+/* Do not watch for these events although somebody wants them: an end that hangs up for the time
+ * being would report it without a pause. Replaces what was masked before; 0: watch everything. */
+void endpoint_mask(struct endpoint *ep, uint32_t masked);
+
+/* Have @ep put right what opening it has changed; takes the contents of @undo. */
+void endpoint_undo_later(struct endpoint *ep, const struct undo *undo);
+/* Put its terminals back now. */
+void endpoint_restore_tty(struct endpoint *ep);
+
+/* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
+void endpoint_free(struct endpoint *ep);
+
+#endif

@@ -1,0 +1,63 @@
+/* engine.c - what one process has, see engine.h */
+#include "end/engine.h"
+
+#include "sys/fd.h"
+
+/* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
+ * need while it is opened, and more where there are many, because several open at a time. */
+#define SPARE_MIN 6
+#define SPARE_MAX 32
+#define PER_SESSION 8 /* more than any uses */
+
+void engine_init(struct engine *e, struct loop *loop)
+{
+	*e = (struct engine){ .loop = loop };
+	list_init(&e->relays);
+	list_init(&e->procs);
+	list_init(&e->lingering);
+	list_init(&e->socks);
+	e->fds.limit = (int)fd_limit();
+	e->pool.fd_limit = e->fds.limit / 4 * 3;
+}
+
+void engine_done(struct engine *e)
+{
+	pool_done(&e->pool);
+}
+
+bool engine_has_descriptors(struct engine *e)
+{
+	int spare = e->fds.limit / 8, used, left;
+
+	if (e->fds.sure > 0)
+		return true;
+	spare = spare < SPARE_MIN ? SPARE_MIN : spare > SPARE_MAX ? SPARE_MAX : spare;
+	used = fd_count();
+	left = e->fds.limit - spare - e->fds.promised * SPARE_MIN -
+	       (used > 0 ? used : e->fds.newest + 1);
+	e->fds.sure = left / PER_SESSION;
+	return left > 0;
+}
+
+void engine_fd_used(struct engine *e, int fd)
+{
+	e->fds.newest = fd;
+	e->fds.sure--;
+}
+
+void engine_fds_promise(struct engine *e)
+{
+	e->fds.sure--;
+	e->fds.promised++;
+}
+
+void engine_fds_kept(struct engine *e)
+{
+	e->fds.promised--;
+}
+
+void engine_fd_freed(struct engine *e, int fd)
+{
+	if (fd >= 0 && fd <= e->fds.newest)
+		e->fds.newest = fd - 1;
+}

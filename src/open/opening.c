@@ -1,0 +1,673 @@
+/* opening.c - the step runner, see opening.h
+ *
+ * An opening goes through lists of steps: the prologue that all types have (locks, names in values,
+ * keys, early process options), the steps of its type, and the epilogue (late process options).
+ * One that has been accepted by a source begins at the type's conn_steps instead. o->step is the
+ * next step, o->stage the list it is in.
+ *
+ * States. Queued: opening_start() has put it into the loop's ready list; nothing has run. Running:
+ * run() calls steps until one waits, fails, or there is none left. Waiting: a step has asked for a
+ * descriptor, a time, or a kick (opening_kick()), and is resumed at the next step (STEP_WAIT) or at
+ * itself (STEP_AGAIN). Over: done() has been called, or never will be; the memory goes at the end
+ * of the turn.
+ *
+ * When a step fails: options and look-ups have a sentence of their own; a type that connects tries
+ * the next address of the name first, then, with retry or forever, everything again after interval,
+ * for errors that have a code. drop_attempt() undoes what the attempt has made. When all are
+ * through: succeed() builds the endpoint (or, with fork, the source) and calls done().
+ *
+ * A dual address is opened half by half: the reading half is kept in o->dual_in while the writing
+ * half goes through the same lists.
+ *
+ * Ownership. The opening owns what the steps have made (descriptor, program, state of the type)
+ * until the endpoint or source has taken it. In a forked session process openings of others are
+ * forgotten: descriptors are closed, programs and entries are the parent's. */
+#include "open/opening.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "dgram/admit.h"
+#include "dgram/dgram_seal.h"
+#include "open/lock.h"
+#include "end/proc.h"
+#include "end/relay.h"
+#include "open/source.h"
+#include "sys/groups.h"
+#include "sys/route.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHORT_NS (100 * NSEC_PER_MSEC) /* to the next look for descriptors */
+
+static void run(struct opening *o);
+
+const char *mode_word(enum open_mode mode)
+{
+	static const char *const word[] = { "reading and writing", "reading", "writing" };
+
+	return word[mode];
+}
+
+const char *opening_param(const struct opening *o, size_t i)
+{
+	return i < o->addr->half->nparams ? o->addr->half->param[i] : "";
+}
+
+void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns)
+{
+	if (fd >= 0)
+		loop_watch(o->addr->engine->loop, &o->watch, fd, events);
+	if (due_ns)
+		loop_timer(o->addr->engine->loop, &o->timer, due_ns);
+}
+
+static void stop_waiting(struct opening *o)
+{
+	loop_watch(o->addr->engine->loop, &o->watch, o->watch.fd, 0);
+	loop_timer_stop(o->addr->engine->loop, &o->timer);
+	loop_unready(&o->ready);
+}
+
+/* Undo what the steps of one attempt have made. */
+static void drop_attempt(struct opening *o)
+{
+	stop_waiting(o);
+	resolve_cancel(&o->job);
+	if (o->impl)
+		o->impl_free(o->impl);
+	o->impl = NULL;
+	groups_unref(o->more);
+	o->more = NULL;
+	endpoint_free(o->lower);
+	o->lower = NULL;
+	tty_restore(&o->undo.tty[0]);
+	tty_restore(&o->undo.tty[1]);
+	if (!(o->addr->half->type->flags & TYPE_FOREIGN)) {
+		if (o->fd2 != o->target.fd)
+			fd_close(&o->fd2);
+		fd_close(&o->target.fd);
+	}
+	o->fd2 = o->target.fd = -1;
+	if (o->proc)
+		proc_release(o->proc, false);
+	o->proc = NULL;
+}
+
+static void free_now(struct deferred *d)
+{
+	struct opening *o = container_of(d, struct opening, deferred);
+
+	vars_done(&o->vars);
+	free(o->host);
+	free(o->service);
+	free(o);
+}
+
+static void dispose(struct opening *o)
+{
+	o->over = true;
+	list_del(&o->node);
+	drop_attempt(o);
+	leftovers_remove(&o->undo.left);
+	endpoint_free(o->dual_in);
+	loop_defer(o->addr->engine->loop, &o->deferred, free_now);
+}
+
+void opening_cancel(struct opening *o)
+{
+	struct source *src = o->from;
+
+	dispose(o);
+	if (src)
+		source_opened(src, NULL, NULL);
+}
+
+void opening_kick(struct opening *o)
+{
+	if (!o->over)
+		loop_ready(o->addr->engine->loop, &o->ready);
+}
+
+void opening_forget(struct opening *o)
+{
+	o->undo.left.owner = 0;
+	o->proc = NULL;
+	dispose(o);
+}
+
+static void on_watch(struct watch *w, uint32_t events)
+{
+	(void)events;
+	run(container_of(w, struct opening, watch));
+}
+
+static void on_timer(struct timer *t)
+{
+	run(container_of(t, struct opening, timer));
+}
+
+static void on_ready(struct ready *r)
+{
+	run(container_of(r, struct opening, ready));
+}
+
+/* ---- steps that every type has ---- */
+
+static enum step_result step_locks(struct opening *o, struct err *err)
+{
+	const struct conf *c = o->addr->conf;
+	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
+
+	if (!name || o->undo.left.lock.name)
+		return STEP_DONE;
+	switch (lock_take(name, err)) {
+	case LOCK_TAKEN:
+		leftovers_add_lock(&o->undo.left, name);
+		return STEP_DONE;
+	case LOCK_HELD:
+		if (c->flow.lockfile) {
+			err_set(err, 0, "could not obtain lock \"%s\"", name);
+			return STEP_FAIL;
+		}
+		log_at(o->waiting == STEP_AGAIN ? LV_INFO : LV_NOTICE, "waiting for lock \"%s\"",
+		       name);
+		opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + NSEC_PER_SEC);
+		return STEP_AGAIN;
+	default:
+		return STEP_FAIL;
+	}
+}
+
+/* A name may have been meant for an interface. */
+static void hint_interfaces(const char *name, struct err *err)
+{
+	char have[ERR_TEXT_LEN / 2];
+
+	route_interfaces(have, sizeof(have));
+	err_hint(err, "no interface is named \"%s\" either; there are: %s", name, have);
+}
+
+/* Names in values: looked up before anything is opened, because nobody can wait for them later. */
+static enum step_result step_names(struct opening *o, struct err *err)
+{
+	struct hosts *hosts = &o->addr->hosts;
+	struct host *unknown;
+
+	if (!hosts->collected) {
+		hosts->collecting = true;
+		opts_collect(&o->addr->half->opts, hosts);
+		hosts->nlinks = hosts->n;
+		admission_collect(o->addr->conf, hosts);
+		hosts->collecting = false;
+		hosts->collected = true;
+	}
+	while ((unknown = hosts_unknown(hosts))) {
+		enum step_result r =
+			opening_look_up(o, unknown->name, unknown->family, &unknown->addr, err);
+
+		if (r == STEP_FAIL && unknown < hosts->host + hosts->nlinks)
+			hint_interfaces(unknown->name, err);
+		if (r != STEP_DONE)
+			return r;
+	}
+	return STEP_DONE;
+}
+
+static enum step_result step_keys(struct opening *o, struct err *err)
+{
+	return dgram_seal_load(o->addr, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+static enum step_result step_early(struct opening *o, struct err *err)
+{
+	return ident_apply(&o->addr->conf->ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
+}
+
+/* The address yields endpoint after endpoint. */
+static bool forks(const struct opening *o)
+{
+	const struct addr_type *type = o->addr->half->type;
+
+	return o->addr->conf->listen.fork && type->source && !o->from &&
+	       !(type->flags & TYPE_FORK_FIRST && o->addr->relay->many);
+}
+
+/* Process options at the end of opening act on this process only if it serves one session; where
+ * an address forks they wait for the session's own process (source.c). */
+static bool acts_on_us(const struct opening *o)
+{
+	return !(o->addr->half->type->flags & TYPE_PROGRAM) && !o->addr->relay->many && !forks(o);
+}
+
+static enum step_result step_late_ident(struct opening *o, struct err *err)
+{
+	if (acts_on_us(o) && ident_apply(&o->addr->conf->ident, ID_LATE, err) == -1)
+		return STEP_FAIL;
+	return STEP_DONE;
+}
+
+static enum step_result step_privileges(struct opening *o, struct err *err)
+{
+	if (acts_on_us(o) && ident_become(&o->addr->conf->ident, ID_LATE2, err) == -1)
+		return STEP_FAIL;
+	return STEP_DONE;
+}
+
+const struct step opening_prologue[] = {
+	{ .run = step_locks, .after = PH_INIT },
+	{ STEP_PURE(step_names) },
+	{ STEP_PURE(step_keys) },
+	{ .run = step_early, .after = PH_EARLY },
+	STEP_END,
+};
+
+static const struct step epilogue[] = {
+	{ .after = PH_LATE },
+	{ .run = step_late_ident },
+	{ .run = step_privileges, .after = PH_LATE2 },
+	STEP_END,
+};
+
+static bool in_prologue(const struct step *s)
+{
+	return s >= opening_prologue && s < opening_prologue + ARRAY_SIZE(opening_prologue);
+}
+
+static bool at_end(const struct step *s)
+{
+	return !s->run && s->after == PH_NONE;
+}
+
+/* ---- outcome ---- */
+
+static void give_up(struct opening *o, struct err *err)
+{
+	opening_done_fn *done = o->done;
+
+	if (o->addr->relay->plan->set.sloppy && !err->over)
+		err->status = 255;
+	dispose(o);
+	done(o, NULL, NULL, err);
+}
+
+static void open_second_half(struct opening *o, struct endpoint *in);
+
+/* What the type never does, the session need not try. Descriptors of others may do more than the
+ * word for them says: a terminal as standard input takes answers. */
+static void limit_directions(struct endpoint *ep, const struct addr_type *type)
+{
+	if (type->flags & TYPE_FOREIGN)
+		return;
+	ep->caps |= type->reads ? 0 : EP_NO_READ;
+	ep->caps |= type->writes ? 0 : EP_NO_WRITE;
+}
+
+static void succeed(struct opening *o)
+{
+	const struct addr_type *type = o->addr->half->type;
+	struct endpoint *ep = NULL;
+	struct source *src = NULL;
+	struct err err;
+
+	if (forks(o) && !o->dual_in)
+		src = type->source(o, &err);
+	else
+		ep = type->make(o, &err);
+	if (!ep && !src) {
+		give_up(o, &err);
+		return;
+	}
+	o->target.fd = o->fd2 = -1;
+	o->impl = NULL;
+	if (src) {
+		src->left = o->undo.left;
+	} else {
+		limit_directions(ep, type);
+		endpoint_undo_later(ep, &o->undo);
+		ep->proc = o->proc;
+	}
+	o->proc = NULL;
+	o->undo.left = (struct leftovers){ 0 };
+	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
+	if (ep && o->is_dual) {
+		open_second_half(o, ep);
+		return;
+	}
+	if (ep && o->dual_in) {
+		ep = endpoint_dual_new(o->dual_in, ep);
+		o->dual_in = NULL;
+	}
+	dispose(o);
+	o->done(o, ep, src, NULL);
+}
+
+static void final_connect_error(const struct opening *o, struct err *err)
+{
+	const struct addr_type *t = o->addr->half->type;
+	char hint[ERR_TEXT_LEN];
+
+	memcpy(hint, err->hint, sizeof(hint));
+	if (t->server.noun)
+		err_set(err, err->code, "%s:%s%s%s%s", o->addr->half->keyword, opening_param(o, 0),
+			t->server.before, o->service, t->server.behind);
+	else
+		err_set(err, err->code, "%s:%s:%s", o->addr->half->keyword, opening_param(o, 0),
+			opening_param(o, 1));
+	memcpy(err->hint, hint, sizeof(hint));
+}
+
+/* Begin anew with the steps after @delay_ns. */
+static void try_again(struct opening *o, int64_t delay_ns)
+{
+	if (!in_prologue(o->step))
+		o->step = o->addr->half->type->steps;
+	o->stage = AT_STEPS;
+	o->remote_i = o->remote_step = 0;
+	o->waiting = STEP_AGAIN;
+	opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + delay_ns);
+}
+
+/* This session's right address finds no descriptors, and other sessions will give some back. */
+static bool is_short(const struct opening *o, const struct err *err)
+{
+	const struct list *all = &o->addr->relay->sessions;
+
+	return (err->code == EMFILE || err->code == ENFILE) && o->addr->relay->many && !o->from &&
+	       all->next != all->prev;
+}
+
+static void say_short(struct opening *o, const struct err *err)
+{
+	char more[80];
+	unsigned hidden;
+
+	if (log_limit_pass(&o->addr->relay->shared->shortage, 0, loop_now(o->addr->engine->loop),
+			   &hidden))
+		log_warn("%s; the session waits until others have ended%s", err->text,
+			 log_limit_text(&o->addr->relay->shared->shortage, hidden, "kind", more,
+					sizeof(more)));
+}
+
+/* Without the hint, which belongs to the final error. */
+static void tell_refusal(const struct opening *o, enum log_level level, const struct err *err)
+{
+	struct err bare = *err;
+
+	bare.hint[0] = '\0';
+	if (level == LV_WARN)
+		relay_tell(o->addr->relay, level, &bare);
+	else
+		log_err(level, &bare);
+}
+
+/* Options and look-ups have a sentence of their own. */
+static bool is_of_connecting(const struct opening *o, const struct err *err)
+{
+	return o->addr->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
+}
+
+void opening_final_error(const struct opening *o, struct err *err)
+{
+	if (!is_of_connecting(o, err))
+		return;
+	tell_refusal(o, LV_WARN, err);
+	final_connect_error(o, err);
+}
+
+static void failed(struct opening *o, struct err *err)
+{
+	bool connects = is_of_connecting(o, err);
+	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
+	bool retry = o->retries_left != 0 && err->code;
+
+	drop_attempt(o);
+	if (is_short(o, err)) {
+		say_short(o, err);
+		try_again(o, SHORT_NS);
+		return;
+	}
+	if (connects)
+		tell_refusal(o, next || retry ? LV_NOTICE : LV_WARN, err);
+	else if (next)
+		log_err(LV_NOTICE, err);
+	if (next) {
+		o->remote_i++;
+		o->step = o->addr->half->type->steps + o->remote_step;
+		run(o);
+		return;
+	}
+	if (retry) {
+		if (!connects)
+			log_err(o->addr->half->type->flags & TYPE_CONNECTS ? LV_NOTICE : LV_INFO,
+				err);
+		if (o->retries_left > 0)
+			o->retries_left--;
+		try_again(o, o->addr->conf->retry.interval_ns);
+		return;
+	}
+	if (connects)
+		final_connect_error(o, err);
+	give_up(o, err);
+}
+
+/* ---- running ---- */
+
+/* The options of a phase. One that is refused will be refused again: no retry for that. */
+static int apply_options(struct opening *o, int fd, enum phase phase, struct err *err)
+{
+	struct target target = o->target;
+	struct tty_edit edit = { 0 };
+
+	target.fd = fd;
+	target.tty = &edit;
+	target.more = &o->more;
+	target.hosts = &o->addr->hosts;
+	if (opts_apply(&o->addr->half->opts, phase, &target, err) == 0)
+		return 0;
+	err->code = 0;
+	return -1;
+}
+
+/* One step and the options of its phase, inside the ambient state of the address. */
+static enum step_result run_step(struct opening *o, struct err *err)
+{
+	enum phase phase = o->step->after;
+	enum step_result r = STEP_DONE;
+	struct ident_saved saved;
+
+	if (ident_enter(&o->addr->conf->ident, &saved, err) == -1)
+		return STEP_FAIL;
+	if (o->step->run)
+		r = o->step->run(o, err);
+	if ((r == STEP_DONE || r == STEP_WAIT) && phase != PH_NONE) {
+		if (apply_options(o, o->target.fd, phase, err) == -1)
+			r = STEP_FAIL;
+		/* bidirectional stdio: the write side is a descriptor of its own */
+		else if (o->fd2 >= 0 && o->fd2 != o->target.fd &&
+			 apply_options(o, o->fd2, phase, err) == -1)
+			r = STEP_FAIL;
+	}
+	ident_leave(&saved);
+	return r;
+}
+
+/* The list of steps behind the one that is done; false: there is none. Where an address forks, the
+ * steps of its connections are left to its source, and so are the options at the end. */
+static bool next_list(struct opening *o)
+{
+	const struct addr_type *type = o->addr->half->type;
+
+	if (in_prologue(o->step)) {
+		o->step = type->steps;
+	} else if (o->stage == AT_STEPS && type->conn_steps) {
+		if (forks(o))
+			return false;
+		o->step = type->conn_steps;
+		o->stage = AT_CONNECTION;
+	} else if (o->stage != AT_EPILOGUE) {
+		o->step = epilogue;
+		o->stage = AT_EPILOGUE;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void run(struct opening *o)
+{
+	struct err err = { 0 };
+
+	stop_waiting(o);
+	for (;;) {
+		if (at_end(o->step)) {
+			if (!next_list(o)) {
+				succeed(o);
+				return;
+			}
+			continue;
+		}
+		switch (run_step(o, &err)) {
+		case STEP_DONE:
+			o->waiting = STEP_DONE;
+			o->step++;
+			break;
+		case STEP_WAIT:
+			o->waiting = STEP_WAIT;
+			o->step++;
+			return;
+		case STEP_AGAIN:
+			o->waiting = STEP_AGAIN;
+			return;
+		case STEP_FAIL:
+			failed(o, &err);
+			return;
+		}
+	}
+}
+
+/* The address is to do what its type cannot. */
+static void tell_direction(const struct opening *o)
+{
+	static const char *const word[] = { "read-write", "read-only", "write-only" };
+	const struct addr_type *type = o->addr->half->type;
+	const char *kin = type->both_ways;
+	unsigned want = type->reads ? 1 : 2;
+	struct err err;
+
+	err_set(&err, 0, "address is opened in %s mode but only supports %s", word[o->mode],
+		type->reads ? "read-only" : "write-only");
+	/* with -u the first address is read from, the second one written to */
+	err_hint(&err, "%s %s: use -u%s%s%s", o->addr->half->keyword,
+		 type->reads ? "hears only" : "can only be written to",
+		 o->addr->number == want ? ""
+		 : type->reads           ? " and put it first"
+					 : " and put it second",
+		 kin ? ", or use " : "", kin ? kin : "");
+	relay_tell(o->addr->relay, LV_WARN, &err);
+}
+
+void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode)
+{
+	const struct half *half = addr->half;
+	const struct addr_type *type = half->type;
+
+	o->addr = addr;
+	o->mode = mode;
+	o->step = opening_prologue;
+	o->stage = AT_STEPS;
+	o->target = (struct target){ .fd = -1, .family = type->net.family };
+	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
+	o->protocol =
+		half->conf.sock.protocol >= 0 ? (int)half->conf.sock.protocol : type->net.protocol;
+	o->target.binds = type->flags & TYPE_BINDS;
+	if (type->flags & TYPE_ENTRY && half->nparams)
+		o->target.path = half->param[0];
+	if (type->flags & TYPE_QUEUE)
+		o->target.queue = half->param[0];
+	o->fd2 = -1;
+	o->remote_i = o->remote_step = 0;
+	o->local = o->behind = (struct netaddr){ 0 };
+	free(o->service);
+	o->service = NULL;
+	o->retries_left = half->conf.retry.forever ? -1 : half->conf.retry.retry;
+	if ((mode != MODE_WRITE && !type->reads) || (mode != MODE_READ && !type->writes))
+		tell_direction(o);
+}
+
+static void open_second_half(struct opening *o, struct endpoint *in)
+{
+	o->is_dual = false;
+	o->dual_in = in;
+	opening_begin_half(o, o->addr->dual, MODE_WRITE);
+	run(o);
+}
+
+static struct opening *new_opening(struct address *addr, const struct vars *vars,
+				   opening_done_fn *done, void *arg)
+{
+	struct opening *o = xcalloc(1, sizeof(*o));
+
+	o->addr = addr;
+	o->done = done;
+	o->arg = arg;
+	o->job.fd = -1;
+	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
+	watch_init(&o->watch, on_watch);
+	timer_init(&o->timer, on_timer);
+	ready_init(&o->ready, on_ready);
+	if (vars)
+		vars_copy(&o->vars, vars);
+	list_add_tail(&addr->relay->openings, &o->node);
+	return o;
+}
+
+struct address *opening_first_half(struct address *addr, enum open_mode *mode)
+{
+	if (!addr->dual)
+		return addr;
+	if (*mode == MODE_RW)
+		*mode = MODE_READ;
+	else
+		log_warn("unidirectional open of dual address");
+	return *mode == MODE_READ ? addr : addr->dual;
+}
+
+struct opening *opening_start(struct address *addr, enum open_mode mode, const struct vars *vars,
+			      struct endpoint *other, opening_done_fn *done, void *arg)
+{
+	struct opening *o = new_opening(addr, vars, done, arg);
+
+	o->other = other;
+	o->is_dual = addr->dual && mode == MODE_RW;
+	addr = opening_first_half(addr, &mode);
+	opening_begin_half(o, addr, mode);
+	opening_kick(o);
+	return o;
+}
+
+struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
+				     struct endpoint *lower, const struct vars *vars,
+				     opening_done_fn *done)
+{
+	struct opening *o = new_opening(src->addr, vars, done, src);
+	const struct addr_type *type = src->addr->half->type;
+
+	source_opening(src);
+	o->from = src;
+	opening_begin_half(o, src->addr, mode);
+	o->step = type->steps;
+	if (fd != -1 || lower) {
+		o->target.fd = fd;
+		o->lower = lower;
+		o->step = type->conn_steps;
+		o->stage = AT_CONNECTION;
+		o->retries_left = 0;
+	}
+	opening_kick(o);
+	return o;
+}

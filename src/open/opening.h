@@ -1,0 +1,245 @@
+/* opening.h - opening an address: a list of small steps
+ *
+ * An opening runs the steps of its address type one after another and applies, behind each, the
+ * options of the phase named beside it. A step that must wait says so and is resumed at the next
+ * one (or at itself) when its descriptor is ready or its time has come. The runner knows retry,
+ * interval, forever, several addresses per name, and what holds only while an address is being
+ * opened; it knows nothing of any type. */
+#ifndef OPEN_OPENING_H
+#define OPEN_OPENING_H
+
+#include "ev/loop.h"
+#include "end/endpoint.h"
+#include "end/plan.h"
+#include "end/vars.h"
+#include "sys/resolve.h"
+
+struct dgram_greeting;
+struct forecast;
+struct groups;
+struct opening;
+struct source;
+
+enum step_result {
+	STEP_DONE,
+	STEP_WAIT, /* resume at the next step when o->watch or o->timer fires */
+	STEP_AGAIN, /* resume at this step then */
+	STEP_FAIL,
+};
+
+struct step {
+	enum step_result (*run)(struct opening *o, struct err *err); /* may be NULL */
+	enum phase after; /* options applied when the step is done; PH_NONE: none */
+	/* what --check does in its place: judge what is written, and what lies there to be read; it
+	 * changes nothing and waits for nobody. STEP_WAIT or STEP_AGAIN: it would have to. NULL:
+	 * nothing can be said before it is tried */
+	enum step_result (*check)(struct opening *o, struct err *err);
+};
+
+/* clang-format off */
+/* A step that does no more than that anyway. */
+#define STEP_PURE(FN) .run = (FN), .check = (FN)
+#define STEP_END { .run = NULL }
+/* clang-format on */
+
+enum type_flag {
+	TYPE_CONNECTS = 1, /* tries address after address; words failures as connecting types do */
+	TYPE_PROGRAM = 2, /* late process options belong to the child */
+	TYPE_NO_USAGE = 4, /* parameter errors have no usage part (STDIO, FD) */
+	TYPE_PASSIVE = 8, /* resolves its own side: fixed IP version */
+	TYPE_ENTRY = 16, /* the first parameter is the path of a file-system entry */
+	TYPE_TRANSPARENT = 32, /* data is not transformed: nofork may follow it */
+	TYPE_FOREIGN = 64, /* its descriptors belong to others: never closed (STDIO, FD) */
+	TYPE_BINDS = 128, /* the entry is made by bind(2), its owner and mode set by a step */
+	TYPE_DATA = 256, /* addresses are written as data, and so is option range */
+	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
+	TYPE_FORK_FIRST = 1024, /* fork means nothing behind an address that forks already */
+};
+
+/* An address type: one row. */
+struct addr_type {
+	const char *names; /* canonical first, then aliases, separated by one blank */
+	const char *syntax; /* ":<host>:<port>" */
+	const char *help; /* one sentence for the manual */
+	uint64_t groups; /* options it takes, besides GROUPS_EVERYWHERE */
+	bool reads, writes; /* directions it supports */
+	size_t min_params, max_params;
+	struct {
+		int family, type, protocol;
+	} net;
+	unsigned flags; /* enum type_flag */
+	/* connecting types that speak to a server in between: what records call it, and what stands
+	 * around its service where errors name the address ("SOCKS5:host", before, service,
+	 * behind); else NULLs. A step of theirs sets o->service. */
+	struct {
+		const char *noun, *before, *behind;
+	} server;
+	const struct step *steps;
+	/* listeners: what is done for each connection, beginning with step_accept; else NULL */
+	const struct step *conn_steps;
+	/* build the endpoint when all steps are done; takes o->fd, o->fd2 */
+	struct endpoint *(*make)(struct opening *o, struct err *err);
+	/* datagrams, with fork: does this first one begin a session? NULL: every one does */
+	bool (*greets)(struct address *addr, const struct dgram_greeting *g);
+	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
+	struct source *(*source)(struct opening *o, struct err *err);
+	/* what make() builds, told without opening anything (forecast.h) */
+	void (*forecast)(const struct half *half, enum open_mode mode, struct forecast *f);
+	unsigned local_port; /* this parameter, counted from 1, is a port to bind to; 0: none is */
+	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
+	const char *needs_process; /* why each session must have a process of its own, or NULL */
+	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
+	const char *both_ways; /* of a type for one direction: a kin of it for both, or NULL */
+	const char *unavailable; /* why it cannot be used in this build, or NULL */
+};
+
+/* Told exactly once: an endpoint, or a source (option fork), or a failure with its sentence; or,
+ * with err->over, that there will be none because nobody came in time (option accept-timeout). */
+typedef void opening_done_fn(struct opening *o, struct endpoint *ep, struct source *src,
+			     struct err *err);
+
+struct opening {
+	struct address *addr; /* what is opened; of a dual address one half after the other */
+	enum open_mode mode;
+	struct list node; /* in relay->openings */
+	/* what the steps work on */
+	const struct step *step;
+	struct target target; /* target.fd: the descriptor */
+	int fd2; /* second descriptor (write side), or -1 */
+	struct addr_list remote; /* where to */
+	size_t remote_i;
+	size_t remote_step; /* failing steps behind this one try the next address; 0: no list */
+	struct netaddr local; /* bind address; len 0: none */
+	int socktype, protocol; /* arguments of socket(2): the type's, or by option or parameter */
+	char *service; /* port in decimal (listening types: the own one; types that speak to a
+			* server in between: its), where the type has looked it up itself, or NULL
+			*/
+	struct netaddr behind; /* what the server in between shall connect to: the port, and the
+				* address where this side has to know it */
+	char *host; /* copy of the host being looked up, or NULL */
+	struct resolve_req req; /* the question */
+	struct resolve_job job;
+	struct vars vars; /* variables learned here, and those of the other side before it */
+	struct undo undo;
+	struct groups *more; /* sockets that join what target.fd has no room for, or NULL */
+	struct proc *proc; /* program started */
+	struct endpoint *lower; /* what conn_steps build upon (datagrams of one peer), or NULL */
+	struct endpoint *other; /* the left endpoint when the right address is opened; borrowed */
+	void *impl; /* the type's own state */
+	void (*impl_free)(void *impl);
+	/* waiting */
+	struct watch watch;
+	struct timer timer;
+	struct ready ready; /* it begins, or what it waits for has come without a descriptor */
+	struct deferred deferred;
+	enum step_result waiting;
+	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
+	struct source *from; /* one endpoint is wanted for this source, or NULL */
+	bool over; /* @done has been called, or never will be */
+	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
+	int64_t retries_left; /* -1: for ever */
+	opening_done_fn *done;
+	void *arg;
+	/* dual addresses */
+	struct endpoint *dual_in; /* the half to read from, already open */
+	bool is_dual; /* the half to write to follows */
+};
+
+/* Begin to open @addr, from the loop, never before this returns. @done is called once, then the
+ * opening is gone. @vars: what is known so far (copied), or NULL. @other: left endpoint, or NULL.
+ * Returns the opening, for opening_cancel(). */
+struct opening *opening_start(struct address *addr, enum open_mode mode, const struct vars *vars,
+			      struct endpoint *other, opening_done_fn *done, void *arg);
+
+/* As opening_start() for one more endpoint of @src: a new connection
+ * (dial.c), or, where @fd is not -1 or @lower not NULL, the steps of a connection that has been
+ * accepted (listen.c, peers.c). Takes @fd and @lower. @done gets @src as argument and must call
+ * source_opened(). */
+struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
+				     struct endpoint *lower, const struct vars *vars,
+				     opening_done_fn *done);
+
+/* Connecting types end with an error that names the address as written: @err becomes that, after a
+ * warning with what it was; of other types, and where it says all, it stays as it is. */
+void opening_final_error(const struct opening *o, struct err *err);
+
+/* The half of @side that is opened first, and how: of a dual address in one direction the other one
+ * is never, which is told. @mode is that of the side, and becomes that of the half. */
+struct address *opening_first_half(struct address *addr, enum open_mode *mode);
+
+/* For check.c: what is done before the steps of every type; and fill @o for @half, from nothing. */
+extern const struct step opening_prologue[];
+void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode);
+
+/* What it waits for has come without a descriptor telling (datagrams handed over). */
+void opening_kick(struct opening *o);
+
+/* Give up; @done is not called. */
+void opening_cancel(struct opening *o);
+
+/* In a forked process: close the descriptors of an opening that goes on in the parent. */
+void opening_forget(struct opening *o);
+
+/* Wait for @events on @fd or until @due_ns (either may be absent: fd -1, due_ns 0). */
+void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns);
+
+/* "reading", "writing", "reading and writing" */
+const char *mode_word(enum open_mode mode);
+
+/* Parameter @i of the address, "" when absent. */
+const char *opening_param(const struct opening *o, size_t i);
+
+/* ---- shared steps (steps.c) ---- */
+
+/* Look the target up: parameter 0 (host), and o->service or parameter 1 (service). Passive types:
+ * fixed IP version. */
+enum step_result step_resolve_target(struct opening *o, struct err *err);
+/* Look the local address up: bind host, parameter 0 is the service. */
+enum step_result step_resolve_local(struct opening *o, struct err *err);
+/* Collect the answer: o->remote, or o->local. */
+enum step_result step_resolved(struct opening *o, struct err *err);
+enum step_result step_resolved_local(struct opening *o, struct err *err);
+/* Look up option bind of clients ("host", ":port", "host:port"), sourceport. */
+enum step_result step_resolve_bind(struct opening *o, struct err *err);
+/* socket(2) for the current target or local address. */
+enum step_result step_socket(struct opening *o, struct err *err);
+/* bind(2) to o->local if there is one; of clients also by option lowport. */
+enum step_result step_bind(struct opening *o, struct err *err);
+enum step_result step_bind_client(struct opening *o, struct err *err);
+/* connect(2), and its outcome. */
+enum step_result step_connect(struct opening *o, struct err *err);
+enum step_result step_connected(struct opening *o, struct err *err);
+/* All of it: look the target up, try its addresses one after another; also for types that have more
+ * to do before or behind it. */
+/* clang-format off */
+#define CONNECT_STEPS \
+	{ STEP_PURE(step_resolve_target) }, \
+	{ STEP_PURE(step_resolved) }, \
+	{ STEP_PURE(step_resolve_bind) }, \
+	{ .run = step_socket, .after = PH_PASTSOCKET }, \
+	{ .after = PH_FD }, \
+	{ .after = PH_PREBIND }, \
+	{ .run = step_bind_client }, \
+	{ .run = step_connect }, \
+	{ .run = step_connected, .after = PH_CONNECTED }
+/* clang-format on */
+extern const struct step connect_steps[];
+/* SO_REUSEADDR, unless an option has decided about it. */
+enum step_result step_reuseaddr(struct opening *o, struct err *err);
+/* Option max-children makes sense with fork only. */
+enum step_result step_max_children(struct opening *o, struct err *err);
+
+/* Not a step, for steps that need one more address: look @host up in @family and put it into
+ * o->behind, whose port stays. STEP_AGAIN: call it again when the step is resumed. Fails with
+ * 'xioresolve(node="x", pf=2, ...): Name or service not known' behind a warning with the question,
+ * temporary failures with code EAGAIN. */
+enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err);
+
+/* The same for any name: the address goes into @out, without port. */
+enum step_result opening_look_up(struct opening *o, const char *host, int family,
+				 struct netaddr *out, struct err *err);
+
+/* AF_* fixed for this opening, or AF_UNSPEC, by type, option pf and settings. */
+int opening_family(const struct opening *o, bool passive);
+
+#endif

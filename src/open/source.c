@@ -1,0 +1,198 @@
+/* source.c - something that yields many endpoints, see source.h
+ *
+ * States. Listening: ops->resume() has been called last. Paused: ops->pause() has, because there is
+ * no room (max-children, max-sessions, descriptors); a session that ends makes room, and
+ * look_for_room() resumes. Closed: source_close(), whatever the reason; what has not begun is gone,
+ * sessions go on. Released: ops->release(), behind the last session; then it is freed.
+ *
+ * Who calls what. The kind of source (listener, table of peers, dialer, queue) calls source_yield()
+ * with an endpoint, or source_opening() when one is on its way and source_opened() when it is there
+ * or will never be. Both count at once: nsessions and nopenings together are what the bounds are
+ * about. The relay makes a session of what is yielded, by relay->yield, here or in a process of its
+ * own, and calls source_session_ended() once for each.
+ *
+ * source_close() may be called from within ops->resume() or while the kind hands out a batch: what
+ * it iterates over has to survive that. */
+#include "open/source.h"
+
+#include "base/log.h"
+#include "end/proc.h"
+#include "end/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void on_accept_timeout(struct timer *t)
+{
+	struct source *src = container_of(t, struct source, accept_timer);
+
+	log_warn("accept: Connection timed out");
+	log_notice("Waiting for child processes to terminate");
+	source_close(src);
+}
+
+void source_init(struct source *src, const struct source_ops *ops, struct address *addr)
+{
+	src->ops = ops;
+	src->addr = addr;
+	list_init(&src->node);
+	timer_init(&src->accept_timer, on_accept_timeout);
+}
+
+static void arm_accept_timer(struct source *src)
+{
+	if (src->addr->conf->listen.accept_timeout_ns > 0 && !src->closed && !src->paused)
+		loop_timer(src->addr->engine->loop, &src->accept_timer,
+			   loop_now(src->addr->engine->loop) +
+				   src->addr->conf->listen.accept_timeout_ns);
+}
+
+void source_start(struct source *src)
+{
+	list_add_tail(&src->addr->relay->sources, &src->node);
+	arm_accept_timer(src);
+	src->ops->resume(src);
+	relay_ready(src->addr->relay);
+}
+
+bool source_has_room(const struct source *src)
+{
+	int64_t max = src->addr->conf->listen.max_children;
+	size_t n = src->nsessions + src->nopenings;
+
+	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
+	 * keeps it until others have ended */
+	return !src->closed && (max <= 0 || n < (size_t)max) && (!src->most || n < src->most) &&
+	       (!n || engine_has_descriptors(src->addr->engine));
+}
+
+static void pause_if_full(struct source *src)
+{
+	unsigned hidden;
+
+	if (source_has_room(src) || src->paused || src->closed)
+		return;
+	if (!engine_has_descriptors(src->addr->engine)) {
+		if (log_limit_pass(&src->limit, 0, loop_now(src->addr->engine->loop), &hidden))
+			log_warn("%zu sessions use all descriptors this process may have (ulimit "
+				 "-n: %d), others wait",
+				 src->nsessions, src->addr->engine->fds.limit);
+	} else if (src->addr->conf->listen.max_children > 0 &&
+		   src->nsessions + src->nopenings >=
+			   (size_t)src->addr->conf->listen.max_children) {
+		log_notice("maxchildren are active, waiting");
+	}
+	src->paused = true;
+	loop_timer_stop(src->addr->engine->loop,
+			&src->accept_timer); /* it is us who does not accept */
+	src->ops->pause(src);
+}
+
+static void release(struct source *src)
+{
+	if (!src->released && src->ops->release)
+		src->ops->release(src);
+	src->released = true;
+}
+
+void source_forget(struct source *src)
+{
+	list_del(&src->node);
+	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
+	src->closed = true;
+	src->ops->close(src);
+	release(src);
+	if (src->other) /* shared by all sessions, its program is the parent's */
+		src->other->proc = NULL;
+	leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
+}
+
+void source_session_begins(struct source *src)
+{
+	src->nsessions++;
+	pause_if_full(src);
+}
+
+void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
+{
+	arm_accept_timer(src);
+	src->addr->relay->yield(src, ep, vars);
+}
+
+static void free_now(struct deferred *d)
+{
+	struct source *src = container_of(d, struct source, free);
+
+	vars_done(&src->vars);
+	free(src);
+}
+
+/* Nobody needs it any more. */
+static void free_if_unused(struct source *src)
+{
+	if (!src->closed || src->nsessions || src->nopenings || src->free.queued)
+		return;
+	list_del(&src->node);
+	release(src);
+	loop_defer(src->addr->engine->loop, &src->free, free_now);
+	engine_settle(src->addr->engine);
+}
+
+/* There is one less of them. */
+static void look_for_room(struct source *src)
+{
+	free_if_unused(src);
+	if (src->paused && source_has_room(src)) {
+		src->paused = false;
+		log_info("still listening");
+		arm_accept_timer(src);
+		src->ops->resume(src);
+	}
+}
+
+void source_session_ended(struct source *src)
+{
+	src->nsessions--;
+	look_for_room(src);
+}
+
+void source_opening(struct source *src)
+{
+	src->nopenings++;
+	pause_if_full(src);
+}
+
+void source_opened(struct source *src, struct endpoint *ep, const struct vars *vars)
+{
+	src->nopenings--;
+	if (ep) { /* it came before the end of listening, if that has come meanwhile */
+		source_yield(src, ep, vars);
+		return;
+	}
+	look_for_room(src);
+}
+
+void source_fail(struct source *src, const struct err *err)
+{
+	log_err(LV_ERROR, err);
+	src->addr->relay->status = 1;
+	source_close(src);
+}
+
+void source_close(struct source *src)
+{
+	if (src->closed)
+		return;
+	/* The order: first nothing new begins, whatever the rest calls; then what has not begun
+	 * goes (connections in the queue, waiting peers); then the name others find us by, and what
+	 * sessions have copies of; last, if no session is left, what they have in common. */
+	src->closed = true;
+	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
+	src->nsessions -= procs_give_up_places(src->addr->engine, src);
+	src->ops->close(src);
+	leftovers_remove(&src->left);
+	endpoint_free(src->other);
+	src->other = NULL;
+	free_if_unused(src);
+}
