@@ -68,6 +68,14 @@ def test_includes_are_needed(sources):
     assert not wrong
 
 
+def test_file_names_are_unique(sources):
+    """A file is found by its name."""
+    seen = {}
+    for name in sources:
+        seen.setdefault(name.split("/")[-1], []).append(name)
+    assert not [v for v in seen.values() if len(v) > 1]
+
+
 # A private header belongs to the file it is private to.
 PRIVATE_OF = {"ev/internal": "ev/loop", "seal/seal_senders": "seal/seal"}
 

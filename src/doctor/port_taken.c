@@ -1,4 +1,4 @@
-/* port.c - who else has the port?
+/* port_taken.c - who else has the port?
  *
  * sys/port.h knows; whether they would share the port is found out by trying. */
 #include "base/mem.h"

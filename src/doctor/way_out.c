@@ -1,4 +1,4 @@
-/* route.c - the way out: is there one, and is it the interface where the group is joined? */
+/* way_out.c - the way out: is there one, and is it the interface where the group is joined? */
 #include "base/mem.h"
 #include "doctor/exam.h"
 #include "end/plan.h"

@@ -1,4 +1,4 @@
-/* membership.c - is the group joined, and does the socket hear it?
+/* joined.c - is the group joined, and does the socket hear it?
  *
  * The rehearsal has joined just as the address will; here the kernel's own tables are asked whether
  * the membership is there, on which interface, and whether what the socket is bound to lets the

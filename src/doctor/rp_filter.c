@@ -1,4 +1,4 @@
-/* source.c - does the kernel believe the sender's address? (rp_filter, accept_local)
+/* rp_filter.c - does the kernel believe the sender's address? (rp_filter, accept_local)
  *
  * With rp_filter=1 a packet counts only if an answer to its sender would leave by the interface it
  * came in by, with 2 if there is any route to the sender. Nothing is logged; one counter tells. The

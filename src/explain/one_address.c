@@ -1,4 +1,4 @@
-/* address.c - one address in plain sentences
+/* one_address.c - one address in plain sentences
  *
  * What it is comes from the row of its type, what its options do from theirs. */
 #include "addr/addr.h"

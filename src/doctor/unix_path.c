@@ -1,4 +1,4 @@
-/* unix.c - UNIX sockets, and addresses the doctor knows little about
+/* unix_path.c - UNIX sockets, and addresses the doctor knows little about
  *
  * A UNIX socket has no groups, but it can be silent, too: the path is not there, is no socket, or
  * nobody listens any more. */
