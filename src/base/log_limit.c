@@ -58,10 +58,20 @@ bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned 
 	return true;
 }
 
+unsigned log_limit_take_others(struct log_limit *l)
+{
+	return __atomic_exchange_n(&l->others, 0, __ATOMIC_RELAXED);
+}
+
+bool log_limit_has_others(const struct log_limit *l)
+{
+	return __atomic_load_n(&l->others, __ATOMIC_RELAXED) > 0;
+}
+
 const char *log_limit_text(struct log_limit *l, unsigned suppressed, const char *noun, char *buf,
 			   size_t cap)
 {
-	unsigned others = __atomic_exchange_n(&l->others, 0, __ATOMIC_RELAXED);
+	unsigned others = log_limit_take_others(l);
 
 	*buf = '\0';
 	if (suppressed && others)

@@ -34,6 +34,10 @@ bool log_limit_pass(struct log_limit *l, uint64_t key, int64_t now_ns, unsigned 
 /* The second limit alone, for records that are each of their own kind. */
 bool log_limit_turn(struct log_limit *l, int64_t now_ns);
 
+/* How many the second limit has left out and nobody has been told of; they are told now. */
+unsigned log_limit_take_others(struct log_limit *l);
+bool log_limit_has_others(const struct log_limit *l);
+
 /* What is to be told beside a record that may be written: " (3 more of this NOUN since, 40 of
  * others)", or "". The counts begin anew. Returns @buf. */
 const char *log_limit_text(struct log_limit *l, unsigned suppressed, const char *noun, char *buf,

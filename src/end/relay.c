@@ -47,19 +47,47 @@ void relay_free_addresses(struct relay *relay)
 	relay->naddr = 0;
 }
 
+void relay_tell_rest(struct relay *relay)
+{
+	static const enum log_level level[2] = { LV_WARN, LV_ERROR };
+
+	for (int i = 0; relay->shared && i < 2; i++) {
+		unsigned n = log_limit_take_others(&relay->shared->failures[i]);
+
+		if (n && level[i] >= log_threshold)
+			log_put(level[i], "%u more %s of sessions were left out", n,
+				i ? "errors" : "warnings");
+	}
+}
+
+void relay_tell_rest_later(struct relay *relay)
+{
+	struct loop *loop = relay->engine->loop;
+
+	if (log_limit_has_others(&relay->shared->failures[0]) ||
+	    log_limit_has_others(&relay->shared->failures[1]))
+		loop_timer(loop, &relay->rest, loop_now(loop) + 2 * NSEC_PER_SEC);
+}
+
 void relay_tell(struct relay *relay, enum log_level level, const struct err *err)
 {
 	struct log_limit *limit;
+	int64_t now;
 	char more[80];
 
 	if (!relay_is_crowded(relay)) { /* nor is one that only checks: it shares nothing */
 		log_err(level, err);
 		return;
 	}
+	if (level < log_threshold)
+		return;
 	limit = &relay->shared->failures[level == LV_ERROR];
-	if (level >= log_threshold && log_limit_turn(limit, loop_now(relay->engine->loop))) {
-		log_at(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
+	now = loop_now(relay->engine->loop);
+	if (log_limit_turn(limit, now)) {
+		log_put(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
 		log_hint(err);
+	} else if (!relay->engine->session_process) { /* else the one that forked us tells */
+		relay_tell_rest_later(relay);
 	}
 }
 

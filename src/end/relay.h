@@ -48,6 +48,7 @@ struct relay {
 	struct shared *shared; /* with session processes */
 	double start_seconds; /* since the epoch */
 	struct timer stats; /* --stats */
+	struct timer rest; /* records of failing sessions that were left out are to be told */
 	struct metrics_http *http; /* --metrics, or NULL */
 	struct progress *progress; /* --progress, or NULL */
 	int notify_fd; /* the service manager, or -1 */
@@ -76,6 +77,11 @@ void relay_ready(struct relay *relay);
  * about as often as they like: where there are many sessions, ten records of @level are written in
  * a second, the rest is counted and told with the next one. */
 void relay_tell(struct relay *relay, enum log_level level, const struct err *err);
+
+/* Tell how many records relay_tell() has left out, if any: a second after the last, and at the end.
+ */
+void relay_tell_rest(struct relay *relay);
+void relay_tell_rest_later(struct relay *relay);
 
 /* An address could not be opened: the exit status, if the session is the whole program. */
 void relay_failed(struct relay *relay, const struct err *err);

@@ -95,11 +95,18 @@ void relay_statistics(struct relay *relay)
 
 void relay_final_statistics(struct relay *relay)
 {
+	if (!relay->engine->session_process)
+		relay_tell_rest(relay);
 	progress_end(relay->progress);
 	if (relay->plan->set.statistics)
 		classic_statistics(relay);
 	if (relay->plan->set.statistics || relay->plan->set.stats_ns)
 		metrics_log(relay);
+}
+
+static void on_rest(struct timer *t)
+{
+	relay_tell_rest(container_of(t, struct relay, rest));
 }
 
 static void on_stats(struct timer *t)
@@ -209,6 +216,7 @@ int relay_init(struct relay *relay, struct engine *engine, const struct plan *pl
 	engine->settle = settle;
 	timer_init(&relay->drain, on_drain);
 	timer_init(&relay->stats, on_stats);
+	timer_init(&relay->rest, on_rest);
 	relay->start_seconds = (double)time(NULL);
 	relay->shared = shared_new(err);
 	if (!relay->shared)

@@ -37,10 +37,12 @@
 #include "sys/fdinfo.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -140,9 +142,13 @@ static bool has_end(const struct endpoint *ep)
 /* -t is over, and a side that may still have had something to say will not be heard. */
 static void tell_cut(struct session *s)
 {
+	const struct settings *set = &s->relay->plan->set;
+
+	if (!set->linger_ns) /* it was asked for */
+		return;
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *from = end_of(s, i), *to = end_of(s, 1 - i);
-		double seconds = (double)s->relay->plan->set.linger_ns / 1e9;
+		double seconds = (double)set->linger_ns / 1e9;
 		unsigned hidden;
 		char more[80];
 
@@ -152,23 +158,43 @@ static void tell_cut(struct session *s)
 		if (!log_limit_pass(&s->relay->shared->cuts, (uint64_t)i + 1,
 				    loop_now(s->relay->engine->loop), &hidden))
 			continue;
-		log_warn("socket %d had not ended, but said nothing for %g seconds after the end "
-			 "of socket %d: it is cut off; -t SECONDS waits longer%s",
-			 i + 1, seconds, 2 - i,
-			 log_limit_text(&s->relay->shared->cuts, hidden, "side", more,
-					sizeof(more)));
+		log_at(set->classic ? LV_NOTICE : LV_WARN,
+		       "socket %d had not ended, but said nothing for %g seconds after the end "
+		       "of socket %d: it is cut off; -t SECONDS waits longer%s",
+		       i + 1, seconds, 2 - i,
+		       log_limit_text(&s->relay->shared->cuts, hidden, "side", more, sizeof(more)));
 	}
 }
 
+static bool runs(const struct endpoint *ep)
+{
+	return ep->proc && !ep->proc->done;
+}
+
+/* Bytes that the program behind @ep has not read yet: it may not even have begun to run. -1: it has
+ * read them, and works, or waits for a processor. 0: it waits for something else. */
+static int left_to_program(const struct endpoint *ep)
+{
+	int n = 0;
+
+	if (!runs(ep))
+		return 0;
+	if (ep->wfd != -1 && ioctl(ep->wfd, ep->wkind == FD_PIPE ? FIONREAD : SIOCOUTQ, &n) == 0 &&
+	    n > 0)
+		return n;
+	return child_works(&ep->proc->child) ? -1 : 0;
+}
+
 /* Who has not taken the question cannot answer it: true as long as the peer of a socket takes some
- * of what it has been sent, and then for close-timeout. */
+ * of what it has been sent, and then for close-timeout; and so with a program. */
 static bool is_taking(struct session *s)
 {
 	int64_t now = loop_now(s->relay->engine->loop);
 
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = end_of(s, i);
-		int left = endpoint_lingers(ep) ? linger_unacknowledged(ep->wfd) : 0;
+		int left =
+			endpoint_lingers(ep) ? linger_unacknowledged(ep->wfd) : left_to_program(ep);
 
 		if (!left || s->flow[1 - i].active)
 			continue;
@@ -189,13 +215,37 @@ static bool is_held_up(struct session *s)
 	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT) || is_taking(s);
 }
 
+/* A process that has had no processor for a while finds its timers due before it has looked at what
+ * has come meanwhile: that is no silence. True if there was something. */
+static bool hears_after_all(struct session *s)
+{
+	bool found = false;
+
+	for (int i = 0; i < 2; i++) {
+		struct pollfd p = { .fd = end_of(s, i)->rfd, .events = POLLIN };
+
+		if (!s->flow[i].active || !(s->flow[i].waiting & EPOLLIN) ||
+		    end_of(s, i)->masked & EPOLLIN || poll(&p, 1, 0) <= 0)
+			continue;
+		endpoint_ready(end_of(s, i), EPOLLIN);
+		found = true;
+	}
+	return found;
+}
+
 static void on_silence(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
 	int64_t due = silence_limit(s), now = loop_now(s->relay->engine->loop);
 
 	if (due > now) {
+		s->asked_again = false;
 		loop_timer(s->relay->engine->loop, &s->timer, due);
+		return;
+	}
+	if (!s->asked_again && hears_after_all(s)) {
+		s->asked_again = true;
+		loop_timer(s->relay->engine->loop, &s->timer, now + NSEC_PER_MSEC);
 		return;
 	}
 	if (s->eof_seen) {
@@ -248,11 +298,6 @@ static void say_eof(struct session *s, int i)
 		return;
 	s->eof_said[i] = true;
 	log_notice("socket %d (fd %d) is at EOF", i + 1, ep->rfd);
-}
-
-static bool runs(const struct endpoint *ep)
-{
-	return ep->proc && !ep->proc->done;
 }
 
 /* The program behind end @i has ended, and its output as well: nobody is there to take any more.
@@ -807,6 +852,10 @@ void session_end(struct session *s, const char *why)
 	s->state = SESSION_CLOSING;
 	stop_opening(s);
 	tell_pending(s);
+	for (int i = 0; i < 2; i++) { /* who is given time is told that nothing more comes */
+		if (s->flow[1 - i].active && !s->broken && program_time(s, i) > 0)
+			end_of(s, i)->ops->shut_write(end_of(s, i));
+	}
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	loop_timer_stop(s->relay->engine->loop, &s->poll);

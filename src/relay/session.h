@@ -36,6 +36,7 @@ struct session {
 	bool eof_said[2];
 	bool drained[2]; /* that side delivered its end of file */
 	bool waited; /* the silence of -t or -T has passed */
+	bool asked_again; /* whether it was one: see hears_after_all() */
 	bool failed; /* its exit status */
 	bool broken; /* a transfer has failed: nothing is waited for */
 	bool counted[2]; /* it is among the sessions of that address */

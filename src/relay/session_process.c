@@ -68,6 +68,7 @@ static void on_session_process_end(struct proc *p, void *arg)
 
 	log_info("number of children decreased to %zu", src->nsessions - 1);
 	engine_fd_freed(src->addr->engine, p->child.pidfd);
+	relay_tell_rest_later(src->addr->relay);
 	proc_release(p, true);
 	source_session_ended(src);
 }

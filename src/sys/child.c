@@ -246,3 +246,21 @@ bool child_reap(struct child *c, int *status)
 	c->pidfd = -1;
 	return true;
 }
+
+bool child_works(const struct child *c)
+{
+	char path[32], text[512];
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)c->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')'); /* the name before it may hold anything */
+	return end && end[1] == ' ' && end[2] == 'R';
+}

@@ -54,4 +54,7 @@ int child_watch(struct child *out, pid_t pid, struct err *err);
 /* Collect the status if the program has ended; true then, with waitpid(2)'s status. */
 bool child_reap(struct child *c, int *status);
 
+/* It runs, or would if it had a processor (state R of proc(5)); false where there is no /proc. */
+bool child_works(const struct child *c);
+
 #endif
