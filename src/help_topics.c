@@ -43,11 +43,13 @@ static const struct help_topic topics[] = {
 	  "  socast -u -x -v MCAST:224.0.0.251:5353,if=lo /dev/null\n" },
 	{ "broadcast bcast chat wol wake wake-on-lan wakeonlan magic-packet",
 	  "everybody on the local network",
-	  "A chat without a server, a broadcast, and a magic packet that wakes a computer (in the file:\n"
-	  "six bytes 255, then sixteen times the hardware address):\n"
+	  "A chat without a server, and a file as one datagram for all of one network:\n"
 	  "  socast - BCAST:7777\n"
-	  "  socast -u OPEN:in,rdonly BCAST:9\n"
-	  "  socast -u - UDP4-DATAGRAM:192.168.10.255:9,broadcast\n" },
+	  "  socast -u OPEN:in,rdonly UDP4-DATAGRAM:192.168.10.255:9,broadcast\n"
+	  "Wake the computer 00:11:22:33:44:55 (a magic packet: six bytes 255, sixteen times the address; it\n"
+	  "must leave in one write, and the printf of bash makes several of some addresses):\n"
+	  "  m=$(printf '\\\\%03o' 0x00 0x11 0x22 0x33 0x44 0x55); m=$m$m$m$m\n"
+	  "  env printf \"\\377\\377\\377\\377\\377\\377$m$m$m$m\" | socast -u - BCAST:9\n" },
 	{ "udp datagrams datagram", "which UDP type for what",
 	  "UDP4-RECV hears everybody; UDP4-RECVFROM,fork answers each datagram; UDP4-LISTEN,fork keeps a\n"
 	  "session for each peer; UDP4-SENDTO sends to one and hears its answers; UDP4-DATAGRAM sends to one\n"
