@@ -24,7 +24,9 @@ static const struct help_topic topics[] = {
 	{ "netcat nc telnet listen port-check portcheck scan probe", "talk and listen by hand",
 	  "  socast - TCP-LISTEN:7000,reuseaddr\n"
 	  "  socast - TCP:192.168.10.2:7000\n"
-	  "  socast -t 5 - UDP:192.168.10.2:53\n"
+	  "By UDP, waiting 5 seconds for answers; UDP would send an empty datagram at the end of input, which\n"
+	  "a server may answer, too:\n"
+	  "  socast -t 5 - UDP4-SENDTO:192.168.10.2:5000\n"
 	  "Is a port open? The exit status tells:\n"
 	  "  socast -u /dev/null TCP:192.168.10.2:80,connect-timeout=3\n" },
 	{ "multicast group groups mcast", "groups: hear, send, find out why nothing arrives",
