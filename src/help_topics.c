@@ -104,11 +104,12 @@ static const struct help_topic topics[] = {
 	  "  socast UDP4-DATAGRAM:192.168.10.2:11443,bind=:11443 TUN:10.99.0.1/24,up\n"
 	  "Nothing is encrypted but with seal=FILE at the UDP address; socast --keygen makes the file.\n" },
 	{ "proxy socks http-proxy connect-proxy ssh jump proxycommand tor password", "through a proxy",
-	  "Many proxies end the whole connection when our input ends; shut-none does not tell them.\n"
-	  "  socast - PROXY:proxy.example.org:192.168.10.2:80,proxyport=3128,shut-none\n"
-	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,shut-none\n"
+	  "Many proxies end the whole connection when our input ends; add shut-none so that they are not told,\n"
+	  "and -t, which is how long the answer is waited for. Behind \"echo request |\":\n"
+	  "  socast -t 5 - PROXY:proxy.example.org:192.168.10.2:80,proxyport=3128,shut-none\n"
+	  "  socast -t 5 - SOCKS5:127.0.0.1:1080:www.example.org:80,shut-none\n"
 	  "With a password (--help proxyauth, too):\n"
-	  "  socast - SOCKS5:127.0.0.1:1080:www.example.org:80,socksuser=joe,sockspass=secret,shut-none\n"
+	  "  socast -t 5 - SOCKS5:127.0.0.1:1080:www.example.org:80,socksuser=joe,sockspass=secret,shut-none\n"
 	  "In ~/.ssh/config, for ssh through a proxy:\n"
 	  "  ProxyCommand socast - PROXY:proxy.example.org:%h:%p,proxyport=3128\n" },
 	{ "files file copy transfer file-transfer send upload download tail fifo append tar folder directory", "files, logs, FIFOs",
