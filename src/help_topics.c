@@ -79,6 +79,8 @@ static const struct help_topic topics[] = {
 	  "The other way round (a reverse shell), the host with the shell connects:\n"
 	  "  socast -,raw,echo=0 TCP-LISTEN:7001,reuseaddr\n"
 	  "  socast TCP:192.168.10.2:7001,forever EXEC:bash,pty,stderr,setsid,sigint,ctty\n"
+	  "The shell does not learn the size of your window; say it there: stty rows 50 cols 132 (your own\n"
+	  "\"stty size\" prints rows and columns). Ctrl-C goes to the programs of the shell.\n"
 	  "Whoever connects gets the shell: see --help security.\n" },
 	{ "programs program command script exec system inetd xinetd cgi web http web-server webserver", "programs as addresses",
 	  "EXEC calls a program, SYSTEM a line of the shell; pty gives it a terminal, stderr takes its errors.\n"
