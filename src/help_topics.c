@@ -70,8 +70,9 @@ static const struct help_topic topics[] = {
 	  "  socast - OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast TCP-LISTEN:7000,reuseaddr,fork,max-children=1 OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 PTY,link=/tmp/ttyV1,raw,echo=0\n"
-	  "A terminal that stays while its network side is connected again and again:\n"
-	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1\n" },
+	  "A terminal that stays while its network side is connected again and again (-t 0: nothing more is\n"
+	  "sent into a connection that has ended):\n"
+	  "  socast -t 0 PTY,link=/tmp/ttyV0,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1\n" },
 	{ "shell bash sh terminal interactive remote-shell reverse reverse-shell", "a shell with a terminal, from afar",
 	  "One side offers it, the other brings its own terminal:\n"
 	  "  socast TCP-LISTEN:7001,reuseaddr,bind=127.0.0.1 EXEC:bash,pty,stderr,setsid,sigint,ctty\n"
@@ -148,8 +149,8 @@ static const struct help_topic topics[] = {
 	  "9999999999 is as good as for ever.\n" },
 	{ "reconnect retry keep-alive", "connections that come back",
 	  "retry=N and forever try to connect again; with fork,max-children=1 a new connection follows the last\n"
-	  "one, while the other address stays:\n"
-	  "  socast PTY,link=/tmp/dev,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
+	  "one, while the other address stays; -t 0 sends nothing more into one that has ended:\n"
+	  "  socast -t 0 PTY,link=/tmp/dev,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
 	{ "limits limit many rate max-clients max-connections", "how many at once",
 	  "max-children=N sessions of a listener, others wait; max-sessions=N peers of UDP-LISTEN, the longest\n"
 	  "silent one goes.\n"
