@@ -24,6 +24,9 @@ static const struct help_topic topics[] = {
 	{ "netcat nc telnet listen port-check portcheck scan probe", "talk and listen by hand",
 	  "  socast - TCP-LISTEN:7000,reuseaddr\n"
 	  "  socast - TCP:192.168.10.2:7000\n"
+	  "Only listen. In the background of a script standard input is /dev/null, which ends at once: with \"-\"\n"
+	  "and without -u the session would end, too.\n"
+	  "  socast -u TCP-LISTEN:7000,reuseaddr -\n"
 	  "By UDP, waiting 5 seconds for answers; UDP would send an empty datagram at the end of input, which\n"
 	  "a server may answer, too:\n"
 	  "  socast -t 5 - UDP4-SENDTO:192.168.10.2:5000\n"
