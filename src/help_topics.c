@@ -170,7 +170,8 @@ static const struct help_topic topics[] = {
 	  "  socast -x -r sent -R received - TCP:127.0.0.1:80\n"
 	  "-r and -R record each direction in a file, as it is. A service that logs to syslog as \"web\":\n"
 	  "  socast -d -d -ly -lp web TCP-LISTEN:8080,fork,reuseaddr TCP:127.0.0.1:80\n"
-	  "-lf FILE and -ly log elsewhere, --log json makes objects. --explain says what a line would do:\n"
+	  "-lf FILE and -ly log elsewhere, --log json makes objects. --explain says what a line would do,\n"
+	  "and takes it whole, too (socast --explain socast -u ...):\n"
 	  "  socast --explain TCP-LISTEN:7000,fork TCP:127.0.0.1:80\n" },
 	{ "metrics statistics stats counters numbers prometheus grafana sigusr1", "numbers",
 	  "SIGUSR1 prints them at any time.\n"

@@ -35,7 +35,7 @@ static const char overview[] =
 	"  -t SECONDS       wait so long for the other direction at the end (0.5)\n"
 	"  -T SECONDS       end after so long without data\n"
 	"  -v, -x           show the data as text, as hex\n"
-	"  --explain        say what two addresses would do; --check: look for errors only\n"
+	"  --explain        before a line: say what it would do; --check: look for errors only\n"
 	"  --doctor         find out why a group or broadcast does not arrive\n"
 	"  --statistics     counters at the end; --progress: while it runs\n"
 	"  --version, -V    one line; with all features\n"

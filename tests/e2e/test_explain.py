@@ -199,6 +199,46 @@ def test_sentences(local, args, sentences):
             assert s in told, told
 
 
+WHOLE = [["-u", "TEXT:hi", "PIPE"], ["-d", "-d", "-T", "5", "-", "TCP4:127.0.0.1:80"], ["-", "PIPE"], ["-b100", "-,ignoreeof", "UDP4-SENDTO:127.0.0.1:9"]]
+
+
+@pytest.mark.parametrize("name", ["socast", "socat", "/usr/bin/socast", "./socat"])
+@pytest.mark.parametrize("line", WHOLE, ids=" ".join)
+def test_a_whole_line(local, name, line):
+    """A line that was copied from elsewhere begins with the program's name; its flags count."""
+    if "/" in name and line == WHOLE[2]:
+        pytest.skip("three words, which is tried below")
+    assert explain(local, name, *line) == explain(local, *line)
+    assert explain(local, "-v", name, *line) == explain(local, "-v", *line)
+    r = local.run("--check", name, *line)
+    assert r.status == 0 and not r.out and "PIPE" not in r.log, r
+    r = local.run("--check", name, "-u", "-", "TCP4:127.0.0.1:80,frok")
+    assert r.status == 1 and 'unknown option "frok"' in r.log, r
+
+
+def test_a_whole_line_by_its_path(local):
+    told = explain(local, "/usr/bin/socast", "-", "PIPE")
+    assert "Left address: STDIO" in told and told == explain(local, "-", "PIPE")
+
+
+@pytest.mark.parametrize("line", [["MCAST4:239.1.2.3:5000"], ["-u", "MCAST4:239.1.2.3:5000", "-"], []], ids=" ".join)
+def test_doctor_takes_a_whole_line(local, line):
+    a, b = local.run("--doctor", *line), local.run("--doctor", "socast", *line)
+    assert (a.status, a.out.splitlines()[:1]) == (b.status, b.out.splitlines()[:1]) and b.out, (a, b)
+    assert "unknown device" not in b.log + b.out.decode(), b
+
+
+def test_only_one_name_is_skipped(local):
+    """What stands in the place of an address is one; a path is a name only if two addresses follow."""
+    r = local.run("--explain", "socast", "socast", "-")
+    assert r.status == 1 and 'unknown device/address "socast"' in r.log, r
+    r = local.run("--explain", "-", "socast")
+    assert r.status == 1 and 'unknown device/address "socast"' in r.log, r
+    assert "Left address: GOPEN" in explain(local, "/tmp/socast", "-")
+    r = local.run("socast", "-", "PIPE")
+    assert r.status == 1 and "exactly 2 addresses required (there are 3)" in r.log, r
+
+
 def test_no_control_characters(local):
     told = local.run("--explain", "-", "OPEN:a\x1b[31mb\nc").out
     assert b"\x1b" not in told and b"a?[31mb" in told
