@@ -168,7 +168,7 @@ def test_every_type_has_a_forecast(local):
     (("TCP4-L:8000,fork,max-children=3,reuseaddr", "EXEC:cat -n"), [
         "Its options, in the order in which they act:\n    before the socket is bound (PREBIND)\n      reuseaddr=1 (so-reuseaddr): ",
         "for everybody who has been accepted (PASTACCEPT)\n      fork=1: ", "      max-children=3: ", 'Its command-line is "cat -n".',
-        "The left address is opened once and serves many", "For each session the right address is opened anew.",
+        "The left address is opened once and serves many: whoever comes there begins a session, at most 3 at a time.", "For each session the right address is opened anew.",
         "All sessions share one process: this one.", "A program is started for the right address for each session."]),
     (("TCP4-L:8000,fork,isolate", "-"), ["Each session gets a process of its own, beside the one that waits: option isolate."]),
     (("TCP4-L:8000,fork", "TCP4:127.0.0.1:1,chroot-early=/"), [
@@ -176,7 +176,12 @@ def test_every_type_has_a_forecast(local):
     (("-", "EXEC:cat,nofork"), ["The process becomes the program of the right address (option nofork).",
                                 "The program gets the descriptors of the left address", "!From left to right"]),
     (("-", "SYSTEM:cat,nofork"), ["The process waits for the command of the right address (option nofork).", "!becomes"]),
-    (("-", "TCP4:127.0.0.1:1,fork"), ["The right address yields one session after another"]),
+    (("-", "TCP4:127.0.0.1:1,fork"), ["The right address yields one session after another, and does not wait for the last one to end.", "!at a time"]),
+    (("-", "TCP4:127.0.0.1:1,fork,max-children=1"), ["The right address yields one session after another, never two at a time.", "!beside each other"]),
+    (("-", "TCP4-L:8000,fork,max-children=4"), ["The right address yields one session after another, at most 4 at a time."]),
+    (("TCP4-L:8000,fork,max-children=1", "PIPE"), ["serves many: one session after another, never two at a time.", "!beside each other"]),
+    (("TCP4-L:8000,fork,isolate,max-children=1", "PIPE"), ["serves many: one session after another, never two at a time."]),
+    (("TCP4-L:8000,fork", "PIPE"), ["serves many: whoever comes there begins a session.\n", "!at a time"]),
     (("-", "UDP4-RECV:8000"), ["It is read from and written to, although it supports only reading: a warning will say so."]),
     (("STDIN!!STDOUT", "PIPE"), ["Left address, for reading: STDIN", "Left address, for writing: STDOUT"]),
     (("-u", "STDIN!!EXEC:cat", "PIPE"), ["It is not opened, because data goes the other way only.", "!program is started"]),
