@@ -179,7 +179,12 @@ static const struct help_topic topics[] = {
 	  "  socast --metrics 9100 UDP4-LISTEN:5000,fork PIPE\n" },
 	{ "service systemd daemon boot socket-activation activation", "run it as a service",
 	  "Put SOCAST=\"TCP-LISTEN:7000,fork,reuseaddr TCP:127.0.0.1:80\" into /etc/socast/NAME.conf, then\n"
-	  "systemctl enable --now socast@NAME. Socket activation hands over a listening socket:\n"
+	  "systemctl enable --now socast@NAME. Quote words with blanks: SOCAST=\"- 'EXEC:ls -l'\". Low ports, files\n"
+	  "to write and serial lines need a drop-in (systemctl edit socast@NAME):\n"
+	  "  AmbientCapabilities=CAP_NET_BIND_SERVICE and CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n"
+	  "  ReadWritePaths=/srv/data\n"
+	  "  DeviceAllow=/dev/ttyS0 rw and SupplementaryGroups=dialout\n"
+	  "Socket activation hands over a listening socket:\n"
 	  "  socast ACCEPT-FD:3,fork TCP:127.0.0.1:80\n" },
 };
 
