@@ -65,13 +65,20 @@ static const struct help_topic topics[] = {
 	  "  socast - UDP4-SENDTO:192.168.10.2:5000\n" },
 	{ "tls ssl certificate certificates client-certificate mtls https stunnel encryption encrypt self-signed", "encrypted connections",
 	  "Clients verify the server and its name, unless verify=0. A server needs cert= (with its key).\n"
+	  "Make server.pem, and give server.crt to the clients:\n"
+	  "  openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out server.crt\n"
+	  "  cat server.crt server.key > server.pem; chmod 600 server.key server.pem\n"
 	  "  socast - TLS:www.example.org:443\n"
-	  "  socast - TLS:192.168.10.2:4433,cafile=ca.crt,commonname=server\n"
+	  "  socast - TLS:192.168.10.2:4433,cafile=server.crt,commonname=server\n"
 	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,verify=0 TCP:127.0.0.1:80\n"
-	  "  socast TLS-LISTEN:4433,fork,cert=server.pem,cafile=clients.crt PIPE\n" },
+	  "Clients with a certificate (made likewise, alice.crt then goes into clients.crt), the server first:\n"
+	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,cafile=clients.crt TCP:127.0.0.1:80\n"
+	  "  socast - TLS:192.168.10.2:4433,cafile=server.crt,commonname=server,cert=alice.pem\n" },
 	{ "serial serial-port tty ttys pty pseudo-terminal device com com-port rs232 uart modem null-modem minicom ser2net", "serial lines and terminals of devices",
 	  "  socast - OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast TCP-LISTEN:7000,reuseaddr,fork,max-children=1 OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
+	  "Two real ports joined; a null modem, that is, two virtual ports joined:\n"
+	  "  socast /dev/ttyS0,b9600,raw,echo=0 /dev/ttyS1,b9600,raw,echo=0\n"
 	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 PTY,link=/tmp/ttyV1,raw,echo=0\n"
 	  "A terminal that stays while its network side is connected again and again (-t 0: nothing more is\n"
 	  "sent into a connection that has ended):\n"
