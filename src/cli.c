@@ -331,9 +331,9 @@ static const struct {
 	{ "--keygen", EXACT, do_action, CLI_KEYGEN, NARROW, "--keygen [sign]",
 	  "write a key for option seal (sign-key), and exit" },
 	{ "--explain", EXACT, do_action, CLI_EXPLAIN, WIDE, "--explain",
-	  "say what would be done with two addresses, do nothing, and exit" },
+	  "say what two addresses, or a whole line, would do, do nothing, and exit" },
 	{ "--check", EXACT, do_action, CLI_CHECK, WIDE, "--check",
-	  "look for errors in two addresses, do nothing, and exit" },
+	  "look for errors in two addresses, or a whole line, do nothing, and exit" },
 	{ "--progress", EXACT, SWITCH(progress), WIDE, "--progress",
 	  "show bytes, rate and time left, if stderr is a terminal" },
 	{ "--statistics", EXACT, SWITCH(statistics), WIDE, "--statistics",
@@ -547,10 +547,32 @@ static int wrong_number(char *const word[], int n, struct err *err)
 	return -1;
 }
 
+/* Does a copied line begin here, with its program's name? An address has no such name, but for a
+ * path. */
+static bool begins_line(const struct cli *cli, int left, const char *word)
+{
+	const char *slash = strrchr(word, '/');
+	const char *name = slash ? slash + 1 : word;
+
+	return (cli->action == CLI_EXPLAIN || cli->action == CLI_CHECK ||
+		cli->action == CLI_DOCTOR) &&
+	       (!slash || left > 2) && (strcmp(name, "socast") == 0 || strcmp(name, "socat") == 0);
+}
+
+/* A line to be explained or examined may be whole: its first word is skipped, flags follow. */
+static int skip_name(const struct cli *cli, int argc, char *const argv[], int i, bool *skipped)
+{
+	if (*skipped || i >= argc || !begins_line(cli, argc - i, argv[i]))
+		return i;
+	*skipped = true;
+	return i + 1;
+}
+
 int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 {
 	struct scan s = { .cli = cli, .err = err };
 	const char *slash = strrchr(argv[0], '/');
+	bool skipped = false;
 	int i = 1;
 
 	defaults(cli);
@@ -573,6 +595,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], struct err *err)
 			cli->word = argv[i];
 		if (stands_alone(cli->action))
 			return 0;
+		i = skip_name(cli, argc, argv, i, &skipped);
 	}
 	if (cli->action == CLI_DOCTOR && argc - i < 2) {
 		cli->address[0] = i < argc ? argv[i] : NULL;

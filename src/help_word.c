@@ -35,7 +35,7 @@ static const char overview[] =
 	"  -t SECONDS       wait so long for the other direction at the end (0.5)\n"
 	"  -T SECONDS       end after so long without data\n"
 	"  -v, -x           show the data as text, as hex\n"
-	"  --explain        say what two addresses would do; --check: look for errors only\n"
+	"  --explain        before a line: say what it would do; --check: look for errors only\n"
 	"  --doctor         find out why a group or broadcast does not arrive\n"
 	"  --statistics     counters at the end; --progress: while it runs\n"
 	"  --version, -V    one line; with all features\n"
@@ -273,17 +273,20 @@ static bool print_flags(FILE *out, const char *word)
 	return j.found;
 }
 
-static bool print_topic(FILE *out, const char *word)
+/* The topics that have this word among their names. */
+static bool print_topics(FILE *out, const char *word)
 {
+	bool found = false;
+
 	for (unsigned i = 0; help_topic(i); i++) {
 		const struct help_topic *t = help_topic(i);
 
 		if (!names_have(t->names, word))
 			continue;
-		fprintf(out, "%s\n%s", t->help, t->text);
-		return true;
+		fprintf(out, "%s%s\n%s", found ? "\n" : "", t->help, t->text);
+		found = true;
 	}
-	return false;
+	return found;
 }
 
 /* Nothing has this name: what is near to it? */
@@ -316,7 +319,7 @@ int help_word(FILE *out, const char *word, struct err *err)
 {
 	const struct addr_type *type = addr_find(word);
 	const struct opt_row *row = opt_find(word);
-	bool found = print_topic(out, word);
+	bool found = print_topics(out, word);
 
 	if (type) {
 		fputs(found ? "\n" : "", out);

@@ -9,6 +9,7 @@
 #include "end/proc_end.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,18 +126,38 @@ static void add_programs(struct str *out, const struct plan *plan, int i, size_t
 			 each);
 }
 
-/* Which address is opened how often. */
-static void add_sessions(struct str *out, bool left_forks, bool right_forks)
+/* How many sessions of a forking address there may be at once (max-children). */
+static void add_at_once(struct str *out, const struct plan *plan, int side)
 {
-	if (left_forks)
-		str_adds(out, "  The left address is opened once and serves many: whoever comes "
-			      "there begins a session.\n  For each session the right address is "
-			      "opened anew.\n");
-	else
+	int64_t most = plan->side[side].half[0].conf.listen.max_children;
+
+	if (most == 1)
+		str_adds(out, ", never two at a time");
+	else if (most > 1)
+		str_addf(out, ", at most %" PRId64 " at a time", most);
+	else if (side == 1)
+		str_adds(out, ", and does not wait for the last one to end");
+	str_adds(out, ".\n");
+}
+
+/* Which address is opened how often. */
+static void add_sessions(struct str *out, const struct plan *plan, bool left_forks,
+			 bool right_forks)
+{
+	if (left_forks) {
+		str_addf(out, "  The left address is opened once and serves many: %s",
+			 plan->side[0].half[0].conf.listen.max_children == 1
+				 ? "one session after another"
+				 : "whoever comes there begins a session");
+		add_at_once(out, plan, 0);
+		str_adds(out, "  For each session the right address is opened anew.\n");
+	} else {
 		str_adds(out, "  The left address is opened first, then the right one.\n");
-	if (right_forks)
-		str_adds(out, "  The right address yields one session after another, beside each "
-			      "other.\n");
+	}
+	if (right_forks) {
+		str_adds(out, "  The right address yields one session after another");
+		add_at_once(out, plan, 1);
+	}
 }
 
 static void add_processes(struct str *out, const struct plan *plan)
@@ -145,7 +166,7 @@ static void add_processes(struct str *out, const struct plan *plan)
 	bool right_forks = plan->side[1].half[0].conf.listen.fork;
 	bool forks = left_forks || right_forks;
 
-	add_sessions(out, left_forks, right_forks);
+	add_sessions(out, plan, left_forks, right_forks);
 	if (!forks)
 		str_adds(out, "  There is one session, and one process for it: this one.\n");
 	else if (plan->isolate)

@@ -21,10 +21,12 @@ Words behind `console` change this for one block:
 All examples under one heading share the hosts and an empty directory of their own. The program is
 found through PATH as `socast`.
 """
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -231,6 +233,59 @@ def test_document(lan, tmp_path, path, title, todo):
         lab.wait_until(lambda cmd=cmd, p=p: satisfied(cmd, p.lines()), 3, lambda cmd=cmd, p=p: complain(path, cmd, p.lines()))
     for cmd, p in running:
         p.stop(signal.SIGTERM)
+
+
+MAGIC = b"\xff" * 6 + bytes.fromhex("001122334455") * 16
+
+
+def to_datagrams():
+    """What the documents and --help pipe into an address of datagrams, by place: [(where, command)]."""
+    texts = [(f"{path}:{cmd.line}", cmd.text) for path, _, todo in ALL for cmd in todo]
+    for word in ("wol", "ssdp", "syslog", "udp", "multicast"):
+        p = subprocess.run([lab.SOCAST, "--help", word], capture_output=True, text=True, check=True)
+        texts += [(f"--help {word}", t) for t in re.findall(r"(?:^  (?!socast).*\n)+", p.stdout, re.M)]
+    rx = re.compile(r"(?:^|; | sleep [\d.]+; )\s*((?:m=[^;]*; m=[^;\n]*[;\n]\s*)?(?:env )?(?:printf|echo) (?:'[^']*'|[^|();'])*)"
+                    r"\| *socast .*(?:UDP|BCAST|MCAST)", re.M)
+    return [(where, m[1]) for where, text in texts if (m := rx.search(text))]
+
+
+def datagrams_of(shell, command):
+    """What a shell command writes, a piece for each write."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, its:
+        subprocess.run([shell, "-c", command], stdout=its, stdin=subprocess.DEVNULL, check=True, timeout=10)
+        ours.setblocking(False)
+        pieces = []
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(200):
+                pieces.append(ours.recv(70000))
+    return pieces
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+def test_datagrams_leave_in_one_piece(shell):
+    """Each write into the pipe may become a datagram of its own, so there is one, whatever shell is the user's."""
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    seen = to_datagrams()
+    assert len(seen) >= 12, seen
+    for where, command in seen:
+        pieces = datagrams_of(shell, command)
+        assert len(pieces) == 1, (where, command, pieces)
+        if "0x55" in command:
+            assert pieces == [MAGIC], where
+    assert len([1 for _, command in seen if "0x55" in command]) == 3
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_every_hardware_address_wakes(shell):
+    """Newline, percent sign and backslash among its bytes do no harm."""
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    for where, command in to_datagrams():
+        if "0x55" in command:
+            pieces = datagrams_of(shell, command.replace("0x11 0x22 0x33 0x44", "0x0a 0x25 0x5c 0x0A"))
+            assert pieces == [b"\xff" * 6 + b"\0\n%\\\n\x55" * 16], (where, pieces)
 
 
 def job_lines():

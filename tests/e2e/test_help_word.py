@@ -1,4 +1,5 @@
 """--help, --help WORD, --version, and long flags as people type them."""
+import os
 import re
 import shlex
 
@@ -38,10 +39,26 @@ def test_every_topic_type_and_option(local):
 @pytest.mark.parametrize("word", """port-forward ports netcat nc https client-certificate serial modem shell reverse-shell bash script inetd
     http-proxy socks ssh copy file-transfer tail ssdp upnp mdns wake-on-lan magic-packet chat hexdump syslog docker reconnect limit rate
     prometheus systemd socket-activation unix-socket null-modem web-server environment ipv6 vpn port-check record password
-    run-as tar folder max-clients self-signed timeouts""".split())
+    run-as tar folder max-clients self-signed timeouts idle inactivity capture monitor traffic window-size ctrl-c signal igmp bridge v6
+    virtual-serial clients connections growing follow per-connection bastion nobody logger journald auth why""".split())
 def test_words_of_everyday(local, word):
     """What a newcomer calls it is a word for --help, with a line to copy."""
-    assert re.search(r"^  .*socast ", out(local, "--help", word), re.M) or word == "timeouts"
+    assert re.search(r"^  .*socast ", out(local, "--help", word), re.M)
+
+
+def test_a_word_of_several_topics(local):
+    """All of them are told, with a line between."""
+    text = out(local, "--help", "auth")
+    assert "through a proxy\n" in text and re.search(r"^\nthrough a proxy$", text, re.M) and text.startswith("encrypted connections\n")
+
+
+def test_no_word_stands_twice(local):
+    """Within a topic; what two topics share is meant for both."""
+    with open(os.path.join(lab.ROOT, "src/help_topics.c"), encoding="utf-8") as f:
+        lists = [m.split() for m in re.findall(r'^\t\{ "([a-z0-9 -]+)",', f.read().split("} examples[]")[0], re.M)]
+    words = [w for names in lists for w in set(names)]
+    assert len(lists) >= 20 and all(len(set(names)) == len(names) for names in lists)
+    assert {w for w in words if words.count(w) > 1} == {"auth", "signal"}
 
 
 @pytest.mark.parametrize("flag", ["-t", "-d", "-ly", "--stats", "--drain", "--help", "--metrics", "-u", "-h"])
