@@ -50,20 +50,6 @@
 #define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
 
 static void begin(struct session *s);
-static void wait_for_programs(struct session *s);
-
-static int highest_fd(const struct session *s)
-{
-	int high = -1;
-
-	if (s->left)
-		high = s->left->rfd > s->left->wfd ? s->left->rfd : s->left->wfd;
-	if (s->right && s->right->rfd > high)
-		high = s->right->rfd;
-	if (s->right && s->right->wfd > high)
-		high = s->right->wfd;
-	return high;
-}
 
 void session_add_stats(struct stats *to, const struct session *s)
 {
@@ -90,17 +76,6 @@ static void count_session(struct session *s, int i)
 	s->counted[i] = true;
 	relay_address(s->relay, (unsigned)i + 1)->live++;
 	tally_add(&relay_address(s->relay, (unsigned)i + 1)->tally->sessions_total, 1);
-}
-
-static void uncount_session(struct session *s)
-{
-	for (int i = 0; i < 2; i++)
-		relay_address(s->relay, (unsigned)i + 1)->live -= s->counted[i];
-}
-
-static struct endpoint *end_of(struct session *s, int i)
-{
-	return i ? s->right : s->left;
 }
 
 static int side_of(const struct session *s, const struct endpoint *ep)
@@ -147,7 +122,8 @@ static void tell_cut(struct session *s)
 	if (!set->linger_ns) /* it was asked for */
 		return;
 	for (int i = 0; i < 2; i++) {
-		const struct endpoint *from = end_of(s, i), *to = end_of(s, 1 - i);
+		const struct endpoint *from = session_endpoint(s, i),
+				      *to = session_endpoint(s, 1 - i);
 		double seconds = (double)set->linger_ns / 1e9;
 		unsigned hidden;
 		char more[80];
@@ -192,7 +168,7 @@ static bool is_taking(struct session *s)
 	int64_t now = loop_now(s->relay->engine->loop);
 
 	for (int i = 0; i < 2; i++) {
-		const struct endpoint *ep = end_of(s, i);
+		const struct endpoint *ep = session_endpoint(s, i);
 		int left =
 			endpoint_lingers(ep) ? linger_unacknowledged(ep->wfd) : left_to_program(ep);
 
@@ -222,12 +198,12 @@ static bool hears_after_all(struct session *s)
 	bool found = false;
 
 	for (int i = 0; i < 2; i++) {
-		struct pollfd p = { .fd = end_of(s, i)->rfd, .events = POLLIN };
+		struct pollfd p = { .fd = session_endpoint(s, i)->rfd, .events = POLLIN };
 
 		if (!s->flow[i].active || !(s->flow[i].waiting & EPOLLIN) ||
-		    end_of(s, i)->masked & EPOLLIN || poll(&p, 1, 0) <= 0)
+		    session_endpoint(s, i)->masked & EPOLLIN || poll(&p, 1, 0) <= 0)
 			continue;
-		endpoint_ready(end_of(s, i), EPOLLIN);
+		endpoint_ready(session_endpoint(s, i), EPOLLIN);
 		found = true;
 	}
 	return found;
@@ -275,7 +251,7 @@ static void on_timer(struct timer *t)
 
 	if (s->state == SESSION_CLOSING) {
 		for (int i = 0; i < 2; i++) {
-			struct endpoint *ep = end_of(s, i);
+			struct endpoint *ep = session_endpoint(s, i);
 
 			if (ep && ep->proc && !ep->proc->done && !s->drained[i])
 				log_notice("program %d was only written to and still runs: %s",
@@ -292,7 +268,7 @@ static void on_timer(struct timer *t)
 
 static void say_eof(struct session *s, int i)
 {
-	struct endpoint *ep = end_of(s, i);
+	struct endpoint *ep = session_endpoint(s, i);
 
 	if (s->eof_said[i])
 		return;
@@ -305,10 +281,10 @@ static void say_eof(struct session *s, int i)
  * its time, though nobody hears it. */
 static bool has_left(struct session *s, int i)
 {
-	const struct endpoint *ep = end_of(s, i);
+	const struct endpoint *ep = session_endpoint(s, i);
 
 	return ep->proc && ep->proc->done && (ep->rfd == ep->wfd || ep->wfd == -1) &&
-	       !runs(end_of(s, 1 - i));
+	       !runs(session_endpoint(s, 1 - i));
 }
 
 /* Run what waits for no descriptor after @delay_ns, or earlier where the other direction wants it.
@@ -325,8 +301,8 @@ static void look_again(struct session *s, int64_t delay_ns)
 static void direction_ended(struct session *s, int i, bool tell)
 {
 	flow_stop(&s->flow[i]);
-	if (tell && end_of(s, 1 - i)->wfd >= 0)
-		end_of(s, 1 - i)->ops->shut_write(end_of(s, 1 - i));
+	if (tell && session_endpoint(s, 1 - i)->wfd >= 0)
+		session_endpoint(s, 1 - i)->ops->shut_write(session_endpoint(s, 1 - i));
 	if (!s->flow[1 - i].active) {
 		session_end(s, "all directions have ended");
 		return;
@@ -360,7 +336,7 @@ static bool is_proxied(const struct session *s, int i)
 /* Many proxies take the end of what we send for the end of the connection. */
 static void tell_proxy(struct session *s, int i)
 {
-	const struct endpoint *ep = end_of(s, i);
+	const struct endpoint *ep = session_endpoint(s, i);
 	struct err err;
 
 	if (!is_proxied(s, i) || !s->drained[1 - i] || s->flow[i].bytes ||
@@ -374,7 +350,7 @@ static void tell_proxy(struct session *s, int i)
 
 static void direction_at_eof(struct session *s, int i)
 {
-	struct endpoint *src = end_of(s, i);
+	struct endpoint *src = session_endpoint(s, i);
 	bool escaped = s->flow[i].filters && s->flow[i].filters->escaped;
 
 	if (src->addr->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
@@ -527,7 +503,7 @@ static void on_program_exit(struct proc *p, void *arg)
 	(void)p;
 	note_status(s, ep);
 	if (s->state == SESSION_CLOSING) {
-		wait_for_programs(s);
+		session_wait_for_programs(s);
 		return;
 	}
 	side = side_of(s, ep);
@@ -596,7 +572,7 @@ static int start_directions(struct session *s)
 	bool wanted[2] = { set->left_to_right, set->right_to_left };
 
 	for (int i = 0; i < 2; i++) {
-		struct endpoint *src = end_of(s, i), *dst = end_of(s, 1 - i);
+		struct endpoint *src = session_endpoint(s, i), *dst = session_endpoint(s, 1 - i);
 
 		if (!wanted[i] || src->caps & EP_NO_READ)
 			continue;
@@ -636,10 +612,10 @@ static void warn_of_circle(struct session *s)
 	struct err err;
 
 	for (int i = 0; i < 2; i++) {
-		const struct endpoint *ep = end_of(s, i);
+		const struct endpoint *ep = session_endpoint(s, i);
 
-		if (!ep->ops->hears_itself || !gives_back(end_of(s, 1 - i)) || !s->flow[0].active ||
-		    !s->flow[1].active || !ep->ops->hears_itself(ep))
+		if (!ep->ops->hears_itself || !gives_back(session_endpoint(s, 1 - i)) ||
+		    !s->flow[0].active || !s->flow[1].active || !ep->ops->hears_itself(ep))
 			continue;
 		err_set(&err, 0,
 			"socket %d hears what it sends, and the pipe gives it back: a datagram "
@@ -673,7 +649,7 @@ static void begin(struct session *s)
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
 	relay_ready(relay);
-	engine_fd_used(relay->engine, highest_fd(s));
+	engine_fd_used(relay->engine, session_highest_fd(s));
 	s->state = SESSION_RELAYING;
 	s->last_active_ns = loop_now(relay->engine->loop);
 	if (start_directions(s) == -1) {
@@ -693,10 +669,10 @@ static void begin(struct session *s)
 			run_direction(s, i);
 	}
 	for (int i = 0; i < 2 && s->state == SESSION_RELAYING; i++) {
-		struct proc *p = end_of(s, i)->proc;
+		struct proc *p = session_endpoint(s, i)->proc;
 
 		if (p && p->done) /* while the other end was being opened */
-			on_program_exit(p, end_of(s, i));
+			on_program_exit(p, session_endpoint(s, i));
 	}
 }
 
@@ -780,155 +756,4 @@ struct session *session_new_pair(struct relay *relay, struct endpoint *left, str
 	s->right = right;
 	begin(s);
 	return s;
-}
-
-/* How long after the end of the session the program behind end @i may go on, 0: not at all. */
-static int64_t program_time(const struct session *s, int i)
-{
-	const struct endpoint *ep = i ? s->right : s->left;
-	const struct settings *set = &s->relay->plan->set;
-	bool read_from = i ? set->right_to_left : set->left_to_right;
-
-	if (!ep || !ep->proc || ep->proc->done || ep->addr->conf->flow.end_close ||
-	    ep->caps & EP_SHARED)
-		return 0;
-	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
-					     : read_from   ? PROC_TALKING
-							   : PROC_TOLD);
-}
-
-/* Each program has its own time; when nobody has any left, this is the end. */
-static void wait_for_programs(struct session *s)
-{
-	int64_t due = s->broken ? 0 : s->closing_ns + program_time(s, 0);
-
-	if (!s->broken && s->closing_ns + program_time(s, 1) > due)
-		due = s->closing_ns + program_time(s, 1);
-	if (due <= loop_now(s->relay->engine->loop))
-		session_finish(s);
-	else
-		loop_timer(s->relay->engine->loop, &s->timer, due);
-}
-
-static void tell_pending(struct session *s)
-{
-	struct err err;
-
-	for (int i = 0; i < 2; i++) {
-		size_t n = flow_pending(&s->flow[i]);
-
-		if (n) {
-			err_set(&err, 0,
-				"%zu bytes read from socket %d could not be delivered to socket %d",
-				n, i + 1, 2 - i);
-			relay_tell(s->relay, LV_WARN, &err);
-		}
-		if (s->flow[i].dropped) {
-			err_set(&err, 0,
-				"%llu bytes from socket %d had nowhere to go: socket %d can only "
-				"be "
-				"read from",
-				(unsigned long long)s->flow[i].dropped, i + 1, 2 - i);
-			relay_tell(s->relay, LV_WARN, &err);
-		}
-	}
-}
-
-/* A session that ends does not wait for its right address. */
-static void stop_opening(struct session *s)
-{
-	if (!s->opening)
-		return;
-	opening_cancel(s->opening);
-	s->opening = NULL;
-	engine_fds_kept(s->relay->engine);
-}
-
-void session_end(struct session *s, const char *why)
-{
-	if (s->state == SESSION_CLOSING)
-		return;
-	log_debug("session ends: %s", why);
-	s->state = SESSION_CLOSING;
-	stop_opening(s);
-	tell_pending(s);
-	for (int i = 0; i < 2; i++) { /* who is given time is told that nothing more comes */
-		if (s->flow[1 - i].active && !s->broken && program_time(s, i) > 0)
-			end_of(s, i)->ops->shut_write(end_of(s, i));
-	}
-	flow_stop(&s->flow[0]);
-	flow_stop(&s->flow[1]);
-	loop_timer_stop(s->relay->engine->loop, &s->poll);
-	loop_unready(&s->again);
-	s->closing_ns = loop_now(s->relay->engine->loop);
-	wait_for_programs(s);
-}
-
-static void free_now(struct deferred *d)
-{
-	struct session *s = container_of(d, struct session, free);
-
-	vars_done(&s->vars);
-	free(s);
-}
-
-/* A program behind it that has not ended yet, or NULL. */
-static struct proc *running_program(const struct session *s)
-{
-	for (int i = 0; i < 2; i++) {
-		const struct endpoint *ep = i ? s->right : s->left;
-
-		if (ep && ep->proc && !ep->proc->done && !(ep->caps & EP_SHARED))
-			return ep->proc;
-	}
-	return NULL;
-}
-
-/* The sources have room again: at once, or when a program that still runs has ended. */
-static void give_places_back(struct session *s, struct proc *program)
-{
-	for (int i = 0; i < 2; i++) {
-		struct source *src = s->source[i];
-
-		if (src && program && !src->closed)
-			proc_keep_place(program, src, source_session_ended);
-		else if (src)
-			source_session_ended(src);
-	}
-}
-
-void session_finish(struct session *s)
-{
-	struct relay *relay = s->relay;
-	struct proc *program = running_program(s);
-
-	if (s->free.queued)
-		return;
-	if (s->state != SESSION_CLOSING)
-		tell_pending(s);
-	s->state = SESSION_CLOSING;
-	stop_opening(s);
-	loop_timer_stop(relay->engine->loop, &s->timer);
-	loop_timer_stop(relay->engine->loop, &s->poll);
-	loop_unready(&s->again);
-	flow_stop(&s->flow[0]);
-	flow_stop(&s->flow[1]);
-	session_add_stats(&relay->total, s);
-	if (s->failed && !relay->many && !relay->status)
-		relay->status = 1;
-	list_del(&s->node);
-	uncount_session(s);
-	window_leave(&s->window, relay->engine->loop);
-	engine_fd_freed(relay->engine, highest_fd(s));
-	if (relay->plan->set.statistics)
-		session_report(s);
-	for (int i = 0; i < 2; i++) {
-		if (end_of(s, i) && !s->waited && !s->broken)
-			end_of(s, i)->parting.grace_ns = relay->plan->set.linger_ns;
-		endpoint_free(end_of(s, i));
-	}
-	s->left = s->right = NULL;
-	loop_defer(relay->engine->loop, &s->free, free_now);
-	give_places_back(s, program);
-	engine_settle(relay->engine);
 }

@@ -58,6 +58,18 @@ struct session *session_new_left(struct relay *relay, struct endpoint *left, str
 struct session *session_new_pair(struct relay *relay, struct endpoint *left, struct endpoint *right,
 				 struct source *source, const struct vars *vars);
 
+/* Its end @i: 0 left, 1 right; or NULL. */
+static inline struct endpoint *session_endpoint(const struct session *s, int i)
+{
+	return i ? s->right : s->left;
+}
+
+/* The highest descriptor of its ends, or -1. */
+int session_highest_fd(const struct session *s);
+
+/* CLOSING: each program has its own time; when nobody has any left, the session is finished. */
+void session_wait_for_programs(struct session *s);
+
 /* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
 void session_end(struct session *s, const char *why);
 

@@ -201,7 +201,7 @@ ONLY_A_START = {
     "... open for writing only: there is nothing to transfer": "open descriptors tell",
     "... bytes from socket ... had nowhere to go: socket ... can only be read from": LATER,
     "... bytes read from socket ... could not be delivered to socket ...": LATER,
-    "... more errors of sessions were left out": LATER,
+    "... more ... of sessions were left out": LATER,
     'the access table "..." cannot be read: it counts as empty': "the tables lie in the root directory of the session",
     "the terminal on stdin says that it is too large for editing lines": LATER,
     'tcpwrap permits everybody: neither "..." nor "..." can be read': "the tables lie in the root directory of the session",

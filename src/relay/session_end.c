@@ -1,0 +1,181 @@
+/* session_end.c - the end of a session: programs get their time, endpoints close; see session.h
+ *
+ * session_end() makes a session CLOSING: what could not be delivered is told, the flows stop, and
+ * who is given time is told that nothing more comes. session_finish() is the only place where a
+ * session's endpoints are closed; its memory goes at the end of the turn. */
+#include "base/log.h"
+#include "end/proc.h"
+#include "end/proc_end.h"
+#include "relay/session.h"
+
+#include <stdlib.h>
+
+static void uncount_session(struct session *s)
+{
+	for (int i = 0; i < 2; i++)
+		relay_address(s->relay, (unsigned)i + 1)->live -= s->counted[i];
+}
+
+int session_highest_fd(const struct session *s)
+{
+	int high = -1;
+
+	if (s->left)
+		high = s->left->rfd > s->left->wfd ? s->left->rfd : s->left->wfd;
+	if (s->right && s->right->rfd > high)
+		high = s->right->rfd;
+	if (s->right && s->right->wfd > high)
+		high = s->right->wfd;
+	return high;
+}
+
+/* How long after the end of the session the program behind end @i may go on, 0: not at all. */
+static int64_t program_time(const struct session *s, int i)
+{
+	const struct endpoint *ep = i ? s->right : s->left;
+	const struct settings *set = &s->relay->plan->set;
+	bool read_from = i ? set->right_to_left : set->left_to_right;
+
+	if (!ep || !ep->proc || ep->proc->done || ep->addr->conf->flow.end_close ||
+	    ep->caps & EP_SHARED)
+		return 0;
+	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
+					     : read_from   ? PROC_TALKING
+							   : PROC_TOLD);
+}
+
+/* Each program has its own time; when nobody has any left, this is the end. */
+void session_wait_for_programs(struct session *s)
+{
+	int64_t due = s->broken ? 0 : s->closing_ns + program_time(s, 0);
+
+	if (!s->broken && s->closing_ns + program_time(s, 1) > due)
+		due = s->closing_ns + program_time(s, 1);
+	if (due <= loop_now(s->relay->engine->loop))
+		session_finish(s);
+	else
+		loop_timer(s->relay->engine->loop, &s->timer, due);
+}
+
+static void tell_pending(struct session *s)
+{
+	struct err err;
+
+	for (int i = 0; i < 2; i++) {
+		size_t n = flow_pending(&s->flow[i]);
+
+		if (n) {
+			err_set(&err, 0,
+				"%zu bytes read from socket %d could not be delivered to socket %d",
+				n, i + 1, 2 - i);
+			relay_tell(s->relay, LV_WARN, &err);
+		}
+		if (s->flow[i].dropped) {
+			err_set(&err, 0,
+				"%llu bytes from socket %d had nowhere to go: socket %d can only "
+				"be "
+				"read from",
+				(unsigned long long)s->flow[i].dropped, i + 1, 2 - i);
+			relay_tell(s->relay, LV_WARN, &err);
+		}
+	}
+}
+
+/* A session that ends does not wait for its right address. */
+static void stop_opening(struct session *s)
+{
+	if (!s->opening)
+		return;
+	opening_cancel(s->opening);
+	s->opening = NULL;
+	engine_fds_kept(s->relay->engine);
+}
+
+void session_end(struct session *s, const char *why)
+{
+	if (s->state == SESSION_CLOSING)
+		return;
+	log_debug("session ends: %s", why);
+	s->state = SESSION_CLOSING;
+	stop_opening(s);
+	tell_pending(s);
+	for (int i = 0; i < 2; i++) { /* who is given time is told that nothing more comes */
+		if (s->flow[1 - i].active && !s->broken && program_time(s, i) > 0)
+			session_endpoint(s, i)->ops->shut_write(session_endpoint(s, i));
+	}
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
+	loop_timer_stop(s->relay->engine->loop, &s->poll);
+	loop_unready(&s->again);
+	s->closing_ns = loop_now(s->relay->engine->loop);
+	session_wait_for_programs(s);
+}
+
+static void free_now(struct deferred *d)
+{
+	struct session *s = container_of(d, struct session, free);
+
+	vars_done(&s->vars);
+	free(s);
+}
+
+/* A program behind it that has not ended yet, or NULL. */
+static struct proc *running_program(const struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = i ? s->right : s->left;
+
+		if (ep && ep->proc && !ep->proc->done && !(ep->caps & EP_SHARED))
+			return ep->proc;
+	}
+	return NULL;
+}
+
+/* The sources have room again: at once, or when a program that still runs has ended. */
+static void give_places_back(struct session *s, struct proc *program)
+{
+	for (int i = 0; i < 2; i++) {
+		struct source *src = s->source[i];
+
+		if (src && program && !src->closed)
+			proc_keep_place(program, src, source_session_ended);
+		else if (src)
+			source_session_ended(src);
+	}
+}
+
+void session_finish(struct session *s)
+{
+	struct relay *relay = s->relay;
+	struct proc *program = running_program(s);
+
+	if (s->free.queued)
+		return;
+	if (s->state != SESSION_CLOSING)
+		tell_pending(s);
+	s->state = SESSION_CLOSING;
+	stop_opening(s);
+	loop_timer_stop(relay->engine->loop, &s->timer);
+	loop_timer_stop(relay->engine->loop, &s->poll);
+	loop_unready(&s->again);
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
+	session_add_stats(&relay->total, s);
+	if (s->failed && !relay->many && !relay->status)
+		relay->status = 1;
+	list_del(&s->node);
+	uncount_session(s);
+	window_leave(&s->window, relay->engine->loop);
+	engine_fd_freed(relay->engine, session_highest_fd(s));
+	if (relay->plan->set.statistics)
+		session_report(s);
+	for (int i = 0; i < 2; i++) {
+		if (session_endpoint(s, i) && !s->waited && !s->broken)
+			session_endpoint(s, i)->parting.grace_ns = relay->plan->set.linger_ns;
+		endpoint_free(session_endpoint(s, i));
+	}
+	s->left = s->right = NULL;
+	loop_defer(relay->engine->loop, &s->free, free_now);
+	give_places_back(s, program);
+	engine_settle(relay->engine);
+}
