@@ -48,6 +48,7 @@
 #include <unistd.h>
 
 #define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
+#define LATE_NS (2 * NSEC_PER_SEC) /* a program may begin to read so late before -t counts */
 
 static void begin(struct session *s);
 
@@ -162,15 +163,16 @@ static int left_to_program(const struct endpoint *ep)
 }
 
 /* Who has not taken the question cannot answer it: true as long as the peer of a socket takes some
- * of what it has been sent, and then for close-timeout; and so with a program. */
+ * of what it has been sent, and then for close-timeout; a program for two seconds. */
 static bool is_taking(struct session *s)
 {
 	int64_t now = loop_now(s->relay->engine->loop);
 
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = session_endpoint(s, i);
-		int left =
-			endpoint_lingers(ep) ? linger_unacknowledged(ep->wfd) : left_to_program(ep);
+		bool lingers = endpoint_lingers(ep);
+		int left = lingers ? linger_unacknowledged(ep->wfd) : left_to_program(ep);
+		int64_t limit = lingers ? ep->addr->conf->sock.close_timeout_ns : LATE_NS;
 
 		if (!left || s->flow[1 - i].active)
 			continue;
@@ -178,7 +180,7 @@ static bool is_taking(struct session *s)
 			s->left_to_take = left;
 			s->taken_ns = now;
 		}
-		if (now - s->taken_ns < ep->addr->conf->sock.close_timeout_ns)
+		if (now - s->taken_ns < limit)
 			return true;
 	}
 	return false;

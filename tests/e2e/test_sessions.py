@@ -281,7 +281,7 @@ def test_who_was_stopped_looks_before_it_cuts(local):
     """A process that has had no processor for a while finds its timers due: what has come meanwhile is read first. (Of 300
     questions at once, on a machine with sixteen busy loops beside, 225 programs lost their answer; classic loses some, too.)"""
     port = lab.port()
-    p = local.start("-d", "-d", "-t", "1", f"UDP4-RECVFROM:{port},fork", "EXEC:sh -c \\\"read q; sleep 0.3; echo answer\\\"")
+    p = local.start("-d", "-d", "-t", "3", f"UDP4-RECVFROM:{port},fork", "EXEC:sh -c \\\"read q; sleep 0.3; echo answer\\\"")
     p.wait_log("receiving on")
     socks = [local.udp() for _ in range(80)]
     for s in socks:
@@ -289,7 +289,7 @@ def test_who_was_stopped_looks_before_it_cuts(local):
     lab.wait_until(lambda: len(lab.descendants(p.pid)) >= 10, 5, "no programs have begun")
     lab.rest(0.1)
     os.kill(p.pid, signal.SIGSTOP)
-    lab.rest(1.5)
+    lab.rest(3.5)
     os.kill(p.pid, signal.SIGCONT)
     for s in socks:
         s.settimeout(5)
