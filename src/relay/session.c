@@ -317,7 +317,7 @@ static void direction_ended(struct session *s, int i, bool tell)
 		loop_ready(s->relay->engine->loop, &s->again);
 	if (!s->eof_seen) {
 		s->eof_seen = true;
-		s->last_active_ns = loop_now(s->relay->engine->loop);
+		s->last_active_ns = loop_clock(s->relay->engine->loop);
 	}
 	loop_timer_stop(s->relay->engine->loop, &s->timer);
 	arm(s);
@@ -407,7 +407,7 @@ static void run_direction(struct session *s, int i)
 		return;
 	r = flow_run(f, &moved);
 	if (moved && f->path != &path_drop) /* what nobody gets keeps nobody here */
-		s->last_active_ns = loop_now(s->relay->engine->loop);
+		s->last_active_ns = loop_clock(s->relay->engine->loop);
 	switch (r) {
 	case MOVE_END:
 		direction_at_eof(s, i);
@@ -653,7 +653,7 @@ static void begin(struct session *s)
 	relay_ready(relay);
 	engine_fd_used(relay->engine, session_highest_fd(s));
 	s->state = SESSION_RELAYING;
-	s->last_active_ns = loop_now(relay->engine->loop);
+	s->last_active_ns = loop_clock(relay->engine->loop); /* a turn may have taken long */
 	if (start_directions(s) == -1) {
 		relay_tell(relay, LV_ERROR, &relay->engine->err);
 		s->failed = s->broken = true;
