@@ -566,7 +566,7 @@ def test_sessions_that_fail(many, right, own):
         sender.send(b"x")
     assert sender.n > 100
     lab.wait_until(lambda: busy(p, 0.1) < 0.05, 20, "the processor is not idle")
-    is_calm(p, 20, lines=20 * (time.monotonic() - begin + 2) + 5)
+    is_calm(p, 20, lines=24 * (time.monotonic() - begin + 2) + 20)       # several processes may begin a second
     lab.rest(2.5)                       # after two seconds what was left out is told
     p.stop()
     sender.close()
