@@ -64,7 +64,7 @@ static const struct help_topic topics[] = {
 	  "  socast -u UDP4-RECV:5000 -\n"
 	  "  socast UDP4-RECVFROM:5000,fork EXEC:hostname\n"
 	  "  socast UDP4-LISTEN:5000,fork,session-timeout=60 SYSTEM:'tr a-z A-Z'\n"
-	  "  socast - UDP4-SENDTO:192.168.10.2:5000\n" },
+	  "  socast -t 5 - UDP4-SENDTO:192.168.10.2:5000\n" },
 	{ "tls ssl certificate certificates client-certificate mtls https stunnel encryption encrypt self-signed auth", "encrypted connections",
 	  "Clients verify the server and its name, unless verify=0. A server needs cert= (with its key).\n"
 	  "Make server.pem, and give server.crt to the clients:\n"
@@ -233,7 +233,7 @@ static const struct {
 	{ "UDP-LISTEN", "socast UDP-LISTEN:5353,fork UDP:192.168.10.2:53" },
 	{ "UDP4-RECV", "socast -u UDP4-RECV:5000 -" },
 	{ "UDP4-RECVFROM", "socast UDP4-RECVFROM:5000,fork EXEC:hostname" },
-	{ "UDP4-SENDTO", "socast - UDP4-SENDTO:192.168.10.2:5000" },
+	{ "UDP4-SENDTO", "socast -t 5 - UDP4-SENDTO:192.168.10.2:5000" },
 	{ "UDP4-DATAGRAM", "socast - UDP4-DATAGRAM:224.1.0.1:6666,range=192.168.10.0/24" },
 	{ "MCAST", "socast -u MCAST:239.1.2.3:5000 -" },
 	{ "BCAST", "socast - BCAST:7777" },
