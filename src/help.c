@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "cli.h"
-#include "opt/opt.h"
 #include "end/vars.h"
+#include "opt/opt.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 #include "base/names.h"
 #include "base/str.h"
 #include "cli.h"
-#include "seal/seal.h"
 #include "dgram/wrap.h"
+#include "seal/seal.h"
 #include "sys/module.h"
 #include "sys/resolve.h"
 

@@ -11,9 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dgram/dgram.h"
+#include "flow/forecast.h"
 #include "open/dgram_open.h"
 #include "open/dial.h"
-#include "flow/forecast.h"
 #include "open/peers.h"
 
 #include <errno.h>

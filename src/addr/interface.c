@@ -8,8 +8,8 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "dgram/dgram.h"
-#include "open/dgram_open.h"
 #include "flow/forecast.h"
+#include "open/dgram_open.h"
 #include "sys/netif.h"
 
 #include <arpa/inet.h>

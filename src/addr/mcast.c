@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dgram/dgram.h"
-#include "open/dgram_open.h"
-#include "flow/forecast.h"
 #include "dgram/membership.h"
+#include "flow/forecast.h"
+#include "open/dgram_open.h"
 #include "sys/ifset.h"
 
 #include <errno.h>

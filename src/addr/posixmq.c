@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "open/dial.h"
-#include "flow/forecast.h"
 #include "end/relay.h"
+#include "flow/forecast.h"
+#include "open/dial.h"
 #include "open/source.h"
 #include "sys/fd.h"
 

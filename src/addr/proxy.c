@@ -5,14 +5,14 @@
  * head is looked at before it is taken out of the socket, because data may stand right behind it.
  */
 #include "addr/addr.h"
-#include "open/dialogue.h"
-#include "wire/http_head.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "open/dial.h"
 #include "flow/forecast.h"
+#include "open/dial.h"
+#include "open/dialogue.h"
 #include "open/listen.h"
+#include "wire/http_head.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -12,8 +12,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "flow/forecast.h"
 #include "end/relay.h"
+#include "flow/forecast.h"
 #include "sys/fd.h"
 
 #include <errno.h>

@@ -5,8 +5,8 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/str.h"
-#include "open/dgram_open.h"
 #include "flow/forecast.h"
+#include "open/dgram_open.h"
 #include "open/peers.h"
 
 #include <netinet/in.h>

@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "flow/forecast.h"
 #include "end/relay.h"
+#include "flow/forecast.h"
 #include "sys/fd.h"
 #include "sys/tty.h"
 

@@ -5,15 +5,15 @@
  * before the server is connected; otherwise the server does that. SOCKS5-LISTEN asks the server to
  * wait for a connection on our behalf: it answers twice. */
 #include "addr/addr.h"
-#include "open/dialogue.h"
-#include "wire/socks_proto.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "open/dial.h"
-#include "flow/forecast.h"
-#include "open/listen.h"
 #include "end/relay.h"
+#include "flow/forecast.h"
+#include "open/dial.h"
+#include "open/dialogue.h"
+#include "open/listen.h"
+#include "wire/socks_proto.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

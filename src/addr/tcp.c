@@ -7,8 +7,8 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "open/dial.h"
 #include "flow/forecast.h"
+#include "open/dial.h"
 #include "open/listen.h"
 
 #include <netinet/in.h>

@@ -9,10 +9,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "open/dial.h"
-#include "flow/forecast.h"
-#include "open/listen.h"
 #include "end/relay.h"
+#include "flow/forecast.h"
+#include "open/dial.h"
+#include "open/listen.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/mem.h"
-#include "flow/forecast.h"
 #include "data/packet.h"
+#include "flow/forecast.h"
 #include "sys/netif.h"
 
 #include <errno.h>

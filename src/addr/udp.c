@@ -8,8 +8,8 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "open/dgram_open.h"
 #include "flow/forecast.h"
+#include "open/dgram_open.h"
 #include "open/peers.h"
 
 #include <errno.h>

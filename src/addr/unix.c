@@ -13,11 +13,11 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "dgram/dgram.h"
-#include "open/dgram_open.h"
+#include "end/relay.h"
 #include "flow/forecast.h"
+#include "open/dgram_open.h"
 #include "open/listen.h"
 #include "open/peers.h"
-#include "end/relay.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "open/dial.h"
 #include "flow/forecast.h"
+#include "open/dial.h"
 #include "open/listen.h"
 
 #include <fcntl.h>

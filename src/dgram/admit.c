@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "end/tally.h"
 #include "dgram/wrap.h"
+#include "end/tally.h"
 #include "spec/dalan.h"
 
 #include <stdio.h>

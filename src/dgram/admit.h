@@ -7,8 +7,8 @@
 
 #include "base/log_limit.h"
 #include "base/siphash.h"
-#include "opt/opt.h"
 #include "end/tally.h"
+#include "opt/opt.h"
 #include "sys/hosts.h"
 #include "sys/netaddr.h"
 

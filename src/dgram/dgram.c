@@ -4,13 +4,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/packet.h"
 #include "dgram/ancillary.h"
 #include "dgram/destination.h"
 #include "dgram/dgram_seal.h"
 #include "dgram/echo.h"
 #include "dgram/eth_frame.h"
 #include "dgram/membership.h"
-#include "data/packet.h"
 #include "end/relay.h"
 #include "sys/groups.h"
 

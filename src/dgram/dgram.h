@@ -6,10 +6,10 @@
 #ifndef DGRAM_DGRAM_H
 #define DGRAM_DGRAM_H
 
-#include "dgram/admit.h"
-#include "end/endpoint.h"
-#include "dgram/inbox.h"
 #include "data/packet.h"
+#include "dgram/admit.h"
+#include "dgram/inbox.h"
+#include "end/endpoint.h"
 #include "end/vars.h"
 
 #include <stdbool.h>

@@ -5,12 +5,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/packet.h"
 #include "dgram/destination.h"
 #include "dgram/dgram_seal.h"
 #include "dgram/echo.h"
 #include "dgram/frames.h"
 #include "dgram/membership.h"
-#include "data/packet.h"
 #include "end/relay.h"
 #include "end/vars.h"
 #include "sys/groups.h"

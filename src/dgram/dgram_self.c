@@ -6,7 +6,10 @@
  * sent to a group or to all is another matter: others of this host may share the port with us
  * there, and an answer, being for one receiver, would be refused when it came back.
  *
- * Raw sockets have no ports that tell us from others of this host. */
+ * Raw sockets have no ports that tell us from others of this host.
+ *
+ * A group is another circle: what is sent to it comes back to a socket that hears it. That is what
+ * groups are for, so nothing is refused; whoever gives back what it hears is warned of it. */
 #include "base/mem.h"
 #include "dgram/ancillary.h"
 #include "dgram/dgram.h"

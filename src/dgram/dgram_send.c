@@ -4,10 +4,10 @@
  * kernel cuts (UDP_SEGMENT, Linux 4.18): it passes the stack once. Where an interface or a size
  * does not take that, the same datagrams are sent one by one; nothing is lost. */
 #include "base/log.h"
+#include "data/packet.h"
 #include "dgram/dgram.h"
 #include "dgram/dgram_seal.h"
 #include "dgram/echo.h"
-#include "data/packet.h"
 #include "sys/route.h"
 
 #include <errno.h>

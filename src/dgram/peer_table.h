@@ -8,8 +8,8 @@
 
 #include "base/list.h"
 #include "base/siphash.h"
-#include "ev/loop.h"
 #include "end/vars.h"
+#include "ev/loop.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>

@@ -5,8 +5,8 @@
 #ifndef DOCTOR_EXAM_H
 #define DOCTOR_EXAM_H
 
-#include "doctor/finding.h"
 #include "base/str.h"
+#include "doctor/finding.h"
 #include "sys/netaddr.h"
 #include "sys/port.h"
 

@@ -5,13 +5,13 @@
  * that is refused, and collects refusals as findings. Only UDP, UDP-Lite and raw IP addresses are
  * rehearsed: others might start programs or make files. */
 #include "base/mem.h"
+#include "dgram/dgram.h"
 #include "doctor/doctor.h"
 #include "doctor/exam.h"
-#include "dgram/dgram.h"
-#include "open/dgram_open.h"
-#include "open/opening.h"
 #include "end/plan.h"
 #include "end/relay.h"
+#include "open/dgram_open.h"
+#include "open/opening.h"
 #include "sys/fd.h"
 #include "sys/groups.h"
 

@@ -4,8 +4,8 @@
  * nobody listens any more. */
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "open/opening.h"
 #include "end/plan.h"
+#include "open/opening.h"
 
 #include <errno.h>
 #include <stdlib.h>

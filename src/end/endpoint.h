@@ -7,11 +7,11 @@
 #define END_ENDPOINT_H
 
 #include "base/err.h"
-#include "ev/loop.h"
-#include "opt/opt.h"
 #include "end/address.h"
 #include "end/leftovers.h"
 #include "end/linger.h"
+#include "ev/loop.h"
+#include "opt/opt.h"
 #include "sys/fd.h"
 
 #include <stdbool.h>

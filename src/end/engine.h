@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "base/list.h"
-#include "ev/loop.h"
 #include "data/pool.h"
+#include "ev/loop.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

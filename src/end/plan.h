@@ -77,10 +77,4 @@ static inline enum open_mode plan_mode(const struct settings *set, int i)
 	return set->left_to_right == (i == 0) ? MODE_READ : MODE_WRITE;
 }
 
-/* Which side @conf belongs to; 0 also for one that is of neither. */
-static inline int plan_side(const struct plan *plan, const struct conf *conf)
-{
-	return conf == &plan->side[1].half[0].conf || conf == &plan->side[1].half[1].conf;
-}
-
 #endif

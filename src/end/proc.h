@@ -6,8 +6,8 @@
 #ifndef END_PROC_H
 #define END_PROC_H
 
-#include "ev/loop.h"
 #include "end/proc_end.h"
+#include "ev/loop.h"
 #include "sys/child.h"
 
 #include <stdbool.h>

@@ -2,11 +2,11 @@
  *
  * The path is the one that path_choose() takes for ends as the types foretell them; the rule about
  * processes is plan.c's. */
+#include "end/proc_end.h"
 #include "explain/parts.h"
 #include "flow/filter.h"
 #include "flow/forecast.h"
 #include "open/opening.h"
-#include "end/proc_end.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>

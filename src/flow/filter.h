@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "opt/opt.h"
 #include "end/plan.h"
+#include "opt/opt.h"
 
 #include <stdbool.h>
 #include <stddef.h>

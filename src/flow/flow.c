@@ -4,9 +4,9 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "flow/filter.h"
 #include "data/packet.h"
 #include "end/relay.h"
+#include "flow/filter.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -227,6 +227,22 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 		tally_add(&t->sent_datagrams, packets);
 	log_info("transferred %llu bytes from %d to %d", (unsigned long long)bytes, f->src->rfd,
 		 f->dst->wfd);
+}
+
+ssize_t flow_write(struct flow *f, const struct iovec *iov, int niov)
+{
+	ssize_t n = f->dst->ops->write(f->dst, iov, niov, f->err);
+	size_t len = 0;
+
+	if (n != 0)
+		return n;
+	for (int i = 0; i < niov; i++)
+		len += iov[i].iov_len;
+	if (!len)
+		return 0;
+	err_set(f->err, EPIPE, "write(%d): nothing was taken", f->dst->wfd);
+	errno = EPIPE;
+	return -1;
 }
 
 enum move_result flow_write_failed(struct flow *f)

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 struct batch;
 struct filters;
@@ -134,6 +136,10 @@ void flow_received_batch(struct flow *f, const struct batch *b);
 
 /* Count a transfer and announce it at info level. */
 void flow_count(struct flow *f, uint64_t packets, uint64_t bytes);
+
+/* Write bytes to the destination, as writev(2). One that takes nothing of something has failed
+ * (EPIPE): it would be asked for ever. */
+ssize_t flow_write(struct flow *f, const struct iovec *iov, int niov);
 
 /* Note a failed write: quiet for programs, else MOVE_FAIL. */
 enum move_result flow_write_failed(struct flow *f);

@@ -6,8 +6,8 @@
 #ifndef FLOW_FORECAST_H
 #define FLOW_FORECAST_H
 
-#include "flow/flow.h"
 #include "end/plan.h"
+#include "flow/flow.h"
 
 struct forecast {
 	struct path_end in, out; /* what is read from, what is written to */

@@ -3,9 +3,9 @@
  * Reads as much as the buffer holds, lets the filters see it, and writes it out. Dumps show blocks
  * of -b bytes, so with filters no read takes more than that; without, -b does not matter here and
  * a large buffer saves system calls. The buffer is borrowed while it holds bytes. */
+#include "end/relay.h"
 #include "flow/filter.h"
 #include "flow/flow.h"
-#include "end/relay.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,12 +32,8 @@ static enum move_result deliver(struct flow *f)
 {
 	while (f->copy.len) {
 		struct iovec iov = { f->copy.buf + f->copy.off, f->copy.len };
-		ssize_t n = f->dst->ops->write(f->dst, &iov, 1, f->err);
+		ssize_t n = flow_write(f, &iov, 1);
 
-		if (n == 0) { /* nobody takes nothing: it would be asked for ever */
-			err_set(f->err, EPIPE, "write(%d): nothing was taken", f->dst->wfd);
-			return flow_write_failed(f);
-		}
 		if (n == -1)
 			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
 		f->copy.off += (size_t)n;

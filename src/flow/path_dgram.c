@@ -4,10 +4,10 @@
  * stream (-b bytes) makes one; to a stream datagrams are written whole and in order. Many at a time
  * where they wait: one system call receives a batch, one sends it. The batch is borrowed while it
  * holds packets. */
-#include "flow/filter.h"
-#include "flow/flow.h"
 #include "data/packet.h"
 #include "end/relay.h"
+#include "flow/filter.h"
+#include "flow/flow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static enum move_result deliver_stream(struct flow *f)
 			break;
 		iov[0].iov_base = (uint8_t *)iov[0].iov_base + f->dgram.part;
 		iov[0].iov_len -= f->dgram.part;
-		got = f->dst->ops->write(f->dst, iov, n, f->err);
+		got = flow_write(f, iov, n);
 		if (got == -1)
 			return errno == EAGAIN ? MOVE_WANT_WRITE : flow_write_failed(f);
 		for (size_t left = (size_t)got + f->dgram.part; next_packet(b); done++) {

@@ -2,9 +2,9 @@
  *
  * "STDIN TCP:server": standard input takes nothing back. What the server says is read, so that its
  * end is noticed and it is not held up, and dropped; the session says how much it was. */
-#include "flow/flow.h"
 #include "data/packet.h"
 #include "end/relay.h"
+#include "flow/flow.h"
 
 #include <errno.h>
 

@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "end/endpoint.h"
-#include "open/opening.h"
 #include "end/relay.h"
+#include "open/opening.h"
 
 #include <signal.h>
 #include <string.h>

@@ -4,11 +4,11 @@
  * wait for their first datagram. What such an endpoint does is in dgram.c. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/packet.h"
 #include "dgram/ancillary.h"
 #include "dgram/dgram.h"
-#include "open/dgram_open.h"
-#include "data/packet.h"
 #include "end/relay.h"
+#include "open/dgram_open.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "dgram/admit.h"
 #include "dgram/dgram.h"
-#include "open/dgram_open.h"
 #include "end/relay.h"
+#include "open/dgram_open.h"
 #include "open/source.h"
 
 #include <errno.h>

@@ -8,10 +8,10 @@
 #ifndef OPEN_OPENING_H
 #define OPEN_OPENING_H
 
-#include "ev/loop.h"
 #include "end/endpoint.h"
 #include "end/plan.h"
 #include "end/vars.h"
+#include "ev/loop.h"
 #include "sys/resolve.h"
 
 struct dgram_greeting;

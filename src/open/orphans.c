@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "end/proc.h"
-#include "open/opening.h"
 #include "end/relay.h"
+#include "open/opening.h"
 
 #include <signal.h>
 #include <sys/wait.h>

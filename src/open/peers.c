@@ -26,11 +26,11 @@
 #include "base/mem.h"
 #include "dgram/ancillary.h"
 #include "dgram/dgram.h"
-#include "open/dgram_open.h"
 #include "dgram/peer_feed.h"
 #include "dgram/peer_table.h"
-#include "open/peers.h"
 #include "end/relay.h"
+#include "open/dgram_open.h"
+#include "open/peers.h"
 #include "open/source.h"
 
 #include <errno.h>

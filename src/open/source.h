@@ -11,9 +11,9 @@
 #define OPEN_SOURCE_H
 
 #include "base/log_limit.h"
-#include "ev/loop.h"
 #include "end/endpoint.h"
 #include "end/vars.h"
+#include "ev/loop.h"
 
 struct source;
 

@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "open/opening.h"
 #include "end/relay.h"
+#include "open/opening.h"
 #include "sys/port.h"
 #include "sys/route.h"
 

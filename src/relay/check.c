@@ -5,9 +5,9 @@
 #include "base/mem.h"
 #include "dgram/admit.h"
 #include "dgram/destination.h"
-#include "stats/metrics_http.h"
-#include "open/opening.h"
 #include "end/relay.h"
+#include "open/opening.h"
+#include "stats/metrics_http.h"
 
 #include <net/if.h>
 #include <stdlib.h>

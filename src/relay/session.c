@@ -30,10 +30,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "flow/filter.h"
 #include "end/proc.h"
-#include "stats/progress.h"
+#include "flow/filter.h"
 #include "flow/window.h"
+#include "stats/progress.h"
 #include "sys/fdinfo.h"
 
 #include <errno.h>

@@ -6,14 +6,14 @@
 #define RELAY_SESSION_H
 
 #include "base/list.h"
-#include "ev/loop.h"
 #include "end/endpoint.h"
-#include "flow/flow.h"
-#include "open/opening.h"
 #include "end/relay.h"
-#include "open/source.h"
 #include "end/vars.h"
+#include "ev/loop.h"
+#include "flow/flow.h"
 #include "flow/window.h"
+#include "open/opening.h"
+#include "open/source.h"
 
 #include <stdbool.h>
 #include <stdint.h>

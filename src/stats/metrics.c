@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "dgram/dgram.h"
-#include "open/opening.h"
 #include "end/proc.h"
 #include "end/relay.h"
+#include "open/opening.h"
 #include "open/source.h"
 
 #include <stddef.h>

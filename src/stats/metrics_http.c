@@ -6,11 +6,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "wire/http_head.h"
 #include "end/leftovers.h"
-#include "stats/metrics.h"
 #include "end/relay.h"
+#include "stats/metrics.h"
 #include "sys/port.h"
+#include "wire/http_head.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

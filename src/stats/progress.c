@@ -4,8 +4,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "flow/flow.h"
 #include "end/relay.h"
+#include "flow/flow.h"
 
 #include <stdlib.h>
 #include <sys/ioctl.h>

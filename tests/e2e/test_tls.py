@@ -616,13 +616,14 @@ def test_a_slow_reader(local, zoo):
     assert got[0] == BIG and not p.ended()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("right", ["PIPE", "EXEC:cat", "SYSTEM:yes | head -c 300000", "isolate"])
-def test_a_peer_that_says_goodbye_and_is_gone(local, zoo, right):
+def test_a_peer_that_says_goodbye_and_is_gone(local, zoo, right, version):
     """It sends something, its close-notify, and goes with the answer unread: the kernel sends a reset. What is written then
     fails, once. (A write that failed behind a close-notify was taken for one that wrote nothing, and tried for ever.)"""
     options, right = ("verify=0,fork,isolate", "EXEC:cat") if right == "isolate" else ("verify=0,fork", right)
     p, port = tls_server(local, zoo, right, options=options)
-    context = client_context(zoo)
+    context = client_context(zoo, maximum_version=version)
     for size in [4, 4, 4, 70000, 4, 300000] * 3:
         s = tls_connect(local, port, context)
         s.settimeout(0.3)
@@ -640,10 +641,11 @@ def test_a_peer_that_says_goodbye_and_is_gone(local, zoo, right):
     lab.wait_until(lambda: not lab.descendants(p.pid), 5, "session processes are left")
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("size", [4, 300000])
-def test_a_server_that_answers_early_and_goes(local, zoo, size):
+def test_a_server_that_answers_early_and_goes(local, zoo, size, version):
     """As client: "413", close-notify, gone. The relay of others goes on."""
-    listener, there, context = python_server(local, zoo)
+    listener, there, context = python_server(local, zoo, maximum_version=version)
     front = lab.port()
     p = local.start(f"TCP4-LISTEN:{front},fork", f"OPENSSL:localhost:{there},cafile={zoo / 'ca.crt'}")
     lab.rest(0.2)
