@@ -28,5 +28,9 @@ enum dst_type dst_type_ip4(const struct in_addr *addr, const struct in_addr *loc
 {
 	if (IN_MULTICAST(ntohl(addr->s_addr)))
 		return DST_MULTICAST;
+	if (addr->s_addr == INADDR_BROADCAST)
+		return DST_BROADCAST;
+	if (local->s_addr == INADDR_ANY)
+		return DST_UNICAST;
 	return addr->s_addr == local->s_addr ? DST_UNICAST : DST_BROADCAST;
 }

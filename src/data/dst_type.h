@@ -13,7 +13,9 @@ enum dst_type { DST_UNICAST = 1, DST_MULTICAST = 2, DST_BROADCAST = 4 };
 /* "unicast", "multicast", "broadcast" */
 const char *dst_type_word(enum dst_type type);
 
-/* Type of an IPv4 destination @addr that the local address @local took. */
+/* Type of an IPv4 destination @addr that the local address @local took. What was queued before
+ * IP_PKTINFO was asked for says 0.0.0.0: that of a network's broadcast is then not known, and who
+ * refuses his own address must not take it for one. */
 enum dst_type dst_type_ip4(const struct in_addr *addr, const struct in_addr *local);
 
 #endif
