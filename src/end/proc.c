@@ -110,7 +110,9 @@ void proc_release(struct proc *p, bool leave)
 	if (sig) {
 		log_info("kill(%d, %d)", (int)p->child.pid, sig);
 		kill(p->child.pid, sig);
-		if (p->kind == PROC_SESSION) /* also one that is stopped ends */
+		/* Also a session process that is stopped ends. One that is not may be in the hands
+		 * of a tracer, whose SIGSTOP a SIGCONT would undo. */
+		if (p->kind == PROC_SESSION && child_is_stopped(&p->child))
 			kill(p->child.pid, SIGCONT);
 	} else {
 		log_info("program %d goes on by itself", (int)p->child.pid);

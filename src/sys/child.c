@@ -247,6 +247,13 @@ bool child_reap(struct child *c, int *status)
 	return true;
 }
 
+bool child_is_stopped(const struct child *c)
+{
+	siginfo_t si = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)c->pid, &si, WSTOPPED | WNOHANG | WNOWAIT) == 0 && si.si_pid;
+}
+
 bool child_works(const struct child *c)
 {
 	char path[32], text[512];

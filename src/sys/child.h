@@ -54,6 +54,9 @@ int child_watch(struct child *out, pid_t pid, struct err *err);
 /* Collect the status if the program has ended; true then, with waitpid(2)'s status. */
 bool child_reap(struct child *c, int *status);
 
+/* A signal has stopped it (SIGSTOP, SIGTTIN …), and it has not gone on since. */
+bool child_is_stopped(const struct child *c);
+
 /* It runs, or would if it had a processor (state R of proc(5)); false where there is no /proc. */
 bool child_works(const struct child *c);
 

@@ -555,13 +555,18 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def running(pid):
-    """Whether @pid runs; a zombie does not."""
+def state(pid):
+    """The letter of proc(5) for what @pid does; X when there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+            return f.read().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "X"
+
+
+def running(pid):
+    """Whether @pid runs; a zombie does not."""
+    return state(pid) not in "ZX"
 
 
 def descendants(pid):

@@ -228,12 +228,32 @@ static void test_clean(void **state)
 	close(fd);
 }
 
+/* Who is stopped is known as long as it is, and asking takes nothing away from who waits. */
+static void test_stopped(void **state)
+{
+	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)"kill -STOP $$", NULL };
+	struct child_setup setup = setup_of(argv);
+	struct child c;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(child_start(&c, &setup, &err), 0);
+	for (int i = 0; i < 1000 && !child_is_stopped(&c); i++)
+		usleep(10000);
+	assert_true(child_is_stopped(&c));
+	assert_true(child_is_stopped(&c));
+	kill(c.pid, SIGCONT);
+	assert_int_equal(wait_for(&c), 0);
+	assert_false(child_is_stopped(&c));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_runs),        cmocka_unit_test(test_status),
 		cmocka_unit_test(test_exec_errors), cmocka_unit_test(test_permutations),
 		cmocka_unit_test(test_swapped),     cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
