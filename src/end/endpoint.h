@@ -152,8 +152,7 @@ unsigned endpoint_fd_access(int fd);
 bool endpoint_lingers(const struct endpoint *ep);
 
 /* It can be read or written (@bits: EPOLLIN, EPOLLOUT) though no descriptor says so: its user is
- * told from the loop, in this turn if an event of a descriptor calls this, else in the next. Never
- * from within the caller. */
+ * told from the loop, in this turn or the next (loop_ready()). Never from within the caller. */
 void endpoint_ready(struct endpoint *ep, uint32_t bits);
 
 /* Its user looks again in @ns, though no descriptor will tell: a terminal that says EIO, an

@@ -14,6 +14,7 @@
 
 #define LOG_AGAIN_MS 200
 #define EVENTS_PER_TURN 64
+#define READY_PASSES 3 /* a turn: what is queued meanwhile seldom has to wait for epoll_wait(2) */
 
 int64_t loop_clock(struct loop *loop)
 {
@@ -217,9 +218,8 @@ void loop_unready(struct ready *r)
 	list_del(&r->node);
 }
 
-/* What is queued meanwhile runs in the next turn. What is left when one of them forks is the
- * parent's. */
-static void run_ready(struct loop *loop)
+/* What is queued so far. What is left when one of them forks is the parent's. */
+static void run_ready_pass(struct loop *loop)
 {
 	unsigned forks = loop->forks;
 	struct list batch;
@@ -232,6 +232,12 @@ static void run_ready(struct loop *loop)
 		if (loop->forks == forks)
 			r->fn(r);
 	}
+}
+
+static void run_ready(struct loop *loop)
+{
+	for (int i = 0; i < READY_PASSES && !list_empty(&loop->ready); i++)
+		run_ready_pass(loop);
 }
 
 /* Deadlines below a millisecond need epoll_pwait2() (Linux 5.11); an older kernel rounds them up.

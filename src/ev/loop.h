@@ -61,7 +61,7 @@ void loop_free(struct loop *loop);
 int loop_forked(struct loop *loop, struct err *err);
 
 /* Run until loop_stop(). In each turn come, in this order: descriptors that are ready, what
- * loop_ready() has queued so far, timers that are due, deferred calls. */
+ * loop_ready() has queued (three passes over the list), timers that are due, deferred calls. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
@@ -92,8 +92,9 @@ void loop_timer_stop(struct loop *loop, struct timer *t);
 
 void ready_init(struct ready *r, void (*fn)(struct ready *r));
 
-/* Call @r->fn once, from the loop: in this turn if an event of a descriptor queues it, else in the
- * next one, for which nothing is waited. Never from within this call; queueing twice is harmless.
+/* Call @r->fn once, from the loop: behind the events of this turn, or in the next one, for which
+ * nothing is waited. One that is called so may queue more, itself too: twice in the same turn, so
+ * that who is always ready starves nobody. Never from within this call; queueing twice is harmless.
  * Its owner takes it back with loop_unready() before the memory goes. */
 void loop_ready(struct loop *loop, struct ready *r);
 void loop_unready(struct ready *r);
