@@ -27,6 +27,15 @@ static inline bool list_empty(const struct list *l)
 	return l->next == l;
 }
 
+/* Put the unlinked @node in front of all in @head. */
+static inline void list_add(struct list *head, struct list *node)
+{
+	node->prev = head;
+	node->next = head->next;
+	head->next->prev = node;
+	head->next = node;
+}
+
 /* Append the unlinked @node at the end of @head. */
 static inline void list_add_tail(struct list *head, struct list *node)
 {

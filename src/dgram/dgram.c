@@ -128,7 +128,7 @@ struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kin
 			set_on(fd, IPPROTO_UDP, UDP_GRO);
 	}
 	sock->seen = &sock->drops_seen;
-	list_add_tail(&addr->engine->socks, &sock->node);
+	dgram_sock_enlist(sock);
 	return sock;
 }
 
@@ -206,7 +206,7 @@ void dgram_sock_unref(struct dgram_sock *sock)
 	if (--sock->refs)
 		return;
 	dgram_ask_for_drops(sock);
-	list_del(&sock->node);
+	dgram_sock_delist(sock);
 	membership_unref(sock->member);
 	groups_unref(sock->more);
 	fd_close(&sock->fd);

@@ -48,7 +48,8 @@ struct dgram_sock {
 	struct echo *echo; /* option no-echo: what was sent lately; owned, or NULL */
 	struct membership *member; /* of MCAST: its group; owned, or NULL */
 	struct groups *more; /* sockets that have joined for this one; counted, or NULL */
-	struct list node; /* in relay->engine->socks */
+	struct list node; /* in engine->socks */
+	struct forget forget;
 	uint64_t drops_seen; /* last kernel counter, if this socket is ours alone */
 	uint64_t *seen; /* &drops_seen, or, shared by sessions, the one in the tally; NULL: the
 			 * process that forked us counts */
@@ -103,8 +104,10 @@ struct seal_socket dgram_seal_socket(const struct dgram_sock *sock);
 /* Ask for losses that no later datagram has told of: of all sockets. */
 void dgram_count_drops(struct engine *engine);
 
-/* In a session process: what was open before is counted by the process that forked it. */
-void dgram_forget_drops(struct engine *engine);
+/* @sock is one of its engine's, from now on and no longer. In a session process what was open
+ * before is counted by the process that forked it. */
+void dgram_sock_enlist(struct dgram_sock *sock);
+void dgram_sock_delist(struct dgram_sock *sock);
 
 void dgram_sock_ref(struct dgram_sock *sock);
 void dgram_sock_unref(struct dgram_sock *sock); /* the last one closes */

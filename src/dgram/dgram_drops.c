@@ -45,10 +45,24 @@ void dgram_count_drops(struct engine *engine)
 		dgram_ask_for_drops(container_of(node, struct dgram_sock, node));
 }
 
-void dgram_forget_drops(struct engine *engine)
+static void forget_drops(struct forget *f)
 {
-	list_for_each (node, &engine->socks)
-		container_of(node, struct dgram_sock, node)->seen = NULL;
+	container_of(f, struct dgram_sock, forget)->seen = NULL;
+}
+
+void dgram_sock_enlist(struct dgram_sock *sock)
+{
+	struct engine *e = sock->addr->engine;
+
+	list_init(&sock->node);
+	list_add_tail(&e->socks, &sock->node);
+	engine_on_fork(e, &sock->forget, forget_drops);
+}
+
+void dgram_sock_delist(struct dgram_sock *sock)
+{
+	list_del(&sock->node);
+	list_del(&sock->forget.node);
 }
 
 void dgram_share_drops(struct dgram_sock *sock)

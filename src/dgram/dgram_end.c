@@ -359,8 +359,7 @@ static struct endpoint *ep_share(struct endpoint *ep, struct err *err)
 	}
 	dgram_share_drops(d->sock);
 	sock = xmemdup(d->sock, sizeof(*sock));
-	list_init(&sock->node);
-	list_add_tail(&sock->addr->engine->socks, &sock->node);
+	dgram_sock_enlist(sock);
 	sock->dst = d->sock->dst ? dst_rule_copy(d->sock->dst) : NULL;
 	sock->echo = d->sock->echo ? echo_new() : NULL;
 	sock->seal = dgram_seal_ref(d->sock->seal);

@@ -483,6 +483,26 @@ void endpoint_free(struct endpoint *ep)
 	loop_defer(ep->addr->engine->loop, &ep->free, free_now);
 }
 
+void endpoint_abandon(struct endpoint *ep)
+{
+	struct engine *engine;
+	bool before;
+
+	if (!ep)
+		return;
+	engine = ep->addr->engine;
+	before = engine->forgetting;
+	engine->forgetting = true;
+	ep->caps |= EP_SHARED;
+	ep->proc = NULL;
+	if (ep->undo) {
+		ep->undo->left.owner = 0;
+		ep->undo->tty[0].fd = ep->undo->tty[1].fd = -1;
+	}
+	endpoint_free(ep);
+	engine->forgetting = before;
+}
+
 /* A dual address: reads go to one endpoint, writes to another. */
 struct dual {
 	struct endpoint ep;
@@ -540,6 +560,11 @@ static void dual_close(struct endpoint *ep)
 	/* each half was used in one direction */
 	d->in->parting = d->out->parting = ep->parting;
 	d->in->parting.written_to = d->out->parting.read_from = d->out->parting.ended = false;
+	if (ep->addr->engine->forgetting) {
+		endpoint_abandon(d->in);
+		endpoint_abandon(d->out);
+		return;
+	}
 	endpoint_free(d->in);
 	endpoint_free(d->out);
 }

@@ -190,4 +190,8 @@ void endpoint_restore_tty(struct endpoint *ep);
 /* Close what is still open and free the memory at the end of the loop's turn. NULL is fine. */
 void endpoint_free(struct endpoint *ep);
 
+/* As endpoint_free() where another process goes on with this end: descriptors are closed, and
+ * nothing is written, shut down, signalled, put back or counted. NULL is fine. */
+void endpoint_abandon(struct endpoint *ep);
+
 #endif

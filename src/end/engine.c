@@ -1,6 +1,8 @@
 /* engine.c - what one process has, see engine.h */
 #include "end/engine.h"
 
+#include "end/linger.h"
+#include "end/proc.h"
 #include "sys/fd.h"
 
 /* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
@@ -16,8 +18,32 @@ void engine_init(struct engine *e, struct loop *loop)
 	list_init(&e->procs);
 	list_init(&e->lingering);
 	list_init(&e->socks);
+	list_init(&e->forget);
 	e->fds.limit = (int)fd_limit();
 	e->pool.fd_limit = e->fds.limit / 4 * 3;
+}
+
+void engine_on_fork(struct engine *e, struct forget *f, void (*fn)(struct forget *f))
+{
+	f->fn = fn;
+	list_init(&f->node);
+	list_add(&e->forget, &f->node);
+}
+
+void engine_forget(struct engine *e)
+{
+	e->forgetting = true;
+	while (!list_empty(&e->forget)) {
+		struct forget *f = container_of(e->forget.next, struct forget, node);
+
+		list_del(&f->node);
+		f->fn(f);
+	}
+	lingers_forget(e);
+	procs_forget(e);
+	pool_done(&e->pool); /* its pipes would have two users */
+	e->fds.promised = 0;
+	e->forgetting = false;
 }
 
 void engine_done(struct engine *e)

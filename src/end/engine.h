@@ -15,6 +15,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Something that owns descriptors or counts for others. In a session process all of it belongs to
+ * the process that has forked. */
+struct forget {
+	struct list node; /* in engine->forget, the newest first */
+	void (*fn)(struct forget *f);
+};
+
 struct engine {
 	struct loop *loop;
 	struct pool pool;
@@ -23,6 +30,7 @@ struct engine {
 	struct list lingering; /* sockets whose session is over: linger.h */
 	size_t nlingering;
 	struct list socks; /* all datagram sockets: dgram.h */
+	struct list forget; /* of modules that know the engine; see engine_on_fork() */
 	struct {
 		int newest; /* descriptors are given out lowest first: tells how many are in use */
 		int sure; /* so many more sessions are no question */
@@ -41,6 +49,14 @@ void engine_init(struct engine *e, struct loop *loop);
 
 /* Free what it holds; after the loop has stopped and its relays are done. */
 void engine_done(struct engine *e);
+
+/* In a session process call @fn of @f, once: close descriptors and free memory, but shut nothing
+ * down, signal nobody and remove no entry, because all that is still in use in the process that has
+ * forked. Taken back by list_del(&f->node). */
+void engine_on_fork(struct engine *e, struct forget *f, void (*fn)(struct forget *f));
+
+/* This is the forked process: forget what belongs to others, what was built last first. */
+void engine_forget(struct engine *e);
 
 /* Something has gone that the program may have waited for. */
 static inline void engine_settle(struct engine *e)

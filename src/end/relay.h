@@ -31,6 +31,7 @@ struct stats {
 struct relay {
 	struct engine *engine;
 	struct list node; /* in engine->relays */
+	struct forget forget;
 	const struct plan *plan;
 	struct address *addr; /* owned; of a dual address two, one behind the other */
 	size_t naddr;

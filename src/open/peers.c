@@ -20,8 +20,8 @@
  * With a layer above the datagrams (DTLS) the endpoint of the session is dgram_ep_top(); while it
  * shakes hands, d->opening is told of datagrams. The layer's greets() judges strangers first.
  *
- * The table may be freed while a batch is handed out only in the child of a fork: every step looks
- * at t->batch again. */
+ * What receives may find the socket lost, and the last session gone with it: then the batch has
+ * been given back, and every step looks at t->batch again. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "dgram/ancillary.h"
@@ -38,7 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCHES_PER_TURN 4
+#define BATCHES_PER_TURN 4 /* of known peers; where each datagram begins a session, one */
 
 struct peers {
 	struct source src;
@@ -401,8 +401,7 @@ static bool to_peer(struct peers *t, const struct packet *p)
 }
 
 /* Hand out what is in the batch; RECVFROM stops when the source pauses, LISTEN when a session has
- * enough to do. True when all is out, or when the source has been closed meanwhile (a process of
- * its own for a session) and the batch with it. */
+ * enough to do. True when all is out. */
 static bool hand_out(struct peers *t)
 {
 	while (t->batch && t->batch->next < t->batch->n && (!t->src.paused || t->per_peer)) {
@@ -457,7 +456,9 @@ static bool receive_batch(struct peers *t)
 
 static void receive(struct peers *t)
 {
-	for (int i = 0; i < BATCHES_PER_TURN && hand_out(t) && receive_batch(t); i++)
+	int most = t->per_peer ? BATCHES_PER_TURN : 1;
+
+	for (int i = 0; i < most && hand_out(t) && receive_batch(t); i++)
 		;
 	if (hand_out(t))
 		give_batch_back(t);

@@ -8,8 +8,8 @@
  * Who calls what. The kind of source (listener, table of peers, dialer, queue) calls source_yield()
  * with an endpoint, or source_opening() when one is on its way and source_opened() when it is there
  * or will never be. Both count at once: nsessions and nopenings together are what the bounds are
- * about. The relay makes a session of what is yielded, by relay->yield, here or in a process of its
- * own, and calls source_session_ended() once for each.
+ * about. The relay queues a session for what is yielded, by relay->yield; it begins from the loop,
+ * here or in a process of its own, and source_session_ended() is called once for each.
  *
  * source_close() may be called from within ops->resume() or while the kind hands out a batch: what
  * it iterates over has to survive that. */
@@ -108,15 +108,11 @@ void source_forget(struct source *src)
 	leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
 }
 
-void source_session_begins(struct source *src)
-{
-	src->nsessions++;
-	pause_if_full(src);
-}
-
 void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
 	arm_accept_timer(src);
+	src->nsessions++;
+	pause_if_full(src);
 	src->addr->relay->yield(src, ep, vars);
 }
 

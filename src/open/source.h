@@ -50,8 +50,8 @@ void source_init(struct source *src, const struct source_ops *ops, struct addres
 /* Begin: called by the session layer when the opening has handed the source over. */
 void source_start(struct source *src);
 
-/* A new endpoint with what is known of its peer (copied), for a session. Takes @ep. The session may
- * end before this returns. */
+/* A new endpoint with what is known of its peer (copied), for a session, which counts from now on
+ * and begins from the loop. Takes @ep. */
 void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars);
 
 /* An endpoint is on its way (opening_start_single() says so); and it is there, with what is known
@@ -61,10 +61,6 @@ void source_opened(struct source *src, struct endpoint *ep, const struct vars *v
 
 /* It cannot go on: log @err, close it, let the exit status tell. */
 void source_fail(struct source *src, const struct err *err);
-
-/* A session of this source begins, here or in a process of its own; it pauses if that was the last
- * place. */
-void source_session_begins(struct source *src);
 
 /* In a forked session process: its sockets and sessions are the parent's. */
 void source_forget(struct source *src);

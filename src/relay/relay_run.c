@@ -12,7 +12,6 @@
 #include "end/relay.h"
 #include "open/source.h"
 #include "relay/session.h"
-#include "relay/session_process.h"
 #include "stats/metrics.h"
 #include "stats/metrics_http.h"
 #include "stats/progress.h"
@@ -133,49 +132,29 @@ static void on_left(struct opening *o, struct endpoint *ep, struct source *src, 
 		source_start(src);
 		return;
 	}
-	session_new_left(relay, ep, NULL, &o->vars);
+	session_new(relay, ep, NULL, NULL, &o->vars);
 }
 
-/* One more session of @src, on the right of an end that all its sessions share. */
-static void begin_right(struct source *src, struct endpoint *ep, const struct vars *vars)
-{
-	struct endpoint *other = src->other, *left = NULL;
-	struct err err;
-
-	if (other)
-		left = endpoint_share(other, &err);
-	if (left) {
-		session_new_pair(src->addr->relay, left, ep, src, vars);
-	} else if (other) {
-		log_err(LV_ERROR, &err);
-		endpoint_free(ep);
-		source_session_ended(src);
-	}
-}
-
-/* A source has an end: a session of this process, or of one of its own. */
+/* A source has an end for a session. */
 static void on_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
-	struct relay *relay = src->addr->relay;
+	struct endpoint *left;
+	struct err err;
 
-	if (relay->plan->isolate) {
-		switch (session_process_fork(src, ep)) {
-		case FORKED_PARENT:
-			return;
-		case FORKED_FAILED:
-			endpoint_free(ep);
-			engine_settle(relay->engine);
-			return;
-		case FORKED_CHILD:
-			break;
-		}
-	} else {
-		source_session_begins(src);
+	if (src->addr->number == 1) {
+		session_new(src->addr->relay, ep, NULL, src, vars);
+		return;
 	}
-	if (src->addr->number == 1)
-		session_new_left(relay, ep, src, vars);
-	else
-		begin_right(src, ep, vars);
+	/* on the right of an end that all sessions share; if that has gone, so has this one */
+	left = src->other ? endpoint_share(src->other, &err) : NULL;
+	if (left) {
+		session_new(src->addr->relay, left, ep, src, vars);
+		return;
+	}
+	if (src->other)
+		log_err(LV_ERROR, &err);
+	endpoint_free(ep);
+	source_session_ended(src);
 }
 
 static void on_drain(struct timer *t)
@@ -203,6 +182,25 @@ static void say_stopping(struct relay *relay)
 	relay->stopping = true;
 }
 
+/* In a session process. Its sessions are those of others: who forks has taken out its own. */
+static void forget_relay(struct forget *f)
+{
+	struct relay *relay = container_of(f, struct relay, forget);
+
+	list_for_each_safe (node, tmp, &relay->sources)
+		source_forget(container_of(node, struct source, node));
+	list_for_each_safe (node, tmp, &relay->sessions)
+		session_forget(container_of(node, struct session, node));
+	list_for_each_safe (node, tmp, &relay->openings)
+		opening_forget(container_of(node, struct opening, node));
+	metrics_http_free(relay->http);
+	relay->http = NULL;
+	progress_free(relay->progress); /* the one whose processes we are shows it */
+	relay->progress = NULL;
+	relay->total = (struct stats){ 0 };
+	fd_close(&relay->notify_fd); /* the service is the parent */
+}
+
 int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan, struct err *err)
 {
 	*relay = (struct relay){ .engine = engine,
@@ -213,6 +211,7 @@ int relay_init(struct relay *relay, struct engine *engine, const struct plan *pl
 	list_init(&relay->sources);
 	list_init(&relay->openings);
 	list_add_tail(&engine->relays, &relay->node);
+	engine_on_fork(engine, &relay->forget, forget_relay);
 	engine->settle = settle;
 	timer_init(&relay->drain, on_drain);
 	timer_init(&relay->stats, on_stats);
@@ -249,7 +248,7 @@ static void stop_accepting(struct relay *relay)
 	list_for_each_safe (node, tmp, &relay->sessions) {
 		struct session *s = container_of(node, struct session, node);
 
-		if (s->state == SESSION_OPENING)
+		if (s->state <= SESSION_OPENING)
 			session_finish(s);
 	}
 	list_for_each_safe (node, tmp, &relay->openings)
@@ -295,6 +294,7 @@ void relay_done(struct relay *relay)
 	fd_close(&relay->notify_fd);
 	relay_free_addresses(relay);
 	list_del(&relay->node);
+	list_del(&relay->forget.node);
 	if (list_empty(&relay->engine->relays)) /* programs run on, or have been told to end */
 		procs_forget(relay->engine);
 	metrics_http_free(relay->http);

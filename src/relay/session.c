@@ -4,17 +4,19 @@
  * direction may still talk (-t), what inactivity is (-T), who waits for a program to end, and what
  * becomes the exit status.
  *
- * States. OPENING: the session has its left endpoint; an opening of the right address is queued or
+ * States. NEW: the session has its first endpoint, or both, and is queued. start() gives it a
+ * process of its own where the plan says so. OPENING: an opening of the right address is queued or
  * waits. begin() makes it RELAYING: it adopts both endpoints, starts a flow for each direction that
  * the flags and the descriptors allow, and runs each once. session_end() makes it CLOSING: the
  * flows stop, what could not be delivered is told, and the programs behind the endpoints get their
  * time. session_finish() closes the endpoints and frees the session at the end of the turn.
  *
- * Who calls what. In OPENING: on_right(), from the opening. In RELAYING: on_endpoint(), when an
- * endpoint is ready (a descriptor, or endpoint_ready()); on_again() and on_poll(), for a direction
- * that waits for no descriptor; on_timer(), when -t or -T may be over; on_program_exit(). In
- * CLOSING: on_timer() and on_program_exit() only. Each calls run_direction() for the directions
- * that the event is about; that moves a bounded amount and says what it waits for.
+ * Who calls what. In NEW: on_again(), from the loop. In OPENING: on_right(), from the opening. In
+ * RELAYING: on_endpoint(), when an endpoint is ready (a descriptor, or endpoint_ready());
+ * on_again() and on_poll(), for a direction that waits for no descriptor; on_timer(), when -t or -T
+ * may be over; on_program_exit(). In CLOSING: on_timer() and on_program_exit() only. Each calls
+ * run_direction() for the directions that the event is about; that moves a bounded amount and says
+ * what it waits for.
  *
  * Ends of a direction, all in run_direction(): end of file (the other endpoint is half-closed, and
  * -t begins), a reader that has gone and may (MOVE_QUIET), a failure (the session ends, with
@@ -33,6 +35,7 @@
 #include "end/proc.h"
 #include "flow/filter.h"
 #include "flow/window.h"
+#include "relay/session_process.h"
 #include "stats/progress.h"
 #include "sys/fdinfo.h"
 
@@ -50,7 +53,7 @@
 #define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
 #define LATE_NS (2 * NSEC_PER_SEC) /* a program may begin to read so late before -t counts */
 
-static void begin(struct session *s);
+static void start(struct session *s);
 
 void session_add_stats(struct stats *to, const struct session *s)
 {
@@ -483,7 +486,12 @@ static void on_poll(struct timer *t)
 
 static void on_again(struct ready *r)
 {
-	run_what_waits_for_nothing(container_of(r, struct session, again));
+	struct session *s = container_of(r, struct session, again);
+
+	if (s->state == SESSION_NEW)
+		start(s);
+	else
+		run_what_waits_for_nothing(s);
 }
 
 /* The program behind @ep has ended: how, and nothing more will come than what it has written. */
@@ -678,26 +686,6 @@ static void begin(struct session *s)
 	}
 }
 
-static struct session *session_new(struct relay *relay, struct source *source,
-				   const struct vars *vars)
-{
-	struct session *s = xcalloc(1, sizeof(*s));
-
-	s->relay = relay;
-	timer_init(&s->timer, on_timer);
-	timer_init(&s->poll, on_poll);
-	ready_init(&s->again, on_again);
-	list_add_tail(&relay->sessions, &s->node);
-	if (source) {
-		s->source[source->addr->number - 1] = source;
-		s->shutup = (int)source->addr->conf->listen.children_shutup;
-		vars_copy(&s->vars, &source->vars);
-	}
-	if (vars)
-		vars_copy(&s->vars, vars);
-	return s;
-}
-
 /* The right address is open for a session. */
 static void on_right(struct opening *o, struct endpoint *ep, struct source *src, struct err *err)
 {
@@ -731,31 +719,61 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	begin(s);
 }
 
-struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
-				 const struct vars *vars)
+static void open_right(struct session *s)
 {
-	struct session *s = session_new(relay, source, vars);
-	int old = log_shutup(s->shutup);
+	struct relay *relay = s->relay;
 
-	s->left = left;
-	left->owner = s;
-	left->user = &session_user;
-	if (source)
+	s->state = SESSION_OPENING;
+	if (s->source[0])
 		count_session(s, 0);
 	engine_fds_promise(relay->engine);
 	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),
-				   &s->vars, left, on_right, s);
-	log_shutup(old);
-	return s;
+				   &s->vars, s->left, on_right, s);
+	/* who feeds the end from memory is to know that somebody still has to look at it */
+	if (s->left->ops->holds && s->left->ops->holds(s->left))
+		endpoint_ready(s->left, EPOLLIN);
 }
 
-struct session *session_new_pair(struct relay *relay, struct endpoint *left, struct endpoint *right,
-				 struct source *source, const struct vars *vars)
+/* From the loop, behind the event that has brought the first endpoint. */
+static void start(struct session *s)
 {
-	struct session *s = session_new(relay, source, vars);
+	int old;
 
+	if (session_source(s) && s->relay->plan->isolate && !session_process_fork(s))
+		return;
+	old = log_shutup(s->shutup);
+	if (s->right)
+		begin(s);
+	else
+		open_right(s);
+	log_shutup(old);
+}
+
+struct session *session_new(struct relay *relay, struct endpoint *left, struct endpoint *right,
+			    struct source *source, const struct vars *vars)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->relay = relay;
 	s->left = left;
 	s->right = right;
-	begin(s);
+	for (int i = 0; i < 2; i++) {
+		if (!session_endpoint(s, i))
+			continue;
+		session_endpoint(s, i)->owner = s;
+		session_endpoint(s, i)->user = &session_user;
+	}
+	timer_init(&s->timer, on_timer);
+	timer_init(&s->poll, on_poll);
+	ready_init(&s->again, on_again);
+	list_add_tail(&relay->sessions, &s->node);
+	if (source) {
+		s->source[source->addr->number - 1] = source;
+		s->shutup = (int)source->addr->conf->listen.children_shutup;
+		vars_copy(&s->vars, &source->vars);
+	}
+	if (vars)
+		vars_copy(&s->vars, vars);
+	loop_ready(relay->engine->loop, &s->again);
 	return s;
 }

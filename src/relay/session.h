@@ -1,7 +1,8 @@
 /* session.h - two endpoints and two flows
  *
- * A session is born when its left endpoint is there: OPENING (the right one is on its way), then
- * RELAYING, then CLOSING (a program is given time to end). One function ends it. */
+ * A session is made when its first endpoint is there: NEW (queued, the loop begins it), OPENING
+ * (the right endpoint is on its way), RELAYING, then CLOSING (a program is given time to end). One
+ * function ends it. */
 #ifndef RELAY_SESSION_H
 #define RELAY_SESSION_H
 
@@ -18,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum session_state { SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
+enum session_state { SESSION_NEW, SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
 
 struct session {
 	struct relay *relay;
@@ -30,7 +31,7 @@ struct session {
 	struct flow flow[2]; /* 0: left to right */
 	struct timer timer; /* -t, -T, or a program's time to end */
 	struct timer poll; /* look again: ignoreeof, dense datagrams */
-	struct ready again; /* or in the next turn */
+	struct ready again; /* it begins, or looks again behind others */
 	int64_t last_active_ns;
 	bool eof_seen; /* one direction has ended: -t counts */
 	bool eof_said[2];
@@ -51,17 +52,23 @@ struct session {
 	struct deferred free;
 };
 
-/* A session whose left endpoint is @left; the right address is opened for it. Takes @left. */
-struct session *session_new_left(struct relay *relay, struct endpoint *left, struct source *source,
-				 const struct vars *vars);
-/* A session with both ends. Takes them. */
-struct session *session_new_pair(struct relay *relay, struct endpoint *left, struct endpoint *right,
-				 struct source *source, const struct vars *vars);
+/* A session between @left and @right, or, where that is NULL, what the right address is opened to;
+ * it begins from the loop, in a process of its own if the plan says so. @source: which of the two
+ * it comes from and counts it, or NULL. @vars: what is known of the peer (copied), or NULL. Takes
+ * both ends. */
+struct session *session_new(struct relay *relay, struct endpoint *left, struct endpoint *right,
+			    struct source *source, const struct vars *vars);
 
 /* Its end @i: 0 left, 1 right; or NULL. */
 static inline struct endpoint *session_endpoint(const struct session *s, int i)
 {
 	return i ? s->right : s->left;
+}
+
+/* The source that it comes from, or NULL. */
+static inline struct source *session_source(const struct session *s)
+{
+	return s->source[0] ? s->source[0] : s->source[1];
 }
 
 /* The highest descriptor of its ends, or -1. */
@@ -75,6 +82,9 @@ void session_end(struct session *s, const char *why);
 
 /* End it at once; the only place where a session's endpoints are freed. */
 void session_finish(struct session *s);
+
+/* In the process of another session: this one goes on in the process that has forked. */
+void session_forget(struct session *s);
 
 /* Add its counters to @to; print what its endpoints have refused or lost. */
 void session_add_stats(struct stats *to, const struct session *s);

@@ -144,6 +144,23 @@ static void give_places_back(struct session *s, struct proc *program)
 	}
 }
 
+void session_forget(struct session *s)
+{
+	struct loop *loop = s->relay->engine->loop;
+
+	loop_timer_stop(loop, &s->timer);
+	loop_timer_stop(loop, &s->poll);
+	loop_unready(&s->again);
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
+	list_del(&s->node);
+	window_leave(&s->window, loop);
+	endpoint_abandon(s->left);
+	endpoint_abandon(s->right);
+	s->left = s->right = NULL;
+	loop_defer(loop, &s->free, free_now);
+}
+
 void session_finish(struct session *s)
 {
 	struct relay *relay = s->relay;

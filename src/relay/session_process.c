@@ -1,66 +1,23 @@
 /* session_process.c - a process for one session, see session_process.h
  *
- * The child goes on with the engine it has inherited, after it has forgotten everything that
- * belongs to others: sources, sessions, openings, lingering sockets, programs, the service manager,
- * the metrics. Forgetting closes descriptors and frees memory; it shuts nothing down, signals
- * nobody and removes no entry, because all that is still in use in the parent. */
+ * States. The session is NEW and from a source, which counts it. fork() makes two of it. In the
+ * child it goes on, with the engine it has inherited, once engine_forget() has dropped all that
+ * belongs to others: each module that owns something has registered how (engine_on_fork()). In the
+ * parent it is forgotten, and a struct proc of kind PROC_SESSION stands for it: the source counts
+ * that until on_session_process_end(), a drain waits for it, and relay_end() ends it.
+ *
+ * What may not happen: anything is written to the session's end in the parent, or to the ends of
+ * others in the child; a child begins another session, as its sources are closed. */
 #include "relay/session_process.h"
 
 #include "base/log.h"
-#include "dgram/dgram.h"
-#include "end/linger.h"
 #include "end/proc.h"
-#include "open/opening.h"
 #include "open/source.h"
 #include "relay/session.h"
-#include "stats/metrics_http.h"
-#include "stats/progress.h"
-#include "sys/fd.h"
 #include "sys/ident.h"
 
 #include <errno.h>
 #include <unistd.h>
-
-/* A relay in a forked session process: none of its sources, sessions and openings goes on. */
-static void forget_relay(struct relay *relay)
-{
-	list_for_each_safe (node, tmp, &relay->sources)
-		source_forget(container_of(node, struct source, node));
-	/* descriptors of other sessions: close only, no shutdown, no signal to their programs */
-	list_for_each_safe (node, tmp, &relay->sessions) {
-		struct session *s = container_of(node, struct session, node);
-		struct endpoint *ep[2] = { s->left, s->right };
-
-		list_del(&s->node);
-		for (int i = 0; i < 2; i++) {
-			if (!ep[i])
-				continue;
-			ep[i]->caps |= EP_SHARED;
-			ep[i]->proc = NULL;
-			ep[i]->want = 0;
-			ep[i]->ops->close(ep[i]);
-		}
-	}
-	list_for_each_safe (node, tmp, &relay->openings)
-		opening_forget(container_of(node, struct opening, node));
-	metrics_http_free(relay->http);
-	relay->http = NULL;
-	progress_free(relay->progress); /* the one whose processes we are shows it */
-	relay->progress = NULL;
-	fd_close(&relay->notify_fd); /* the service is the parent */
-}
-
-/* What a forked session process keeps of its parent: its one session, nothing else. */
-static void forget_others(struct engine *engine)
-{
-	engine->forgetting = true;
-	dgram_forget_drops(engine);
-	lingers_forget(engine);
-	list_for_each (node, &engine->relays)
-		forget_relay(container_of(node, struct relay, node));
-	procs_forget(engine);
-	engine->forgetting = false;
-}
 
 static void on_session_process_end(struct proc *p, void *arg)
 {
@@ -73,58 +30,72 @@ static void on_session_process_end(struct proc *p, void *arg)
 	source_session_ended(src);
 }
 
-enum forked session_process_fork(struct source *src, struct endpoint *ep)
+/* In the child: nothing is left but the session, which is in no list. */
+static int become_session(struct session *s, pid_t parent, struct err *err)
 {
-	struct relay *relay = src->addr->relay;
+	struct relay *relay = s->relay;
+	struct engine *engine = relay->engine;
+	struct source *src = session_source(s);
+	const struct ident *ident = &src->addr->conf->ident;
+
+	if (loop_forked(engine->loop, err) == -1) {
+		log_error("%s", err->text);
+		_exit(1); /* without a loop nothing can be cleaned up */
+	}
+	relay->many = false;
+	engine->session_process = true;
+	engine->parent = parent;
+	engine_forget(engine);
+	src->nsessions = 1; /* this one */
+	src->nopenings = 0;
+	log_info("just born: child process %d", (int)getpid());
+	if (relay->plan->set.fork_wait_s)
+		sleep(relay->plan->set.fork_wait_s);
+	if (ident_apply(ident, ID_LATE, err) == -1 || ident_become(ident, ID_LATE2, err) == -1)
+		return -1;
+	list_add_tail(&relay->sessions, &s->node);
+	return 0;
+}
+
+/* In the parent: watch the child, which counts in place of the session. */
+static int watch_session(struct session *s, pid_t pid, struct err *err)
+{
+	struct source *src = session_source(s);
 	struct child child;
 	struct proc *p;
-	struct err err;
-	pid_t parent = getpid(), pid = fork();
 
-	if (pid == -1) {
-		err_set(&err, errno, "fork()");
-		relay_tell(relay, LV_ERROR, &err);
-		return FORKED_FAILED;
-	}
-	if (pid == 0) {
-		if (loop_forked(relay->engine->loop, &err) == -1) {
-			log_error("%s", err.text);
-			_exit(1); /* without a loop nothing can be cleaned up */
-		}
-		relay->many = false;
-		relay->engine->session_process = true;
-		relay->engine->parent = parent;
-		relay->total = (struct stats){ 0 };
-		relay->engine->fds.promised = 0;
-		ep->want = 0;
-		forget_others(relay->engine);
-		src->nsessions = 1; /* this one */
-		src->nopenings = 0;
-		log_info("just born: child process %d", (int)getpid());
-		if (relay->plan->set.fork_wait_s)
-			sleep(relay->plan->set.fork_wait_s);
-		if (ident_apply(&ep->addr->conf->ident, ID_LATE, &err) == -1 ||
-		    ident_become(&ep->addr->conf->ident, ID_LATE2, &err) == -1) {
-			relay_tell(relay, LV_ERROR, &err);
-			relay->status = 1;
-			return FORKED_FAILED;
-		}
-		return FORKED_CHILD;
-	}
 	log_notice("forked off child process %d", (int)pid);
-	if (child_watch(&child, pid, &err) == -1) {
-		relay_tell(relay, LV_ERROR, &err);
-		return FORKED_FAILED;
-	}
+	if (child_watch(&child, pid, err) == -1)
+		return -1;
 	p = proc_new(src->addr, PROC_SESSION, child);
 	p->on_exit = on_session_process_end;
 	p->arg = src;
-	source_session_begins(src);
-	ep->caps |= EP_SHARED; /* the child goes on using the connection */
-	relay->engine->forgetting = true;
-	endpoint_free(ep);
-	relay->engine->forgetting = false;
-	if (relay->plan->set.fork_wait_s)
-		sleep(relay->plan->set.fork_wait_s);
-	return FORKED_PARENT;
+	session_forget(s);
+	if (s->relay->plan->set.fork_wait_s)
+		sleep(s->relay->plan->set.fork_wait_s);
+	return 0;
+}
+
+bool session_process_fork(struct session *s)
+{
+	struct err err;
+	pid_t parent = getpid(), pid;
+	int rc;
+
+	list_del(&s->node); /* all that is in it is forgotten in the child */
+	pid = fork();
+	if (pid == 0)
+		rc = become_session(s, parent, &err);
+	else if (pid > 0)
+		rc = watch_session(s, pid, &err);
+	else
+		rc = err_set(&err, errno, "fork()");
+	if (rc == 0)
+		return pid == 0;
+	relay_tell(s->relay, LV_ERROR, &err);
+	if (pid == 0)
+		s->relay->status = 1;
+	list_add_tail(&s->relay->sessions, &s->node);
+	session_finish(s);
+	return false;
 }

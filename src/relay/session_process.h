@@ -6,16 +6,12 @@
 #ifndef RELAY_SESSION_PROCESS_H
 #define RELAY_SESSION_PROCESS_H
 
-struct endpoint;
-struct source;
+#include <stdbool.h>
 
-enum forked {
-	FORKED_PARENT, /* @ep is the child's */
-	FORKED_CHILD, /* the session begins here */
-	FORKED_FAILED, /* in the parent, or in the child, whose process options cannot be had */
-};
+struct session;
 
-/* A process for the session of @ep, which @src yields. */
-enum forked session_process_fork(struct source *src, struct endpoint *ep);
+/* A process for the new session @s, which comes from a source. True in the child, where it begins.
+ * False in the parent, where it is gone, and where it has failed, which is told. */
+bool session_process_fork(struct session *s);
 
 #endif

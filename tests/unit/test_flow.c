@@ -67,8 +67,8 @@ static void play(struct rig *r)
 	struct relay *relay = &r->m.relay;
 
 	memory_relay_start(&r->m);
-	session_new_pair(relay, memory_end_new(relay_address(relay, 1), &r->side[0]),
-			 memory_end_new(relay_address(relay, 2), &r->side[1]), NULL, NULL);
+	session_new(relay, memory_end_new(relay_address(relay, 1), &r->side[0]),
+		    memory_end_new(relay_address(relay, 2), &r->side[1]), NULL, NULL);
 	loop_run(r->m.loop);
 	memory_relay_done(&r->m);
 }

@@ -64,8 +64,8 @@ static void run_session(struct line *l)
 {
 	struct relay *relay = &l->m.relay;
 
-	session_new_pair(relay, memory_end_new(relay_address(relay, 1), &l->side[0]),
-			 memory_end_new(relay_address(relay, 2), &l->side[1]), NULL, NULL);
+	session_new(relay, memory_end_new(relay_address(relay, 1), &l->side[0]),
+		    memory_end_new(relay_address(relay, 2), &l->side[1]), NULL, NULL);
 }
 
 static void end(void)
