@@ -5,6 +5,7 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/names.h"
 #include "base/str.h"
 #include "cli.h"
@@ -310,12 +311,13 @@ static const char *changes_process(const struct side *side)
  * of the forking address itself come once, before it listens. */
 static void decide_isolation(struct plan *plan)
 {
-	bool left_forks = plan->side[0].half[0].conf.listen.fork;
-	bool right_forks = plan->side[1].half[0].conf.listen.fork;
+	bool forks = false;
 
-	if (!left_forks && !right_forks)
+	for (size_t i = 0; i < plan->nsides; i++)
+		forks |= plan->side[i].half[0].conf.listen.fork;
+	if (!forks)
 		return;
-	for (int i = 0; i < 2 && !plan->isolate_why; i++) {
+	for (size_t i = 0; i < plan->nsides && !plan->isolate_why; i++) {
 		const struct side *side = &plan->side[i];
 		const struct half *h = &side->half[0];
 
@@ -324,7 +326,7 @@ static void decide_isolation(struct plan *plan)
 		else if (h->conf.listen.fork)
 			plan->isolate_why =
 				ident_has(&h->conf.ident, ID_LATE) ? changes_process(side) : NULL;
-		else if (i == 1) /* a left address that does not fork is opened once */
+		else if (i > 0) /* a left address that does not fork is opened once */
 			plan->isolate_why = changes_process(side);
 	}
 	plan->isolate = plan->isolate_why != NULL;
@@ -332,30 +334,32 @@ static void decide_isolation(struct plan *plan)
 		log_notice("own process per connection: %s", plan->isolate_why);
 }
 
+static int make_side(struct plan *plan, struct side *side, const char *text, struct err *err)
+{
+	if (spec_parse(&side->spec, text, err) == -1)
+		return -1;
+	side->nhalves = side->spec.nsingles;
+	for (size_t k = 0; k < side->nhalves; k++) {
+		struct half *h = &side->half[k];
+
+		if (make_half(h, &side->spec.single[k], &side->shorthand[k], &plan->set, err) == -1)
+			return -1;
+		if (h->type->flags & TYPE_PROGRAM)
+			plan->programs = true;
+		if (side->nhalves > 1 && h->conf.listen.fork)
+			return err_set(err, 0, "%s: option fork is not possible in a dual address",
+				       h->keyword);
+	}
+	return 0;
+}
+
 int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 {
-	memset(plan, 0, sizeof(*plan));
-	plan->set = cli->set;
-	for (int i = 0; i < 2; i++) {
-		struct side *side = &plan->side[i];
-
-		if (!cli->address[i])
-			continue;
-		if (spec_parse(&plan->spec[i], cli->address[i], err) == -1)
+	*plan = (struct plan){ .set = cli->set, .nsides = ARRAY_SIZE(cli->address) };
+	plan->side = xcalloc(plan->nsides, sizeof(*plan->side));
+	for (size_t i = 0; i < plan->nsides; i++) {
+		if (cli->address[i] && make_side(plan, &plan->side[i], cli->address[i], err) == -1)
 			return -1;
-		side->nhalves = plan->spec[i].nsingles;
-		for (size_t k = 0; k < side->nhalves; k++) {
-			if (make_half(&side->half[k], &plan->spec[i].single[k],
-				      &plan->shorthand[i][k], &plan->set, err) == -1)
-				return -1;
-			if (side->half[k].type->flags & TYPE_PROGRAM)
-				plan->programs = true;
-			if (side->nhalves == 2 && side->half[k].conf.listen.fork)
-				return err_set(err, 0,
-					       "%s: option fork is not possible in a dual "
-					       "address",
-					       side->half[k].keyword);
-		}
 	}
 	decide_isolation(plan);
 	return 0;
@@ -363,11 +367,16 @@ int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 
 void plan_done(struct plan *plan)
 {
-	for (int i = 0; i < 2; i++) {
-		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
-			opts_done(&plan->side[i].half[k].opts);
-			conf_done(&plan->side[i].half[k].conf);
+	for (size_t i = 0; i < plan->nsides; i++) {
+		struct side *side = &plan->side[i];
+
+		for (size_t k = 0; k < side->nhalves; k++) {
+			opts_done(&side->half[k].opts);
+			conf_done(&side->half[k].conf);
 		}
-		spec_done(&plan->spec[i]);
+		spec_done(&side->spec);
 	}
+	free(plan->side);
+	plan->side = NULL;
+	plan->nsides = 0;
 }

@@ -122,7 +122,7 @@ struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kin
 		sock->echo = echo_new();
 	sock->errqueue = is_on(fd, SOL_IP, IP_RECVERR) || is_on(fd, SOL_IPV6, IPV6_RECVERR);
 	set_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
-	if (!addr->relay->many) {
+	if (!relay_has_source(addr->relay)) {
 		enlarge_queue(conf, fd);
 		if (!sock->no_gso)
 			set_on(fd, IPPROTO_UDP, UDP_GRO);

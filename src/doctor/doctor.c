@@ -115,7 +115,7 @@ void doctor_examine(struct findings *out, const struct doctor_ask *ask)
 	int before = log_shutup(2);
 
 	*out = (struct findings){ 0 };
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ask->plan->nsides; i++) {
 		const struct side *side = &ask->plan->side[i];
 
 		for (size_t k = 0; k < side->nhalves; k++) {

@@ -298,15 +298,12 @@ void rehearse(struct exam *x)
 	struct err err;
 
 	x->ip = is_rehearsed(type);
-	s->relay.plan = ask->plan;
-	s->relay.notify_fd = -1;
-	s->relay.engine = &s->engine;
 	engine_init(&s->engine, x->ip ? loop_new(&err) : NULL);
 	if (!s->engine.loop) {
 		free(s);
 		return;
 	}
-	relay_make_addresses(&s->relay);
+	relay_make(&s->relay, &s->engine, ask->plan, NULL);
 	*o = (struct opening){ .addr = address_of(&s->relay, x->half), .fd2 = -1 };
 	o->step = type->steps;
 	o->target = (struct target){ .fd = -1, .family = type->net.family };

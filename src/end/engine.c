@@ -1,8 +1,6 @@
 /* engine.c - what one process has, see engine.h */
 #include "end/engine.h"
 
-#include "end/linger.h"
-#include "end/proc.h"
 #include "sys/fd.h"
 
 /* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
@@ -39,10 +37,7 @@ void engine_forget(struct engine *e)
 		list_del(&f->node);
 		f->fn(f);
 	}
-	lingers_forget(e);
-	procs_forget(e);
 	pool_done(&e->pool); /* its pipes would have two users */
-	e->fds.promised = 0;
 	e->forgetting = false;
 }
 

@@ -39,6 +39,7 @@ enum linger_state { FLUSHING, SENDING, LISTENING };
 struct lingering {
 	struct address *addr; /* the socket was made for */
 	struct list node;
+	struct forget forget;
 	enum linger_state state;
 	int fd;
 	int domain;
@@ -78,6 +79,7 @@ static void finish(struct lingering *l)
 	drop_layer(l);
 	fd_close(&l->fd);
 	list_del(&l->node);
+	list_del(&l->forget.node);
 	relay->engine->nlingering--;
 	loop_defer(relay->engine->loop, &l->free, free_now);
 	engine_settle(relay->engine);
@@ -299,6 +301,18 @@ static bool all_is_over(int fd, const struct parting *parting, const struct ling
 	return parting->ended && !(layer && layer->flush) && ioctl(fd, SIOCOUTQ, &n) == 0 && n == 0;
 }
 
+/* In a session process: the socket is another's. */
+static void forget(struct forget *f)
+{
+	struct lingering *l = container_of(f, struct lingering, forget);
+
+	list_del(&l->node);
+	l->addr->engine->nlingering--;
+	drop_layer(l);
+	close(l->fd);
+	free(l);
+}
+
 void linger_close(struct address *addr, int fd, const struct parting *parting,
 		  const struct linger_layer *layer)
 {
@@ -326,6 +340,7 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 	if (layer)
 		l->layer = *layer;
 	list_add_tail(&engine->lingering, &l->node);
+	engine_on_fork(engine, &l->forget, forget);
 	engine->nlingering++;
 	watch_init(&l->watch, on_watch);
 	timer_init(&l->look, on_look);
@@ -341,19 +356,6 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 	log_info("socket %u lingers: waiting for its peer to take and end", l->addr->number);
 	watch_on(l);
 	look_later(l);
-}
-
-void lingers_forget(struct engine *engine)
-{
-	list_for_each_safe (node, tmp, &engine->lingering) {
-		struct lingering *l = container_of(node, struct lingering, node);
-
-		list_del(&l->node);
-		engine->nlingering--;
-		drop_layer(l);
-		close(l->fd);
-		free(l);
-	}
 }
 
 void lingers_end(struct relay *relay)

@@ -44,7 +44,4 @@ int linger_unacknowledged(int fd);
 /* Close all of @relay that linger, at once. */
 void lingers_end(struct relay *relay);
 
-/* In a forked process: these sockets are the parent's. */
-void lingers_forget(struct engine *engine);
-
 #endif

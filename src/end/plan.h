@@ -54,16 +54,18 @@ struct half {
 	struct conf conf;
 };
 
+/* An address of the line: one half, or two of a dual one, to read from and to write to. */
 struct side {
-	struct half half[2];
+	struct spec spec;
+	struct half half[SPEC_HALVES];
 	size_t nhalves;
+	char *shorthand[SPEC_HALVES]; /* parameter made of a keyword that was a path or a number */
 };
 
 struct plan {
 	struct settings set;
-	struct spec spec[2];
-	struct side side[2];
-	char *shorthand[2][2]; /* parameter made of a keyword that was a path or a number */
+	struct side *side; /* the addresses in the order of the line; owned */
+	size_t nsides;
 	bool programs; /* an address starts one: variables are worth collecting */
 	bool isolate; /* each session of a forking address gets a process of its own */
 	const char *isolate_why; /* for the notice record */

@@ -15,6 +15,12 @@ static void free_now(struct deferred *d)
 	free(container_of(d, struct proc, free));
 }
 
+static void delist(struct proc *p)
+{
+	list_del(&p->node);
+	list_del(&p->forget.node);
+}
+
 static void say(const struct proc *p)
 {
 	int pid = (int)p->child.pid;
@@ -65,7 +71,7 @@ static void on_ended(struct watch *w, uint32_t events)
 	}
 	p->done = true;
 	if (p->released) {
-		list_del(&p->node);
+		delist(p);
 		free_places(p);
 		loop_defer(loop, &p->free, free_now);
 		engine_settle(p->addr->engine);
@@ -83,6 +89,18 @@ static void on_ended(struct watch *w, uint32_t events)
 		p->on_exit(p, p->arg);
 }
 
+/* In a session process it is somebody else's; at the end of the engine it runs on. */
+static void forget(struct forget *f)
+{
+	struct proc *p = container_of(f, struct proc, forget);
+
+	loop_watch(p->addr->engine->loop, &p->watch, p->child.pidfd, 0);
+	if (p->child.pidfd >= 0)
+		close(p->child.pidfd);
+	delist(p);
+	free(p);
+}
+
 struct proc *proc_new(struct address *addr, enum proc_kind kind, struct child child)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
@@ -92,6 +110,7 @@ struct proc *proc_new(struct address *addr, enum proc_kind kind, struct child ch
 	p->child = child;
 	watch_init(&p->watch, on_ended);
 	list_add_tail(&addr->engine->procs, &p->node);
+	engine_on_fork(addr->engine, &p->forget, forget);
 	loop_watch(addr->engine->loop, &p->watch, child.pidfd, EPOLLIN);
 	return p;
 }
@@ -103,7 +122,7 @@ void proc_release(struct proc *p, bool leave)
 	p->on_exit = NULL;
 	p->released = true;
 	if (p->done) {
-		list_del(&p->node);
+		delist(p);
 		loop_defer(p->addr->engine->loop, &p->free, free_now);
 		return;
 	}
@@ -169,13 +188,6 @@ int procs_pass_signal(struct engine *engine, int sig, bool by_terminal)
 
 void procs_forget(struct engine *engine)
 {
-	list_for_each_safe (node, tmp, &engine->procs) {
-		struct proc *p = container_of(node, struct proc, node);
-
-		loop_watch(engine->loop, &p->watch, p->child.pidfd, 0);
-		if (p->child.pidfd >= 0)
-			close(p->child.pidfd);
-		list_del(&p->node);
-		free(p);
-	}
+	list_for_each_safe (node, tmp, &engine->procs)
+		forget(&container_of(node, struct proc, node)->forget);
 }

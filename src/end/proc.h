@@ -6,6 +6,7 @@
 #ifndef END_PROC_H
 #define END_PROC_H
 
+#include "end/engine.h"
 #include "end/proc_end.h"
 #include "ev/loop.h"
 #include "sys/child.h"
@@ -13,7 +14,6 @@
 #include <stdbool.h>
 
 struct address;
-struct engine;
 struct source;
 
 #define PROC_PASS(sig) (UINT32_C(1) << (sig))
@@ -24,6 +24,7 @@ struct proc {
 	struct child child;
 	struct watch watch;
 	struct list node; /* in engine->procs */
+	struct forget forget;
 	struct deferred free;
 	bool done;
 	int status; /* waitpid(2)'s, when done */

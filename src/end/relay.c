@@ -16,26 +16,40 @@ struct address *relay_address(const struct relay *r, unsigned number)
 	return a;
 }
 
-/* Each half of an address is an address of its own to what is below: they share number and tally.
- */
-void relay_make_addresses(struct relay *relay)
+static void make_addresses(struct relay *relay)
 {
 	const struct plan *plan = relay->plan;
 
-	relay->addr = xcalloc(plan->side[0].nhalves + plan->side[1].nhalves, sizeof(*relay->addr));
-	for (unsigned i = 0; i < 2; i++) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->nsides; i++)
+		n += plan->side[i].nhalves;
+	relay->addr = xcalloc(n, sizeof(*relay->addr));
+	for (unsigned i = 0; i < plan->nsides; i++) {
 		for (size_t k = 0; k < plan->side[i].nhalves; k++) {
 			struct address *a = &relay->addr[relay->naddr++];
 
 			address_init(a, relay, relay->engine, &plan->side[i].half[k], i + 1);
 			if (relay->shared) {
-				a->tally = &relay->shared->tally[i];
-				a->limit = &relay->shared->address[i];
+				a->tally = &relay->shared->address[i].tally;
+				a->limit = &relay->shared->address[i].limit;
 			}
 			if (k)
 				a[-1].dual = a;
 		}
 	}
+}
+
+void relay_make(struct relay *relay, struct engine *engine, const struct plan *plan,
+		struct shared *shared)
+{
+	*relay =
+		(struct relay){ .engine = engine, .plan = plan, .shared = shared, .notify_fd = -1 };
+	list_init(&relay->node);
+	list_init(&relay->sessions);
+	list_init(&relay->sources);
+	list_init(&relay->openings);
+	make_addresses(relay);
 }
 
 void relay_free_addresses(struct relay *relay)
@@ -96,7 +110,7 @@ void relay_failed(struct relay *relay, const struct err *err)
 	if (err->over)
 		return;
 	relay_tell(relay, LV_ERROR, err);
-	if (!relay->many)
+	if (!relay_is_settled(relay))
 		relay->status = err->status ? err->status : 1;
 }
 

@@ -21,6 +21,7 @@
 struct endpoint;
 struct metrics_http;
 struct progress;
+struct session;
 struct source;
 struct vars;
 
@@ -36,11 +37,14 @@ struct relay {
 	struct address *addr; /* owned; of a dual address two, one behind the other */
 	size_t naddr;
 	struct list sessions, sources, openings;
-	/* a source has something for a session: takes @ep */
+	/* a source has an end for a session: takes @ep */
 	void (*yield)(struct source *src, struct endpoint *ep, const struct vars *vars);
+	/* give the new session a process of its own; true where it goes on, see session_process.h
+	 */
+	bool (*apart)(struct session *s);
 	struct stats total; /* of sessions that have ended */
 	int status; /* exit status so far */
-	bool many; /* an address forks: a failing session is not the program's */
+	bool settled; /* nobody who fails changes the status any more */
 	bool stopping; /* no new sessions; draining or ending */
 	bool ending; /* nothing waits for anything any more */
 	bool ended; /* it holds nobody up */
@@ -56,18 +60,32 @@ struct relay {
 	bool ready; /* it has been told so */
 };
 
-/* The addresses of its plan. Each half of a dual one is an address of its own to what is below;
- * they share number and tally. */
-void relay_make_addresses(struct relay *relay);
+/* A relay that has the addresses of @plan and nothing else. Each half of a dual one is an address
+ * of its own to what is below; they share number and tally. @shared is taken; NULL: it counts
+ * nothing. */
+void relay_make(struct relay *relay, struct engine *engine, const struct plan *plan,
+		struct shared *shared);
 void relay_free_addresses(struct relay *relay);
 
 /* Its address @number: 1 left, 2 right. */
 struct address *relay_address(const struct relay *r, unsigned number);
 
+/* Sessions come from a source (option fork), and are of this process. */
+static inline bool relay_has_source(const struct relay *r)
+{
+	return !list_empty(&r->sources);
+}
+
 /* There are others like this session: what is written about each is limited. */
 static inline bool relay_is_crowded(const struct relay *r)
 {
-	return r->many || r->engine->session_process;
+	return relay_has_source(r) || r->engine->session_process;
+}
+
+/* A session that fails is not the whole program: the status is not its. */
+static inline bool relay_is_settled(const struct relay *r)
+{
+	return r->settled || relay_has_source(r);
 }
 
 /* What is opened at the start is open: addresses that wait for a peer are waiting. Tells the

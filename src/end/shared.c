@@ -4,20 +4,26 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-struct shared *shared_new(struct err *err)
+static size_t size_of(size_t naddr)
 {
-	void *p = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return sizeof(struct shared) + naddr * sizeof(((struct shared *)0)->address[0]);
+}
 
-	if (p == MAP_FAILED) {
-		err_set(err, errno, "mmap(NULL, %zu) for counters", sizeof(struct shared));
+struct shared *shared_new(size_t naddr, struct err *err)
+{
+	struct shared *s = mmap(NULL, size_of(naddr), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED) {
+		err_set(err, errno, "mmap(NULL, %zu) for counters", size_of(naddr));
 		return NULL;
 	}
-	return p;
+	s->naddr = naddr;
+	return s;
 }
 
 void shared_free(struct shared *s)
 {
 	if (s)
-		munmap(s, sizeof(*s));
+		munmap(s, size_of(s->naddr));
 }

@@ -9,16 +9,19 @@
 #include "end/tally.h"
 
 struct shared {
-	struct tally tally[2]; /* one for each address */
-	struct log_limit address[2]; /* of records that peers of each address cause */
 	struct log_limit cuts; /* of warnings about sides that -t has cut off */
 	struct log_limit lost_ends; /* about peers that did not take all; see linger.h */
 	struct log_limit shortage; /* about sessions for which something is short */
 	struct log_limit failures[2]; /* of sessions: warnings, errors; see relay_tell() */
+	size_t naddr;
+	struct {
+		struct tally tally;
+		struct log_limit limit; /* of records that its peers cause */
+	} address[];
 };
 
-/* All zero; NULL with @err. */
-struct shared *shared_new(struct err *err);
+/* For @naddr addresses; all zero. NULL with @err. */
+struct shared *shared_new(size_t naddr, struct err *err);
 void shared_free(struct shared *s);
 
 #endif

@@ -21,7 +21,7 @@ void explain(FILE *out, const struct plan *plan, const char *lock, bool waits)
 	if (lock)
 		str_addf(&text, "First the lock file %s is made; if somebody else has it, %s.\n\n",
 			 lock, waits ? "the program waits" : "the program ends");
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < (int)plan->nsides; i++)
 		explain_address(&text, plan, i);
 	explain_between(&text, plan);
 	str_addc(&text, '\n');

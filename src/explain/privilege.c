@@ -130,7 +130,7 @@ void explain_privileges(struct str *out, const struct plan *plan)
 
 	str_adds(out, "Privileges\n");
 	before = out->len;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (int)plan->nsides; i++) {
 		for (size_t k = 0; k < plan->side[i].nhalves; k++)
 			add_half(out, plan, i, k);
 	}

@@ -234,14 +234,15 @@ static bool forks(const struct opening *o)
 	const struct addr_type *type = o->addr->half->type;
 
 	return o->addr->conf->listen.fork && type->source && !o->from &&
-	       !(type->flags & TYPE_FORK_FIRST && o->addr->relay->many);
+	       !(type->flags & TYPE_FORK_FIRST && relay_has_source(o->addr->relay));
 }
 
 /* Process options at the end of opening act on this process only if it serves one session; where
  * an address forks they wait for the session's own process (source.c). */
 static bool acts_on_us(const struct opening *o)
 {
-	return !(o->addr->half->type->flags & TYPE_PROGRAM) && !o->addr->relay->many && !forks(o);
+	return !(o->addr->half->type->flags & TYPE_PROGRAM) && !relay_has_source(o->addr->relay) &&
+	       !forks(o);
 }
 
 static enum step_result step_late_ident(struct opening *o, struct err *err)
@@ -377,8 +378,8 @@ static bool is_short(const struct opening *o, const struct err *err)
 {
 	const struct list *all = &o->addr->relay->sessions;
 
-	return (err->code == EMFILE || err->code == ENFILE) && o->addr->relay->many && !o->from &&
-	       all->next != all->prev;
+	return (err->code == EMFILE || err->code == ENFILE) && relay_has_source(o->addr->relay) &&
+	       !o->from && all->next != all->prev;
 }
 
 static void say_short(struct opening *o, const struct err *err)

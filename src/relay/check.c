@@ -142,13 +142,13 @@ static int check_address(struct address *addr, enum open_mode whole, struct err 
 int check_plan(const struct plan *plan, struct err *err)
 {
 	struct engine engine;
-	struct relay relay = { .engine = &engine, .plan = plan, .notify_fd = -1 };
+	struct relay relay;
 	struct netaddr where;
 	int rc = plan->set.metrics ? metrics_where(&where, plan->set.metrics, err) : 0;
 
 	engine_init(&engine, NULL); /* nothing runs */
-	relay_make_addresses(&relay);
-	for (unsigned i = 1; i <= 2 && rc == 0; i++)
+	relay_make(&relay, &engine, plan, NULL);
+	for (unsigned i = 1; i <= plan->nsides && rc == 0; i++)
 		rc = check_address(relay_address(&relay, i), plan_mode(&plan->set, (int)i - 1),
 				   err);
 	relay_free_addresses(&relay);

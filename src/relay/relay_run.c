@@ -12,6 +12,7 @@
 #include "end/relay.h"
 #include "open/source.h"
 #include "relay/session.h"
+#include "relay/session_process.h"
 #include "stats/metrics.h"
 #include "stats/metrics_http.h"
 #include "stats/progress.h"
@@ -127,7 +128,6 @@ static void on_left(struct opening *o, struct endpoint *ep, struct source *src, 
 		return;
 	}
 	if (src) {
-		relay->many = true;
 		vars_copy(&src->vars, &o->vars);
 		source_start(src);
 		return;
@@ -203,24 +203,21 @@ static void forget_relay(struct forget *f)
 
 int relay_init(struct relay *relay, struct engine *engine, const struct plan *plan, struct err *err)
 {
-	*relay = (struct relay){ .engine = engine,
-				 .plan = plan,
-				 .yield = on_yield,
-				 .notify_fd = reach_manager(plan->set.notify) };
-	list_init(&relay->sessions);
-	list_init(&relay->sources);
-	list_init(&relay->openings);
+	struct shared *shared = shared_new(plan->nsides, err);
+
+	relay_make(relay, engine, plan, shared);
+	relay->yield = on_yield;
+	relay->apart = session_process_fork;
+	relay->notify_fd = reach_manager(plan->set.notify);
+	relay->start_seconds = (double)time(NULL);
 	list_add_tail(&engine->relays, &relay->node);
 	engine_on_fork(engine, &relay->forget, forget_relay);
 	engine->settle = settle;
 	timer_init(&relay->drain, on_drain);
 	timer_init(&relay->stats, on_stats);
 	timer_init(&relay->rest, on_rest);
-	relay->start_seconds = (double)time(NULL);
-	relay->shared = shared_new(err);
-	if (!relay->shared)
+	if (!shared)
 		return -1;
-	relay_make_addresses(relay);
 	if (plan->set.progress)
 		relay->progress = progress_new(relay);
 	if (plan->set.metrics && !(relay->http = metrics_http_new(relay, plan->set.metrics, err)))
@@ -282,7 +279,7 @@ void relay_drain(struct relay *relay, int status)
 {
 	stop_accepting(relay);
 	relay->status = status;
-	relay->many = true; /* the status is settled */
+	relay->settled = true;
 	loop_timer(relay->engine->loop, &relay->drain,
 		   loop_now(relay->engine->loop) + relay->plan->set.drain_ns);
 	engine_settle(relay->engine);
@@ -292,11 +289,11 @@ void relay_done(struct relay *relay)
 {
 	say_stopping(relay);
 	fd_close(&relay->notify_fd);
-	relay_free_addresses(relay);
 	list_del(&relay->node);
 	list_del(&relay->forget.node);
 	if (list_empty(&relay->engine->relays)) /* programs run on, or have been told to end */
 		procs_forget(relay->engine);
+	relay_free_addresses(relay);
 	metrics_http_free(relay->http);
 	progress_free(relay->progress);
 	shared_free(relay->shared);

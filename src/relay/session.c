@@ -35,7 +35,6 @@
 #include "end/proc.h"
 #include "flow/filter.h"
 #include "flow/window.h"
-#include "relay/session_process.h"
 #include "stats/progress.h"
 #include "sys/fdinfo.h"
 
@@ -693,7 +692,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	int old;
 
 	s->opening = NULL;
-	engine_fds_kept(s->relay->engine);
+	session_is_whole(s);
 	if (err) {
 		old = log_shutup(s->shutup);
 		relay_failed(s->relay, err);
@@ -709,7 +708,6 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 		src->other->caps |= EP_LENT;
 		s->left = NULL;
 		vars_copy(&src->vars, &s->vars);
-		s->relay->many = true;
 		source_start(src);
 		session_end(s, "the right address yields sessions");
 		return;
@@ -726,7 +724,6 @@ static void open_right(struct session *s)
 	s->state = SESSION_OPENING;
 	if (s->source[0])
 		count_session(s, 0);
-	engine_fds_promise(relay->engine);
 	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),
 				   &s->vars, s->left, on_right, s);
 	/* who feeds the end from memory is to know that somebody still has to look at it */
@@ -739,7 +736,7 @@ static void start(struct session *s)
 {
 	int old;
 
-	if (session_source(s) && s->relay->plan->isolate && !session_process_fork(s))
+	if (session_source(s) && s->relay->plan->isolate && !s->relay->apart(s))
 		return;
 	old = log_shutup(s->shutup);
 	if (s->right)
@@ -774,6 +771,9 @@ struct session *session_new(struct relay *relay, struct endpoint *left, struct e
 	}
 	if (vars)
 		vars_copy(&s->vars, vars);
+	s->promised = !right;
+	if (s->promised)
+		engine_fds_promise(relay->engine);
 	loop_ready(relay->engine->loop, &s->again);
 	return s;
 }

@@ -39,6 +39,7 @@ struct session {
 	bool waited; /* the silence of -t or -T has passed */
 	bool asked_again; /* whether it was one: see hears_after_all() */
 	bool failed; /* its exit status */
+	bool promised; /* descriptors, until its right end is there */
 	bool broken; /* a transfer has failed: nothing is waited for */
 	bool counted[2]; /* it is among the sessions of that address */
 	int left_to_take; /* bytes that a peer had not acknowledged when -t was looked at last, */
@@ -79,6 +80,9 @@ void session_wait_for_programs(struct session *s);
 
 /* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
 void session_end(struct session *s, const char *why);
+
+/* Its right end is there, or will never be. */
+void session_is_whole(struct session *s);
 
 /* End it at once; the only place where a session's endpoints are freed. */
 void session_finish(struct session *s);

@@ -81,14 +81,20 @@ static void tell_pending(struct session *s)
 	}
 }
 
+void session_is_whole(struct session *s)
+{
+	if (s->promised)
+		engine_fds_kept(s->relay->engine);
+	s->promised = false;
+}
+
 /* A session that ends does not wait for its right address. */
 static void stop_opening(struct session *s)
 {
-	if (!s->opening)
-		return;
-	opening_cancel(s->opening);
+	if (s->opening)
+		opening_cancel(s->opening);
 	s->opening = NULL;
-	engine_fds_kept(s->relay->engine);
+	session_is_whole(s);
 }
 
 void session_end(struct session *s, const char *why)
@@ -154,6 +160,7 @@ void session_forget(struct session *s)
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	list_del(&s->node);
+	session_is_whole(s);
 	window_leave(&s->window, loop);
 	endpoint_abandon(s->left);
 	endpoint_abandon(s->right);
@@ -178,7 +185,7 @@ void session_finish(struct session *s)
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	session_add_stats(&relay->total, s);
-	if (s->failed && !relay->many && !relay->status)
+	if (s->failed && !relay_is_settled(relay) && !relay->status)
 		relay->status = 1;
 	list_del(&s->node);
 	uncount_session(s);

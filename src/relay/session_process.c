@@ -42,7 +42,6 @@ static int become_session(struct session *s, pid_t parent, struct err *err)
 		log_error("%s", err->text);
 		_exit(1); /* without a loop nothing can be cleaned up */
 	}
-	relay->many = false;
 	engine->session_process = true;
 	engine->parent = parent;
 	engine_forget(engine);

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #define SPEC_PARAMS_MAX 8
+#define SPEC_HALVES 2 /* of a dual address */
 #define SPEC_TOKEN_MAX 65535 /* bytes of one keyword, parameter, name or value, unquoted */
 
 /* One option as written. Strings are unquoted and owned by the spec. */
@@ -38,7 +39,7 @@ struct spec_single {
 struct spec {
 	char *text; /* as given */
 	size_t nsingles; /* 1, or 2 when dual */
-	struct spec_single single[2];
+	struct spec_single single[SPEC_HALVES];
 };
 
 /* Parse @text. Text behind the second half ("a!!b!!c") is ignored. An option with an empty name

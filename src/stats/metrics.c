@@ -3,6 +3,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/names.h"
 #include "dgram/dgram.h"
 #include "end/proc.h"
@@ -12,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -120,7 +122,9 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 	dgram_count_drops(relay->engine);
 	list_for_each (node, &relay->engine->procs)
 		processes += container_of(node, struct proc, node)->kind == PROC_SESSION;
-	for (int i = 0; i < 2; i++) {
+	m->naddr = relay->plan->nsides;
+	m->address = xcalloc(m->naddr, sizeof(*m->address));
+	for (size_t i = 0; i < m->naddr; i++) {
 		const struct address *a = relay_address(relay, (unsigned)i + 1);
 
 		type_text(&relay->plan->side[i], m->address[i].type, sizeof(m->address[i].type));
@@ -133,7 +137,13 @@ void metrics_gather(struct metrics *m, struct relay *relay)
 	m->process.max_fds = relay->engine->fds.limit;
 }
 
-static const uint64_t *values(const struct metrics *m, int i, const struct row *row)
+void metrics_done(struct metrics *m)
+{
+	free(m->address);
+	m->address = NULL;
+}
+
+static const uint64_t *values(const struct metrics *m, size_t i, const struct row *row)
 {
 	return (const uint64_t *)((const char *)&m->address[i].tally + row->offset);
 }
@@ -159,9 +169,9 @@ static void text_reasons(const uint64_t *value, const struct row *row, struct st
 		str_addc(out, ')');
 }
 
-void metrics_text(const struct metrics *m, int i, struct str *out)
+void metrics_text(const struct metrics *m, size_t i, struct str *out)
 {
-	str_addf(out, "address %d (%s):", i + 1, m->address[i].type);
+	str_addf(out, "address %zu (%s):", i + 1, m->address[i].type);
 	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
 		const uint64_t *value = values(m, i, &rows[k]);
 
@@ -182,13 +192,14 @@ void metrics_log(struct relay *relay)
 	if (relay->engine->session_process)
 		return;
 	metrics_gather(&m, relay);
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < m.naddr; i++) {
 		struct str text = { 0 };
 
 		metrics_text(&m, i, &text);
 		log_put(LV_INFO, "COUNTERS: %s", text.data);
 		str_done(&text);
 	}
+	metrics_done(&m);
 }
 
 /* ---- Prometheus ---- */
@@ -206,11 +217,13 @@ static void head(struct str *out, const char *prefix, const char *name, const ch
 		 is_counter(name) ? "counter" : "gauge");
 }
 
-static void sample(struct str *out, const struct metrics *m, int i, const struct row *row, size_t k)
+static void sample(struct str *out, const struct metrics *m, size_t i, const struct row *row,
+		   size_t k)
 {
 	if (row->reason && !row->reason(k))
 		return;
-	str_addf(out, "socast_%s{address=\"%d\",type=\"%s\"", row->name, i + 1, m->address[i].type);
+	str_addf(out, "socast_%s{address=\"%zu\",type=\"%s\"", row->name, i + 1,
+		 m->address[i].type);
 	if (row->reason)
 		str_addf(out, ",reason=\"%s\"", row->reason(k));
 	str_addf(out, "} %llu\n", (unsigned long long)values(m, i, row)[k]);
@@ -222,7 +235,7 @@ void metrics_prometheus(const struct metrics *m, struct str *out)
 		const struct row *row = &rows[r];
 
 		head(out, "socast_", row->name, row->help);
-		for (int i = 0; i < 2; i++) {
+		for (size_t i = 0; i < m->naddr; i++) {
 			for (size_t k = 0; k < (row->reason ? row->nreasons : 1); k++)
 				sample(out, m, i, row, k);
 		}

@@ -171,6 +171,7 @@ static void answer(struct conn *c, int status)
 	} else {
 		metrics_gather(&m, c->http->relay);
 		metrics_prometheus(&m, &body);
+		metrics_done(&m);
 	}
 	str_addf(&c->out, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
 		 answers[i].line, body.len);

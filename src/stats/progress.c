@@ -180,7 +180,7 @@ void progress_session(struct progress *p, const struct flow *flow)
 	if (!p)
 		return;
 	for (int i = 0; i < 2; i++) {
-		bool known = !p->relay->many && flow[i].active;
+		bool known = !relay_has_source(p->relay) && flow[i].active;
 
 		p->expected[i] = known ? size_of(flow[i].src) : 0;
 	}

@@ -221,13 +221,14 @@ def test_stopped_session_process(local, tmp_path):
     """A session's process that somebody has stopped (SIGSTOP) ends with the listener as well."""
     kind = Kind("tcp", tmp_path, None)
     p = listen(local, kind, ",isolate")
-    begin(local, kind)
+    c = begin(local, kind)
     pids = lab.descendants(p.pid)
     os.kill(pids[0], signal.SIGSTOP)
     lab.wait_until(lambda: lab.state(pids[0]) == "T", 2, "stopped")
     p.kill()
     assert p.wait(2).status == 143
     nothing_left(pids)
+    c.close()
 
 
 @pytest.mark.parametrize("own", OWN)

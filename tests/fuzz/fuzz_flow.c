@@ -62,8 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	schedule.data += 4;
 	schedule.left -= 4;
 	memory_relay_start(&m);
-	session_new_pair(&m.relay, memory_end_new(relay_address(&m.relay, 1), &side[0]),
-			 memory_end_new(relay_address(&m.relay, 2), &side[1]), NULL, NULL);
+	session_new(&m.relay, memory_end_new(relay_address(&m.relay, 1), &side[0]),
+		    memory_end_new(relay_address(&m.relay, 2), &side[1]), NULL, NULL);
 	loop_run(m.loop);
 	check(&side[0], &side[1]);
 	check(&side[1], &side[0]);

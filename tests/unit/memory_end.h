@@ -120,6 +120,7 @@ static const struct addr_type memory_type = { .names = "MEMORY", .reads = true, 
 /* A relay without texts in its plan: two addresses with the defaults, and the settings. */
 struct memory_relay {
 	struct plan plan;
+	struct side side[2]; /* the plan's */
 	struct engine engine;
 	struct relay relay;
 	struct loop *loop; /* the engine's */
@@ -128,7 +129,8 @@ struct memory_relay {
 /* The plan's settings and whatever else the test wants to set come between the two. */
 static inline void memory_plan(struct memory_relay *m)
 {
-	m->plan = (struct plan){ .set = { .idle_ns = -1 } };
+	memset(m->side, 0, sizeof(m->side));
+	m->plan = (struct plan){ .set = { .idle_ns = -1 }, .side = m->side, .nsides = 2 };
 	for (int i = 0; i < 2; i++) {
 		m->plan.side[i].nhalves = 1;
 		m->plan.side[i].half[0].type = &memory_type;

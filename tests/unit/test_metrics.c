@@ -23,23 +23,23 @@
 static void test_shared(void **state)
 {
 	struct err err;
-	struct shared *all = shared_new(&err);
-	struct tally *t;
+	struct shared *all = shared_new(2, &err);
+	struct tally *other;
 
 	(void)state;
 	assert_non_null(all);
-	t = all->tally;
+	other = &all->address[1].tally;
 	for (int i = 0; i < CHILDREN; i++) {
 		if (fork() == 0) {
 			for (int k = 0; k < ADDITIONS; k++)
-				tally_add(&t[1].sent_bytes, 3);
+				tally_add(&other->sent_bytes, 3);
 			_exit(0);
 		}
 	}
 	for (int i = 0; i < CHILDREN; i++)
 		assert_int_not_equal(wait(NULL), -1);
-	assert_int_equal(t[1].sent_bytes, 3 * CHILDREN * ADDITIONS);
-	assert_int_equal(t[0].sent_bytes, 0);
+	assert_int_equal(other->sent_bytes, 3 * CHILDREN * ADDITIONS);
+	assert_int_equal(all->address[0].tally.sent_bytes, 0);
 	shared_free(all);
 }
 
@@ -47,7 +47,7 @@ static void test_shared(void **state)
 static void test_shared_limit(void **state)
 {
 	struct err err;
-	struct shared *all = shared_new(&err);
+	struct shared *all = shared_new(2, &err);
 	int written = 0, status;
 	char text[80];
 
@@ -90,9 +90,11 @@ static void test_advance(void **state)
 
 static struct metrics *sample(void)
 {
+	static struct metrics_address address[2];
 	static struct metrics m;
 
-	memset(&m, 0, sizeof(m));
+	memset(address, 0, sizeof(address));
+	m = (struct metrics){ .address = address, .naddr = 2 };
 	strcpy(m.address[0].type, "UDP4-RECV");
 	strcpy(m.address[1].type, "PIPE!!STDOUT");
 	m.address[0].tally = (struct tally){

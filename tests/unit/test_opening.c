@@ -94,7 +94,7 @@ static void done(struct opening *o, struct endpoint *ep, struct source *src, str
 
 static struct conf *set_up(const struct step *steps)
 {
-	struct side *side = &r.m.plan.side[0];
+	struct side *side = &r.m.side[0];
 	struct conf *conf = &side->half[0].conf;
 
 	memset(&r, 0, sizeof(r));

@@ -41,11 +41,12 @@ static void test_types(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct half *h = &plan.side[0].half[0];
 		size_t len = strlen(rows[i].type);
+		const struct half *h;
 
 		if (make(rows[i].text, "-") == -1)
 			fail_msg("%s: %s", rows[i].text, err.text);
+		h = &plan.side[0].half[0];
 		if (strncmp(h->type->names, rows[i].type, len) ||
 		    (h->type->names[len] && h->type->names[len] != ' '))
 			fail_msg("%s became %s", rows[i].text, h->type->names);
