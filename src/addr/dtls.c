@@ -206,10 +206,18 @@ static void ep_close(struct endpoint *ep)
 	if (d->received)
 		pool_batch_back(&ep->addr->engine->pool, d->received);
 	d->lower->top = NULL;
-	d->lower->opening = NULL;
 	d->lower->ep.caps |= ep->caps & EP_SHARED;
 	endpoint_free(&d->lower->ep);
 	ep->rfd = ep->wfd = -1;
+}
+
+static uint32_t ep_wants(const struct endpoint *ep)
+{
+	const struct endpoint *lower = &((const struct dtls_ep *)ep)->lower->ep;
+
+	if (!dgram_ep_shares_socket((const struct dgram_ep *)lower))
+		return ep->want;
+	return ep->wfd != ep->rfd ? ep->want & EPOLLOUT : 0;
 }
 
 static void ep_report(struct endpoint *ep)
@@ -226,6 +234,7 @@ static const struct endpoint_ops ops = {
 	.shut_write = ep_shut_write,
 	.close = ep_close,
 	.holds = ep_holds,
+	.wants = ep_wants,
 	.report = ep_report,
 };
 
@@ -243,12 +252,11 @@ static struct dtls_ep *layer(struct opening *o, struct dgram_ep *lower, struct e
 		return NULL;
 	}
 	endpoint_init(&d->ep, &ops, o->addr, lower->ep.rfd, lower->ep.wfd);
-	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT | (lower->ep.caps & EP_QUEUED);
+	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	d->lower = lower;
 	d->api = a->api;
 	d->tls = tls;
 	lower->top = &d->ep;
-	lower->opening = o;
 	timer_init(&d->repeat, on_repeat);
 	if (o->addr->conf->tls.handshake_timeout_ns > 0)
 		d->due_ns =
@@ -352,7 +360,6 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 	r = d->api->handshake(d->tls, err);
 	if (r == TLS_DONE) {
 		loop_timer_stop(o->addr->engine->loop, &d->repeat);
-		d->lower->opening = NULL;
 		tls_tell_variables(o, d->api, d->tls);
 		return STEP_DONE;
 	}
@@ -368,7 +375,7 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	}
 	arm(d);
-	opening_wait(o, d->ep.caps & EP_QUEUED ? -1 : d->ep.rfd, EPOLLIN, d->due_ns);
+	opening_wait_end(o, &d->lower->ep, EPOLLIN, d->due_ns);
 	return STEP_AGAIN;
 }
 

@@ -354,7 +354,7 @@ static int check_nofork(const struct opening *o, struct err *err)
 static void on_command_end(struct proc *p, void *arg)
 {
 	(void)p;
-	opening_kick(arg);
+	opening_ready(arg);
 }
 
 /* The command has ended, and so has the session; its status is ours. */

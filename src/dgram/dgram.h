@@ -143,7 +143,6 @@ struct dgram_ep {
 	int icmp; /* error of an earlier packet that a send has met, for the reader */
 	uint64_t overflow; /* datagrams dropped because the inbox was full */
 	struct endpoint *top; /* the layer above that sessions see (DTLS), or NULL: this one */
-	struct opening *opening; /* while that layer shakes hands: it wants to know of datagrams */
 	void (*on_close)(struct dgram_ep *d, void *arg); /* before the socket goes, or NULL */
 	void (*on_sent)(struct dgram_ep *d, void *arg); /* something has been sent; or NULL */
 	void *arg;
@@ -159,8 +158,17 @@ void dgram_ep_one_shot(struct dgram_ep *d);
  */
 void dgram_ep_await_room(struct dgram_ep *d);
 
-/* The endpoint that a session has: the layer above, or @d itself. */
+/* The endpoint that somebody uses: the layer above, or @d itself, also while that layer shakes
+ * hands by it. */
 struct endpoint *dgram_ep_top(struct dgram_ep *d);
+
+/* @d is one of many on its socket, which is watched by others: who gets a datagram for it calls
+ * dgram_ep_push() and endpoint_ready(). From then on, until dgram_ep_feed(). */
+void dgram_ep_share_socket(struct dgram_ep *d);
+bool dgram_ep_shares_socket(const struct dgram_ep *d);
+
+/* Its datagrams come through @fd from now on (own process); takes it. */
+void dgram_ep_feed(struct dgram_ep *d, int fd);
 
 /* Hand a datagram over (copied); false when the inbox is full (counted). */
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len);

@@ -24,7 +24,7 @@
 
 struct endpoint *dgram_ep_top(struct dgram_ep *d)
 {
-	return d->top ? d->top : &d->ep;
+	return d->top && !d->ep.user ? d->top : &d->ep;
 }
 
 /* A session that has not begun yet may have little waiting. */
@@ -146,7 +146,7 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 		return 0;
 	if (d->feed >= 0)
 		return recv_feed(d, b, max);
-	if (ep->caps & EP_QUEUED)
+	if (dgram_ep_shares_socket(d))
 		return would_block();
 	for (;;) {
 		long n = dgram_recv(d->sock, b, max);
@@ -392,6 +392,40 @@ static const struct endpoint_ops ops = {
 	.hears_itself = ep_hears_itself,
 	.share = ep_share,
 };
+
+/* The socket is watched for all: only another descriptor, by which room is waited for, is not. */
+static uint32_t shared_wants(const struct endpoint *ep)
+{
+	return ep->wfd != ep->rfd ? ep->want & EPOLLOUT : 0;
+}
+
+static const struct endpoint_ops shared_ops = {
+	.recv_batch = ep_recv,
+	.send_batch = ep_send,
+	.shut_write = ep_shut,
+	.close = ep_close,
+	.holds = ep_holds,
+	.wants = shared_wants,
+	.report = ep_report,
+	.hears_itself = ep_hears_itself,
+	.share = ep_share,
+};
+
+void dgram_ep_share_socket(struct dgram_ep *d)
+{
+	d->ep.ops = &shared_ops;
+}
+
+bool dgram_ep_shares_socket(const struct dgram_ep *d)
+{
+	return d->ep.ops == &shared_ops;
+}
+
+void dgram_ep_feed(struct dgram_ep *d, int fd)
+{
+	d->ep.ops = &ops;
+	d->feed = d->ep.rfd = fd;
+}
 
 void dgram_ep_one_shot(struct dgram_ep *d)
 {

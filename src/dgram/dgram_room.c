@@ -53,7 +53,7 @@ static void drop_stale_observer(struct dgram_ep *d)
 /* The socket itself; one that many sessions share is watched elsewhere, so it is a copy then. */
 static int own(struct dgram_ep *d)
 {
-	if (!(d->ep.caps & EP_QUEUED))
+	if (!dgram_ep_shares_socket(d))
 		return d->sock->fd;
 	if (d->copy == -1)
 		d->copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);

@@ -37,9 +37,7 @@ void peer_feed_open(struct peer *p)
 		return;
 	}
 	p->feed = fd[0];
-	d->feed = fd[1];
-	d->ep.caps &= ~(unsigned)EP_QUEUED;
-	d->ep.rfd = fd[1];
+	dgram_ep_feed(d, fd[1]);
 	d->on_close = d->on_sent = NULL; /* the peer stays when the endpoint goes over */
 	p->ep = NULL;
 	engine_fd_used(d->ep.addr->engine, fd[0] > fd[1] ? fd[0] : fd[1]);
@@ -55,7 +53,6 @@ void peer_feed_layer(struct peer *p, struct endpoint *top)
 	if (lower->feed < 0)
 		return;
 	top->rfd = lower->ep.rfd;
-	top->caps &= ~(unsigned)EP_QUEUED;
 }
 
 bool peer_feed_send(struct peer *p, const void *data, size_t len)

@@ -35,15 +35,10 @@ void endpoint_restore_tty(struct endpoint *ep)
 static void watch_wanted(struct endpoint *ep)
 {
 	struct loop *loop = ep->addr->engine->loop;
-	uint32_t want = ep->want & ~ep->masked;
+	uint32_t want = ep->ops->wants ? ep->ops->wants(ep) : ep->want & ~ep->masked;
 
-	if (ep->caps & EP_QUEUED) {
-		if (ep->wfd != ep->rfd)
-			loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
-		return;
-	}
 	if (ep->rfd == ep->wfd) {
-		loop_watch(loop, &ep->rwatch, ep->rfd, ep->ops->wants ? ep->ops->wants(ep) : want);
+		loop_watch(loop, &ep->rwatch, ep->rfd, want);
 		return;
 	}
 	if (ep->rfd >= 0)

@@ -38,7 +38,6 @@ enum ep_caps {
 	EP_OWN_READ = 512, /* rfd (wfd) is a description of our own of somebody else's terminal */
 	EP_OWN_WRITE = 1024,
 	EP_LENT = 4096, /* a source shares it among its sessions and frees it */
-	EP_QUEUED = 2048, /* fed by a source that watches the descriptor itself */
 	EP_LINGERS = 8192, /* a stream socket that is ours alone: see linger.h */
 	EP_NO_READ = 16384, /* the descriptor is open for writing only, */
 	EP_NO_WRITE = 32768, /* or for reading only: that direction does not exist */
@@ -64,8 +63,8 @@ struct endpoint_ops {
 	/* True if a read finds data or the end in our own memory, which no descriptor tells; or
 	 * NULL. */
 	bool (*holds)(const struct endpoint *ep);
-	/* What to wait for, given ep->want; NULL: just that. Events are passed on as what is
-	 * wanted. */
+	/* What to wait for, given ep->want; NULL: just that. Events of the one descriptor of such
+	 * an end are passed on as what is wanted. */
 	uint32_t (*wants)(const struct endpoint *ep);
 	/* Add lines about refused and lost data to the statistics, or NULL. */
 	void (*report)(struct endpoint *ep);

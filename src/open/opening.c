@@ -7,7 +7,7 @@
  *
  * States. Queued: opening_start() has put it into the loop's ready list; nothing has run. Running:
  * run() calls steps until one waits, fails, or there is none left. Waiting: a step has asked for a
- * descriptor, a time, or a kick (opening_kick()), and is resumed at the next step (STEP_WAIT) or at
+ * descriptor, a time, or opening_ready(), and is resumed at the next step (STEP_WAIT) or at
  * itself (STEP_AGAIN). Over: done() has been called, or never will be; the memory goes at the end
  * of the turn.
  *
@@ -68,6 +68,11 @@ void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns)
 
 static void stop_waiting(struct opening *o)
 {
+	if (o->waits_for) {
+		endpoint_want(o->waits_for, 0, EPOLLIN | EPOLLOUT);
+		o->waits_for->user = NULL;
+		o->waits_for = NULL;
+	}
 	loop_watch(o->addr->engine->loop, &o->watch, o->watch.fd, 0);
 	loop_timer_stop(o->addr->engine->loop, &o->timer);
 	loop_unready(&o->ready);
@@ -127,7 +132,7 @@ void opening_cancel(struct opening *o)
 		source_opened(src, NULL, NULL);
 }
 
-void opening_kick(struct opening *o)
+void opening_ready(struct opening *o)
 {
 	if (!o->over)
 		loop_ready(o->addr->engine->loop, &o->ready);
@@ -154,6 +159,39 @@ static void on_timer(struct timer *t)
 static void on_ready(struct ready *r)
 {
 	run(container_of(r, struct opening, ready));
+}
+
+static void on_end_ready(struct endpoint *ep, uint32_t events)
+{
+	(void)events;
+	run(ep->owner);
+}
+
+static void on_end_taken(struct endpoint *ep, const char *why)
+{
+	log_debug("opening ends: %s", why);
+	opening_cancel(ep->owner);
+}
+
+static bool never_begins(const struct endpoint *ep)
+{
+	(void)ep;
+	return false;
+}
+
+static const struct endpoint_user user_of_end = {
+	.event = on_end_ready,
+	.end = on_end_taken,
+	.has_begun = never_begins,
+};
+
+void opening_wait_end(struct opening *o, struct endpoint *ep, uint32_t events, int64_t due_ns)
+{
+	o->waits_for = ep;
+	ep->user = &user_of_end;
+	ep->owner = o;
+	endpoint_want(ep, events, 0);
+	opening_wait(o, -1, 0, due_ns);
 }
 
 /* ---- steps that every type has ---- */
@@ -647,7 +685,7 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 	o->is_dual = addr->dual && mode == MODE_RW;
 	addr = opening_first_half(addr, &mode);
 	opening_begin_half(o, addr, mode);
-	opening_kick(o);
+	opening_ready(o);
 	return o;
 }
 
@@ -669,6 +707,8 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 		o->stage = AT_CONNECTION;
 		o->retries_left = 0;
 	}
-	opening_kick(o);
+	if (lower) /* who feeds it knows from now on whom */
+		opening_wait_end(o, lower, EPOLLIN, 0);
+	opening_ready(o);
 	return o;
 }

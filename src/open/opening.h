@@ -130,7 +130,8 @@ struct opening {
 	/* waiting */
 	struct watch watch;
 	struct timer timer;
-	struct ready ready; /* it begins, or what it waits for has come without a descriptor */
+	struct ready ready; /* it begins, or its program has ended */
+	struct endpoint *waits_for; /* whose user it is meanwhile, or NULL */
 	struct deferred deferred;
 	enum step_result waiting;
 	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
@@ -171,8 +172,8 @@ struct address *opening_first_half(struct address *addr, enum open_mode *mode);
 extern const struct step opening_prologue[];
 void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode);
 
-/* What it waits for has come without a descriptor telling (datagrams handed over). */
-void opening_kick(struct opening *o);
+/* What it waits for has come, and no descriptor tells: it is resumed from the loop. */
+void opening_ready(struct opening *o);
 
 /* Give up; @done is not called. */
 void opening_cancel(struct opening *o);
@@ -182,6 +183,10 @@ void opening_forget(struct opening *o);
 
 /* Wait for @events on @fd or until @due_ns (either may be absent: fd -1, due_ns 0). */
 void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns);
+
+/* Wait until the end @ep, upon which it builds, can be read or written (@events), or until @due_ns
+ * (0: no limit). Meanwhile it is the user of @ep: who ends that ends the opening. */
+void opening_wait_end(struct opening *o, struct endpoint *ep, uint32_t events, int64_t due_ns);
 
 /* "reading", "writing", "reading and writing" */
 const char *mode_word(enum open_mode mode);

@@ -18,7 +18,8 @@
  * process, and there were no descriptors for a feed: what it sends is dropped).
  *
  * With a layer above the datagrams (DTLS) the endpoint of the session is dgram_ep_top(); while it
- * shakes hands, d->opening is told of datagrams. The layer's greets() judges strangers first.
+ * shakes hands, the opening is the user of the peer's endpoint. The layer's greets() judges
+ * strangers first.
  *
  * What receives may find the socket lost, and the last session gone with it: then the batch has
  * been given back, and every step looks at t->batch again. */
@@ -109,8 +110,6 @@ static void end_peer(struct peer *p, const char *why)
 	part(p);
 	if (top && top->user)
 		top->user->end(top, why);
-	else if (ep && ep->opening)
-		opening_cancel(ep->opening);
 	else if (ep && !(ep->ep.caps & EP_LENT))
 		endpoint_free(&ep->ep);
 }
@@ -185,7 +184,7 @@ static struct dgram_ep *new_end(struct peers *t, const struct message *m)
 {
 	struct dgram_ep *d = dgram_ep_new(t->sock, &m->peer);
 
-	d->ep.caps |= EP_QUEUED;
+	dgram_ep_share_socket(d);
 	d->inbox.budget = &t->budget;
 	return d;
 }
@@ -344,8 +343,7 @@ static bool is_due(const struct peer *peer)
 {
 	struct dgram_ep *d = peer->ep;
 
-	return d && (loop_is_ready(&d->ep.ready) || loop_is_ready(&dgram_ep_top(d)->ready) ||
-		     (d->opening && loop_is_ready(&d->opening->ready)));
+	return d && (loop_is_ready(&d->ep.ready) || loop_is_ready(&dgram_ep_top(d)->ready));
 }
 
 /* Until its session has run in this turn, and emptied the inbox, @peer gets no more than a session
@@ -393,10 +391,7 @@ static bool to_peer(struct peers *t, const struct packet *p)
 	else if (!peer->ep->top) /* a layer above has a farewell of its own, which cannot be forged
 				  */
 		peer->ep->end = true;
-	if (peer->ep->opening)
-		opening_kick(peer->ep->opening);
-	else
-		endpoint_ready(dgram_ep_top(peer->ep), EPOLLIN);
+	endpoint_ready(dgram_ep_top(peer->ep), EPOLLIN);
 	return true;
 }
 
