@@ -1,4 +1,15 @@
-/* address.c - one address of a relay while it runs, see address.h */
+/* address.c - one address of a relay while it runs, see address.h
+ *
+ * States. It is made with its relay and lives as long (address_init(), address_done()); nothing of
+ * it is opened here. What changes meanwhile: @live, the number of sessions that use it, kept by
+ * sessions; @share, set once by the first opening that needs it (certificates, keys) and read by
+ * all later ones; @hosts, filled by the first opening and read behind it.
+ *
+ * Ownership. Plan and half are the relay's and constant. Tally and limit lie in memory that session
+ * processes share (shared.h). @share is owned, and freed with @share_free.
+ *
+ * What may not happen: an address changes its plan; two openings load @share at a time (the steps
+ * that do never wait). */
 #include "end/address.h"
 
 void address_init(struct address *a, struct relay *relay, struct engine *engine,

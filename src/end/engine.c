@@ -1,7 +1,31 @@
-/* engine.c - what one process has, see engine.h */
+/* engine.c - what one process has, see engine.h
+ *
+ * States. An engine is empty (engine_init()), holds relays (relay_init() links one, relay_done()
+ * takes it out), and is done (engine_done()). In a forked session process it is the engine of that
+ * process: engine_forget() has taken out all that belongs to others.
+ *
+ * Who calls what. Whatever goes calls engine_settle(): a session, a source, an opening, a socket
+ * that lingered, a program. The one who runs relays has set e->settle and judges whether anything
+ * is left; nobody else stops the loop. Who is about to use descriptors asks
+ * engine_has_descriptors() first (sources do, before they take a connection), promises as many as a
+ * session needs (engine_fds_promise(), from the moment it is made until its right end is there),
+ * and tells the highest one it has seen.
+ *
+ * Ownership. The loop is the caller's. Relays, programs, lingering sockets and datagram sockets are
+ * linked here and owned by who has linked them; each owner of descriptors has registered with
+ * engine_on_fork() how it is forgotten, and takes that back when it goes.
+ *
+ * Descriptors. Linux counts those of a process (fd_count(), since 6.2); counting costs a system
+ * call, so a sum of what is surely left (fds.sure) is used up first. Where nobody counts, the
+ * newest one tells: the lowest number that is free is given out.
+ *
+ * What may not happen: a forget hook shuts anything down, signals anybody or removes an entry; a
+ * relay is asked anything (its type is not known here). */
 #include "end/engine.h"
 
 #include "sys/fd.h"
+
+#include <assert.h>
 
 /* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
  * need while it is opened, and more where there are many, because several open at a time. */
@@ -74,6 +98,7 @@ void engine_fds_promise(struct engine *e)
 
 void engine_fds_kept(struct engine *e)
 {
+	assert(e->fds.promised > 0);
 	e->fds.promised--;
 }
 

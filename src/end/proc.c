@@ -1,10 +1,23 @@
-/* proc.c - a running program behind an endpoint, see proc.h */
+/* proc.c - a running program behind an endpoint, see proc.h
+ *
+ * States. Running: watched by its pidfd. Done: it has been collected, and @status is set; whoever
+ * uses it (@on_exit) has been told once. Released: its endpoint is gone, nobody is told any more;
+ * it is freed when it is done, and its places among the sessions of a source are given back then.
+ *
+ * Session processes are programs of kind PROC_SESSION: their @on_exit counts for the source.
+ *
+ * Ownership. proc_new() links it into the engine; proc_release() gives it away to itself. In
+ * another session process, and at the end of the engine, it is forgotten and runs on.
+ *
+ * What may not happen: a zombie; a status that is told twice; a signal to a process id that has
+ * been collected. */
 #include "end/proc.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "end/relay.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -63,6 +76,7 @@ static void on_ended(struct watch *w, uint32_t events)
 	int fd = p->child.pidfd;
 
 	(void)events;
+	assert(!p->done);
 	/* epoll would go on reporting a descriptor that is closed while registered */
 	loop_watch(loop, &p->watch, fd, 0);
 	if (!child_reap(&p->child, &p->status)) {

@@ -1,4 +1,15 @@
-/* relay.c - what the parts of a relay tell it, see relay.h */
+/* relay.c - what the parts of a relay tell it, see relay.h
+ *
+ * A relay is made (relay_make()), runs (relay_run.c), and is freed. Here is what sessions, sources
+ * and openings below it may call: that something has failed (relay_failed(), which may set the exit
+ * status; relay_tell(), which does not), and that what is opened at the start is open
+ * (relay_ready()).
+ *
+ * The status. While sessions come from a source, or once the relay is being drained, it is settled:
+ * no session's failure is the program's. Else the one session decides.
+ *
+ * What may not happen: a record for each of many sessions that fail; relay_tell() limits them, and
+ * what it has left out is counted and told, all session processes together (shared.h). */
 #include "end/relay.h"
 
 #include "base/log.h"

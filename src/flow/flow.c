@@ -1,4 +1,19 @@
-/* flow.c - one direction of a session, see flow.h */
+/* flow.c - one direction of a session, see flow.h
+ *
+ * States. Active: it has a source end, a destination end and a path; @waiting says for what of them
+ * it waits (0: for nothing, somebody calls again). Not active: it never was, or has ended.
+ *
+ * Who calls what. The session calls flow_run() for every event of one of the ends that the flow
+ * waits for; flow_run() calls the path's move() at most FLOW_QUOTA times, and from its last result
+ * follows what is waited for: the destination while something is in hand, else the source. The path
+ * is the first row of the table that both ends allow; it is chosen by flow_init(), and anew when
+ * something has come to speak against it (choose()).
+ *
+ * Ownership. The ends are the session's. Buffers, pipes and batches are borrowed from the engine's
+ * pool while bytes are in hand, and go back when the flow falls silent (idle()).
+ *
+ * What may not happen: bytes in hand when the path changes; a write that takes nothing and is no
+ * failure; a move without bound. */
 #include "flow/flow.h"
 
 #include "base/list.h"

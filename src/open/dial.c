@@ -1,4 +1,15 @@
-/* dial.c - connecting again and again, see dial.h */
+/* dial.c - connecting again and again, see dial.h
+ *
+ * States. Before the first resume: @first is what the opening of the address has connected. Then
+ * one of: dialing (@opening), waiting (@timer), due (the interval is over while the source is
+ * paused: resume_dialing() dials). Closed: neither.
+ *
+ * Who calls what. Each connection is handed over by source_opened() and begins the interval, so the
+ * next dial is an interval behind the last success, whatever becomes of the session. A failure that
+ * retry and forever do not cover ends the source, with status 1.
+ *
+ * Ownership. @first is ours until it is handed over; @opening owns itself, and is cancelled when
+ * the source is closed. */
 #include "open/dial.h"
 
 #include "base/mem.h"

@@ -1,4 +1,21 @@
-/* listen.c - sockets that connections come to, see listen.h */
+/* listen.c - sockets that connections come to, see listen.h
+ *
+ * A struct listener is a listening socket with what it admits. It is made by step_listen() or
+ * step_listening() and has one of two owners. Without fork the opening keeps it (o->impl):
+ * step_accept() waits for the one connection, and closes it behind that. With fork it becomes a
+ * struct listen_source.
+ *
+ * States of the source: watching (the socket is in epoll), napping (the system is short of
+ * descriptors or memory: the timer looks again, because the socket would be readable all the time),
+ * paused (source.c has no room), closed.
+ *
+ * Who calls what. on_readable() takes at most ls->burst connections; the burst grows while the
+ * queue is never empty, so that one connection costs one accept4(2) and a flood does not keep the
+ * loop. Each connection that is admitted starts an opening of its type's conn_steps, which counts
+ * for the source at once; on_connection() hands over what comes of it.
+ *
+ * What may not happen: a refused peer gets a word; a socket of somebody else (ACCEPT-FD) stays
+ * non-blocking behind us. */
 #include "open/listen.h"
 
 #include "base/log.h"

@@ -19,6 +19,7 @@
 #include "end/proc.h"
 #include "end/relay.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -110,6 +111,7 @@ void source_forget(struct source *src)
 
 void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
+	assert(!src->released);
 	arm_accept_timer(src);
 	src->nsessions++;
 	pause_if_full(src);
@@ -149,6 +151,7 @@ static void look_for_room(struct source *src)
 
 void source_session_ended(struct source *src)
 {
+	assert(src->nsessions);
 	src->nsessions--;
 	look_for_room(src);
 }
@@ -161,6 +164,7 @@ void source_opening(struct source *src)
 
 void source_opened(struct source *src, struct endpoint *ep, const struct vars *vars)
 {
+	assert(src->nopenings);
 	src->nopenings--;
 	if (ep) { /* it came before the end of listening, if that has come meanwhile */
 		source_yield(src, ep, vars);

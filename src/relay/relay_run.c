@@ -1,9 +1,23 @@
 /* relay_run.c - the life of a relay, see relay_run.h
  *
- * Who calls what: relay_start() opens the left address; on_left() gets an end, and begins the one
- * session there will be, or a source, which then calls on_yield() for each session. relay_drain()
- * and relay_end() come from signals. Whatever goes (a session, a source, an opening, a socket that
- * lingered, a program) calls engine_settle(), and settle() stops the loop when nothing is left. */
+ * States. Opening: relay_start() has queued an opening of the left address. Then on_left() gets an
+ * end, and makes the one session there will be; or a source, which calls on_yield() for every
+ * session; or an error, and the relay is idle. Stopping: relay_drain() has closed the sources and
+ * ended what had not begun; sessions go on until the last one or until on_drain(). Ended:
+ * relay_end() has finished all sessions and told session processes to end; the loop stops when
+ * every relay of the engine is idle.
+ *
+ * Who calls what. relay_drain() and relay_end() come from signals, in main.c. on_yield() is called
+ * by sources and only queues: sessions begin from the loop. Whatever goes calls engine_settle(),
+ * and settle() stops the loop when no relay has a session, a source or an opening left, no socket
+ * lingers, and a session process has no program left. Session processes keep their source in the
+ * list, so a relay that drains waits for them.
+ *
+ * Ownership. The relay owns its addresses, the shared counters, the metrics server and the line of
+ * progress. Its sessions, sources and openings own themselves and are linked here.
+ *
+ * What may not happen: a new session begins in a relay that is stopping; the status changes once it
+ * is settled, but by relay_end(). */
 #include "relay/relay_run.h"
 
 #include "base/log.h"

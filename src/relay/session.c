@@ -38,6 +38,7 @@
 #include "stats/progress.h"
 #include "sys/fdinfo.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
@@ -640,6 +641,7 @@ static void begin(struct session *s)
 	const struct settings *set = &s->relay->plan->set;
 	struct relay *relay = s->relay;
 
+	assert(s->state <= SESSION_OPENING && s->left && s->right && !s->opening);
 	adopt(s, s->left);
 	adopt(s, s->right);
 	count_session(s, 0);
@@ -691,6 +693,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	struct session *s = o->arg;
 	int old;
 
+	assert(s->state == SESSION_OPENING);
 	s->opening = NULL;
 	session_is_whole(s);
 	if (err) {
@@ -736,6 +739,7 @@ static void start(struct session *s)
 {
 	int old;
 
+	assert(s->state == SESSION_NEW);
 	if (session_source(s) && s->relay->plan->isolate && !s->relay->apart(s))
 		return;
 	old = log_shutup(s->shutup);
