@@ -4,11 +4,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/packet.h"
+#include "end/queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 
 /* ---- messages ---- */
 
@@ -39,24 +41,9 @@ int mq_take_failed(int fd, struct err *err)
 
 static void give_back(struct mq_ep *m)
 {
-	if (m->one_shot)
-		free(m->buf);
-	else if (m->buf)
+	if (m->buf)
 		pool_buf_back(&m->ep.addr->engine->pool, m->buf, m->buf_len);
 	m->buf = NULL;
-}
-
-static long deliver_one(struct mq_ep *m, struct batch *b)
-{
-	if (m->delivered)
-		return 0;
-	m->delivered = true;
-	b->packet[0] = (struct packet){ m->buf, (uint32_t)m->buf_len, 0, false };
-	b->msg[0] = (struct message){ .len = (uint32_t)m->buf_len };
-	b->n = 1;
-	b->next = 0;
-	b->all = false; /* the reader must come back for its end of file */
-	return 1;
 }
 
 /* The batch points into a buffer of our own: a message can be longer than a datagram. */
@@ -65,8 +52,6 @@ static long recv_messages(struct endpoint *ep, struct batch *b, size_t max, stru
 	struct mq_ep *m = (struct mq_ep *)ep;
 
 	b->n = b->next = 0;
-	if (m->one_shot)
-		return deliver_one(m, b);
 	if (ep->rfd == -1) { /* SEND, though -u was not given: nothing will ever come */
 		errno = EAGAIN;
 		return -1;
@@ -77,7 +62,6 @@ static long recv_messages(struct endpoint *ep, struct batch *b, size_t max, stru
 	}
 	if (max > m->buf_len / m->msgsize)
 		max = m->buf_len / m->msgsize;
-	b->all = false; /* the reader comes back, and then the buffer can go */
 	for (size_t i = 0; i < max && i < BATCH_MAX; i++) {
 		uint8_t *data = m->buf + i * m->msgsize;
 		unsigned prio;
@@ -85,8 +69,7 @@ static long recv_messages(struct endpoint *ep, struct batch *b, size_t max, stru
 
 		if (len == -1)
 			break;
-		b->packet[b->n++] = (struct packet){ data, (uint32_t)len, (uint16_t)i, false };
-		b->msg[i] = (struct message){ .len = (uint32_t)len };
+		batch_lend(b, data, (size_t)len);
 	}
 	if (b->n)
 		return (long)b->n;
@@ -136,11 +119,6 @@ static int send_messages(struct endpoint *ep, struct batch *b, struct err *err)
 	return 0;
 }
 
-static bool holds(const struct endpoint *ep)
-{
-	return ((const struct mq_ep *)ep)->one_shot;
-}
-
 static void close_queue(struct endpoint *ep)
 {
 	give_back((struct mq_ep *)ep);
@@ -154,7 +132,6 @@ static const struct endpoint_ops mq_ops = {
 	.send_batch = send_messages,
 	.shut_write = ep_fd_shut_write,
 	.close = close_queue,
-	.holds = holds,
 	.share = share,
 };
 
@@ -173,10 +150,6 @@ static struct endpoint *share(struct endpoint *ep, struct err *err)
 	int fd = ep->rfd >= 0 ? ep->rfd : ep->wfd, copy;
 	struct mq_ep *twin;
 
-	if (m->one_shot) {
-		err_set(err, 0, "a single message cannot serve several sessions");
-		return NULL;
-	}
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy == -1) {
 		err_set(err, errno, "dup(%d)", fd);
@@ -189,12 +162,15 @@ static struct endpoint *share(struct endpoint *ep, struct err *err)
 	return &twin->ep;
 }
 
-struct mq_ep *mq_one_shot_new(struct address *addr, uint8_t *data, size_t len)
+struct endpoint *mq_message_end(struct address *addr, const uint8_t *data, size_t len)
 {
-	struct mq_ep *m = mq_ep_new(addr, -1, -1);
+	const struct about about = { .datagram = 1 };
+	struct iovec iov = { (void *)data, len };
+	struct queue_end *q = queue_end_new(addr, EP_DGRAM_IN | EP_DGRAM_OUT, QUEUE_BYTES);
+	struct chunk *c = chunk_of_bytes(&iov, 1, &about);
 
-	m->one_shot = true;
-	m->buf = data;
-	m->buf_len = len;
-	return m;
+	queue_end_push(q, c, 0, 1);
+	queue_end_finish(q);
+	chunk_unref(c);
+	return &q->ep;
 }

@@ -277,14 +277,12 @@ static struct endpoint *make_queue(struct opening *o, struct err *err)
 static struct endpoint *make_receive(struct opening *o, struct err *err)
 {
 	struct mq_opening *q = o->impl;
-	struct mq_ep *m = mq_one_shot_new(o->addr, q->first, q->first_len);
+	struct endpoint *ep = mq_message_end(o->addr, q->first, q->first_len);
 
 	(void)err;
-	m->name = o->target.queue;
-	m->ep.rfd = m->ep.wfd = o->target.fd;
-	q->first = NULL;
+	fd_close(&o->target.fd);
 	opening_free(q);
-	return &m->ep;
+	return ep;
 }
 
 /* ---- RECEIVE with fork: a session per message ---- */
@@ -292,7 +290,6 @@ static struct endpoint *make_receive(struct opening *o, struct err *err)
 struct mq_source {
 	struct source src;
 	int fd;
-	const char *name;
 	size_t msgsize;
 	uint8_t *buf;
 	struct watch watch;
@@ -300,13 +297,10 @@ struct mq_source {
 
 static void begin_session(struct mq_source *q, size_t len, unsigned prio)
 {
-	struct mq_ep *m = mq_one_shot_new(q->src.addr, xmemdup(q->buf, len ? len : 1), len);
 	struct vars vars = { 0 };
 
-	m->name = q->name;
-	m->ep.caps |= EP_NO_WRITE;
 	set_prio(&vars, prio);
-	source_yield(&q->src, &m->ep, &vars);
+	source_yield(&q->src, mq_message_end(q->src.addr, q->buf, len), &vars);
 	vars_done(&vars);
 }
 
@@ -369,7 +363,6 @@ static struct source *make_source(struct opening *o, struct err *err)
 	source_init(&q->src, &source_ops, o->addr);
 	watch_init(&q->watch, on_readable);
 	q->fd = o->target.fd;
-	q->name = o->target.queue;
 	q->msgsize = state->msgsize;
 	q->buf = xmalloc(q->msgsize);
 	opening_free(state);

@@ -220,6 +220,22 @@ uint8_t *batch_slot(const struct batch *b, size_t i, size_t len)
 	return len > TAIL_STRIDE ? NULL : room(b, i, len);
 }
 
+struct message *batch_lend(struct batch *b, const void *data, size_t len)
+{
+	struct message *m = &b->msg[b->n];
+
+	m->peer.len = 0;
+	m->ctl_len = 0;
+	m->len = (uint32_t)len;
+	m->segment = 0;
+	m->truncated = false;
+	m->passed = 0;
+	b->packet[b->n] = (struct packet){ (uint8_t *)data, (uint32_t)len, (uint16_t)b->n, false };
+	b->n++;
+	b->all = false; /* the reader comes back, and then what was lent can go */
+	return m;
+}
+
 void batch_put(struct batch *b, const void *data, size_t len)
 {
 	uint8_t *to;

@@ -73,6 +73,11 @@ bool batch_insert(struct batch *b, size_t i, size_t at, const void *data, size_t
 /* Put one datagram into an empty batch; @data is copied. */
 void batch_put(struct batch *b, const void *data, size_t len);
 
+/* Append a packet to a batch of less than BATCH_MAX, the only one of its message, of which nothing
+ * is known: the caller may fill in the sender. The bytes stay the caller's, who keeps them until
+ * the batch is filled anew; nobody changes them. */
+struct message *batch_lend(struct batch *b, const void *data, size_t len);
+
 /* Memory for packet @i (below BATCH_MAX) of a batch that receives nothing, or NULL: @len bytes are
  * more than there are. */
 uint8_t *batch_slot(const struct batch *b, size_t i, size_t len);

@@ -37,7 +37,7 @@ static void watch_wanted(struct endpoint *ep)
 	struct loop *loop = ep->addr->engine->loop;
 	uint32_t want = ep->ops->wants ? ep->ops->wants(ep) : ep->want & ~ep->masked;
 
-	if (ep->rfd == ep->wfd) {
+	if (ep->rfd == ep->wfd && ep->rfd >= 0) {
 		loop_watch(loop, &ep->rwatch, ep->rfd, want);
 		return;
 	}

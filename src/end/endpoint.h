@@ -1,8 +1,10 @@
 /* endpoint.h - a live end of a session
  *
  * An endpoint is a vtable and one or two descriptors. Files, pipes, terminals and stream sockets
- * use the defaults (ep_fd_*); datagram sockets, programs and dual addresses bring their own. The
- * session owns its endpoints; an endpoint owns its descriptors unless caps say otherwise. */
+ * use the defaults (ep_fd_*); datagram sockets, programs and dual addresses bring their own. One
+ * that lives in memory (queue.h) has no descriptor: rfd and wfd are -1, nothing is watched, and all
+ * it has to say comes by endpoint_ready(). The session owns its endpoints; an endpoint owns its
+ * descriptors unless caps say otherwise. */
 #ifndef END_ENDPOINT_H
 #define END_ENDPOINT_H
 
@@ -56,13 +58,17 @@ struct endpoint_ops {
 	long (*recv_batch)(struct endpoint *ep, struct batch *b, size_t max, struct err *err);
 	/* Send packets from b->next on, advancing it; 0 when all are gone, -1 as above. */
 	int (*send_batch)(struct endpoint *ep, struct batch *b, struct err *err);
-	/* No more will be written (the other side's end of file). */
+	/* No more will be written (the other side's end of file). Nothing to do where there is no
+	 * such direction. */
 	void (*shut_write)(struct endpoint *ep);
 	/* Release everything but the memory; called once. */
 	void (*close)(struct endpoint *ep);
 	/* True if a read finds data or the end in our own memory, which no descriptor tells; or
 	 * NULL. */
 	bool (*holds)(const struct endpoint *ep);
+	/* True, with @err, when it has failed for good: its user is told with EPOLLERR and ends the
+	 * session, whatever else that waits for. NULL: reads and writes tell. */
+	bool (*broken)(const struct endpoint *ep, struct err *err);
 	/* What to wait for, given ep->want; NULL: just that. Events of the one descriptor of such
 	 * an end are passed on as what is wanted. */
 	uint32_t (*wants)(const struct endpoint *ep);
@@ -102,7 +108,7 @@ struct endpoint {
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
 	void *owner; /* the user's */
-	int rfd, wfd; /* -1: not open in this direction */
+	int rfd, wfd; /* -1: not open in this direction, or in memory */
 	enum fd_how rhow, whow;
 	enum fd_kind rkind, wkind; /* FD_OTHER where nobody has looked */
 	unsigned caps; /* enum ep_caps */

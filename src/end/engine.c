@@ -86,7 +86,8 @@ bool engine_has_descriptors(struct engine *e)
 
 void engine_fd_used(struct engine *e, int fd)
 {
-	e->fds.newest = fd;
+	if (fd >= 0)
+		e->fds.newest = fd;
 	e->fds.sure--;
 }
 

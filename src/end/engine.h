@@ -67,7 +67,8 @@ static inline void engine_settle(struct engine *e)
 
 /* There are descriptors for one more session. They are counted, but not for each session while
  * there are many left; where the kernel does not count them (before Linux 6.2, or without /proc)
- * the newest one tells, as the lowest that is free is given out. So it wants to know of them. */
+ * the newest one tells, as the lowest that is free is given out. So it wants to know of them;
+ * @fd is -1 of a session that lives in memory. */
 bool engine_has_descriptors(struct engine *e);
 void engine_fd_used(struct engine *e, int fd);
 

@@ -133,6 +133,10 @@ enum move_result flow_run(struct flow *f, bool *moved)
 	*moved = false;
 	if (!f->active)
 		return MOVE_END;
+	if (f->src->ops->broken && f->src->ops->broken(f->src, f->err)) {
+		wait_for(f, 0);
+		return MOVE_FAIL;
+	}
 	if (!writable(f)) {
 		wait_for(f, f->dst->caps & EP_NEVER_WRITABLE ? 0 : EPOLLOUT);
 		return MOVE_WANT_WRITE;

@@ -196,6 +196,14 @@ static bool is_held_up(struct session *s)
 	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT) || is_taking(s);
 }
 
+/* It can be read, though nobody may have said so yet. */
+static bool has_something(const struct endpoint *ep)
+{
+	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
+
+	return (ep->ops->holds && ep->ops->holds(ep)) || poll(&p, 1, 0) > 0;
+}
+
 /* A process that has had no processor for a while finds its timers due before it has looked at what
  * has come meanwhile: that is no silence. True if there was something. */
 static bool hears_after_all(struct session *s)
@@ -203,10 +211,9 @@ static bool hears_after_all(struct session *s)
 	bool found = false;
 
 	for (int i = 0; i < 2; i++) {
-		struct pollfd p = { .fd = session_endpoint(s, i)->rfd, .events = POLLIN };
-
 		if (!s->flow[i].active || !(s->flow[i].waiting & EPOLLIN) ||
-		    session_endpoint(s, i)->masked & EPOLLIN || poll(&p, 1, 0) <= 0)
+		    session_endpoint(s, i)->masked & EPOLLIN ||
+		    !has_something(session_endpoint(s, i)))
 			continue;
 		endpoint_ready(session_endpoint(s, i), EPOLLIN);
 		found = true;
@@ -306,7 +313,7 @@ static void look_again(struct session *s, int64_t delay_ns)
 static void direction_ended(struct session *s, int i, bool tell)
 {
 	flow_stop(&s->flow[i]);
-	if (tell && session_endpoint(s, 1 - i)->wfd >= 0)
+	if (tell)
 		session_endpoint(s, 1 - i)->ops->shut_write(session_endpoint(s, 1 - i));
 	if (!s->flow[1 - i].active) {
 		session_end(s, "all directions have ended");
@@ -442,7 +449,8 @@ static void on_endpoint(struct endpoint *ep, uint32_t events)
 		return;
 	side = side_of(s, ep);
 	old = log_shutup(s->shutup);
-	if (s->flow[side].waiting & EPOLLIN && events & (EPOLLIN | trouble))
+	if ((s->flow[side].waiting & EPOLLIN && events & (EPOLLIN | trouble)) ||
+	    (events & EPOLLERR && ep->ops->broken))
 		run_direction(s, side);
 	if (s->state == SESSION_RELAYING && s->flow[1 - side].waiting & EPOLLOUT &&
 	    events & (EPOLLOUT | trouble))

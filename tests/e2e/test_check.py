@@ -179,7 +179,7 @@ ONLY_A_START = {
     "signal ... is out of range": "the mask of -S holds no other signals",
     "statistics are experimental": LATER,
     "this address cannot serve several sessions": LATER,
-    "a single message cannot serve several sessions": LATER,
+    "socket ... takes too slowly what socket ... has for it: more than ... bytes wait": LATER,
     "... records were left out: nobody has read the log": LATER,
     "file descriptor ... is not open": "descriptors come from whoever starts it",
     'xioresolve(node="..."': NAME,

@@ -2,8 +2,8 @@
  *
  * Reads deliver a given text in pieces, writes take pieces; a function of the test decides how long
  * each is and when nothing is possible. What came out, and when the half-close and the close came,
- * stays in struct memory_side, which outlives the endpoint. Each end sits on an eventfd that is
- * always readable and writable, so that the loop comes back after every EAGAIN. */
+ * stays in struct memory_side, which outlives the endpoint. There is no descriptor: after every
+ * EAGAIN an end says by endpoint_ready() that it can be tried again. */
 #ifndef TESTS_MEMORY_END_H
 #define TESTS_MEMORY_END_H
 
@@ -17,8 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 struct memory_side {
 	const uint8_t *in; /* what can be read; borrowed */
@@ -41,11 +39,14 @@ static inline struct memory_side *memory_side_of(struct endpoint *ep)
 	return ((struct memory_end *)ep)->side;
 }
 
-/* One call in six finds nothing possible. */
-static inline bool memory_again(struct memory_side *m)
+/* One call in six finds nothing possible; the next turn may. */
+static inline bool memory_again(struct endpoint *ep, uint32_t bit)
 {
+	struct memory_side *m = memory_side_of(ep);
+
 	if (m->dice(m->arg, 6) != 0)
 		return false;
+	endpoint_ready(ep, bit);
 	errno = EAGAIN;
 	return true;
 }
@@ -56,7 +57,7 @@ static inline ssize_t memory_read(struct endpoint *ep, void *buf, size_t len, st
 	size_t left = m->in_len - m->in_off, n = left < len ? left : len;
 
 	(void)err;
-	if (memory_again(m))
+	if (memory_again(ep, EPOLLIN))
 		return -1;
 	if (n == 0)
 		return 0;
@@ -74,7 +75,7 @@ static inline ssize_t memory_write(struct endpoint *ep, const struct iovec *iov,
 
 	(void)err;
 	(void)niov;
-	if (memory_again(m))
+	if (memory_again(ep, EPOLLOUT))
 		return -1;
 	m->late_write |= m->shuts > 0;
 	n = 1 + m->dice(m->arg, iov[0].iov_len);
@@ -93,8 +94,13 @@ static inline void memory_shut(struct endpoint *ep)
 static inline void memory_close(struct endpoint *ep)
 {
 	memory_side_of(ep)->closes++;
-	close(ep->rfd);
-	ep->rfd = ep->wfd = -1;
+}
+
+/* There is always more, or the end. */
+static inline bool memory_holds(const struct endpoint *ep)
+{
+	(void)ep;
+	return true;
 }
 
 static const struct endpoint_ops memory_ops = {
@@ -102,15 +108,15 @@ static const struct endpoint_ops memory_ops = {
 	.write = memory_write,
 	.shut_write = memory_shut,
 	.close = memory_close,
+	.holds = memory_holds,
 };
 
 /* An end of @addr that works on @side, which is borrowed. */
 static inline struct endpoint *memory_end_new(struct address *addr, struct memory_side *side)
 {
 	struct memory_end *e = xcalloc(1, sizeof(*e));
-	int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
 
-	endpoint_init(&e->ep, &memory_ops, addr, fd, fd);
+	endpoint_init(&e->ep, &memory_ops, addr, -1, -1);
 	e->side = side;
 	return &e->ep;
 }
@@ -138,14 +144,21 @@ static inline void memory_plan(struct memory_relay *m)
 	}
 }
 
+static inline void memory_relay_start_on(struct memory_relay *m, struct loop *loop)
+{
+	struct err err;
+
+	m->loop = loop;
+	engine_init(&m->engine, m->loop);
+	if (relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
+		abort();
+}
+
 static inline void memory_relay_start(struct memory_relay *m)
 {
 	struct err err;
 
-	m->loop = loop_new(&err);
-	engine_init(&m->engine, m->loop);
-	if (relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
-		abort();
+	memory_relay_start_on(m, loop_new(&err));
 }
 
 static inline void memory_relay_done(struct memory_relay *m)
