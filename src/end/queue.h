@@ -12,8 +12,7 @@
  *	QUEUE_BLOCK	the push is refused; ops->drained is called when half of the queue is free
  *	QUEUE_DROP_OLD	what has waited longest is lost, and counted
  *	QUEUE_DROP_NEW	what comes is lost, and counted
- *	QUEUE_END	the end is broken: its session fails with a sentence, whatever else it waits
- *for
+ *	QUEUE_END	the end is broken, and its session fails with a sentence
  *
  * Only a whole datagram may be lost. A queue that would have to lose a part of a stream breaks
  * instead. What a read has begun, or recv_batch has lent, waits no longer: it does not count, and
