@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dgram/dgram.h"
+#include "end/fd_end.h"
 #include "end/proc.h"
 #include "end/relay.h"
 #include "flow/forecast.h"

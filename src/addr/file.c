@@ -9,6 +9,7 @@
 #include "addr/unix.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "end/fd_end.h"
 #include "flow/forecast.h"
 #include "sys/fd.h"
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/packet.h"
+#include "end/fd_end.h"
 #include "end/queue.h"
 
 #include <errno.h>

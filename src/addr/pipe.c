@@ -4,6 +4,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "dgram/dgram.h"
+#include "end/dual.h"
+#include "end/fd_end.h"
 #include "flow/forecast.h"
 #include "sys/fd.h"
 
@@ -139,7 +141,7 @@ static struct endpoint *make_socketpair(struct opening *o, struct err *err)
 	dgram_sock_unref(in);
 	dgram_sock_unref(out);
 	rd->accept = wr->accept = ACCEPT_ANY;
-	return endpoint_dual_new(&rd->ep, &wr->ep);
+	return dual_new(&rd->ep, &wr->ep);
 }
 
 /* A named one is made where there is none. */

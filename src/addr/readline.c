@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "end/fd_end.h"
 #include "end/relay.h"
 #include "flow/forecast.h"
 #include "sys/fd.h"

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "end/fd_end.h"
 #include "flow/forecast.h"
 #include "sys/tty.h"
 

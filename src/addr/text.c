@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "end/fd_end.h"
 #include "flow/forecast.h"
 
 #include <errno.h>

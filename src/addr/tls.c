@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "end/fd_end.h"
 #include "end/relay.h"
 #include "flow/forecast.h"
 #include "open/dial.h"

@@ -14,6 +14,7 @@
 #include "base/log_limit.h"
 #include "base/mem.h"
 #include "data/packet.h"
+#include "end/fd_end.h"
 #include "flow/forecast.h"
 #include "sys/netif.h"
 

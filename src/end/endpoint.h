@@ -125,15 +125,6 @@ struct endpoint {
 	int64_t eio_since_ns; /* 0: none seen */
 };
 
-/* Defaults for plain descriptors. */
-extern const struct endpoint_ops ep_fd_ops;
-ssize_t ep_fd_read(struct endpoint *ep, void *buf, size_t len, struct err *err);
-/* What a failed read (errno) means for this end: 0 end of file, -1 with errno and @err. */
-ssize_t ep_fd_read_failed(struct endpoint *ep, const void *buf, size_t len, struct err *err);
-ssize_t ep_fd_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err);
-void ep_fd_shut_write(struct endpoint *ep);
-void ep_fd_close(struct endpoint *ep);
-struct endpoint *ep_fd_share(struct endpoint *ep, struct err *err);
 /* The same end for one more session, whatever its kind, or NULL with @err. */
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err);
 
@@ -141,17 +132,6 @@ struct endpoint *endpoint_share(struct endpoint *ep, struct err *err);
  * beginning of a larger structure; endpoint_free() frees it as a whole). */
 void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct address *addr,
 		   int rfd, int wfd);
-
-/* For users of ep_fd_read and ep_fd_write: find out how the descriptors are read and written
- * without blocking, and whether they can be spliced. */
-void endpoint_probe(struct endpoint *ep);
-
-/* EP_SPLICE_IN and EP_SPLICE_OUT, as far as @rfd and @wfd (-1: none) can be spliced; EP_NO_READ and
- * EP_NO_WRITE as they were opened. */
-unsigned endpoint_fd_caps(int rfd, int wfd);
-
-/* EP_NO_READ or EP_NO_WRITE, by the access mode of @fd. */
-unsigned endpoint_fd_access(int fd);
 
 /* @ep is a socket of ours that somebody has written to: it ends by linger_close(). */
 bool endpoint_lingers(const struct endpoint *ep);
@@ -163,19 +143,6 @@ void endpoint_ready(struct endpoint *ep, uint32_t bits);
 /* Its user looks again in @ns, though no descriptor will tell: a terminal that says EIO, an
  * interface that is down. */
 void endpoint_look_again(struct endpoint *ep, int64_t ns);
-
-/* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
-bool endpoint_kind_splices(enum fd_kind kind);
-
-/* A plain descriptor endpoint. */
-struct endpoint *endpoint_fd_new(struct address *addr, int rfd, int wfd);
-
-/* A connected stream socket that we have made: non-blocking, half-closed by shutdown(2). Costs no
- * system call. */
-struct endpoint *endpoint_socket_new(struct address *addr, int fd);
-
-/* Read from @in, write to @out: a dual address. Takes both. */
-struct endpoint *endpoint_dual_new(struct endpoint *in, struct endpoint *out);
 
 /* Change what is waited for: bits of EPOLLIN and EPOLLOUT to switch on and off. */
 void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);

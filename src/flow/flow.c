@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/packet.h"
+#include "end/fd_end.h"
 #include "end/relay.h"
 #include "flow/filter.h"
 

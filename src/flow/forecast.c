@@ -2,6 +2,7 @@
 #include "flow/forecast.h"
 
 #include "base/mem.h"
+#include "end/fd_end.h"
 #include "open/opening.h"
 
 #include <fcntl.h>
@@ -108,6 +109,6 @@ void forecast_side(const struct side *side, enum open_mode mode, struct forecast
 	side->half[1].type->forecast(&side->half[1], MODE_WRITE, &out);
 	f->in = in.in;
 	f->out = out.out;
-	f->in.bare = f->out.bare = mode != MODE_RW; /* endpoint_dual_new() */
+	f->in.bare = f->out.bare = mode != MODE_RW; /* dual_new() */
 	f->unknown = mode != MODE_WRITE && in.unknown ? in.unknown : out.unknown;
 }

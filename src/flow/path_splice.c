@@ -3,6 +3,7 @@
  * splice(2) moves pages between a pipe and a file or socket. Where neither end is a pipe, a pipe of
  * our own goes in between, borrowed while bytes are in it. Used only where nobody needs to see the
  * bytes; where the kernel refuses the flow goes on by copying. */
+#include "end/fd_end.h"
 #include "end/relay.h"
 #include "flow/flow.h"
 #include "sys/chaos.h"

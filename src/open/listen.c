@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "dgram/admit.h"
 #include "dgram/dgram.h"
+#include "end/fd_end.h"
 #include "end/relay.h"
 #include "open/dgram_open.h"
 #include "open/source.h"

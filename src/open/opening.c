@@ -28,6 +28,7 @@
 #include "base/mem.h"
 #include "dgram/admit.h"
 #include "dgram/dgram_seal.h"
+#include "end/dual.h"
 #include "end/proc.h"
 #include "end/relay.h"
 #include "open/lock.h"
@@ -378,7 +379,7 @@ static void succeed(struct opening *o)
 		return;
 	}
 	if (ep && o->dual_in) {
-		ep = endpoint_dual_new(o->dual_in, ep);
+		ep = dual_new(o->dual_in, ep);
 		o->dual_in = NULL;
 	}
 	dispose(o);
