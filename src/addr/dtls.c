@@ -53,7 +53,7 @@ static ssize_t wire_recv(void *arg, void *buf, size_t cap)
 			long n;
 
 			b->n = b->next = 0;
-			n = lower->ops->recv_batch(lower, b, BATCH_MAX, &err);
+			n = endpoint_recv(lower, b, BATCH_MAX, &err);
 			if (n <= 0) {
 				int code = errno;
 
@@ -82,7 +82,7 @@ static ssize_t wire_send(void *arg, const void *buf, size_t len)
 	int rc, code;
 
 	batch_put(b, buf, len);
-	rc = lower->ops->send_batch(lower, b, &err);
+	rc = endpoint_send(lower, b, &err);
 	code = errno;
 	pool_batch_back(&lower->addr->engine->pool, b);
 	d->ep.wfd = lower->wfd; /* where room is waited for */
@@ -180,8 +180,7 @@ static bool ep_holds(const struct endpoint *ep)
 	const struct endpoint *lower = &d->lower->ep;
 
 	return d->over || d->api->pending(d->tls) ||
-	       (d->received && d->received->next < d->received->n) ||
-	       (lower->ops->holds && lower->ops->holds(lower));
+	       (d->received && d->received->next < d->received->n) || endpoint_holds(lower);
 }
 
 static void ep_shut_write(struct endpoint *ep)
@@ -211,21 +210,20 @@ static void ep_close(struct endpoint *ep)
 	ep->rfd = ep->wfd = -1;
 }
 
-static uint32_t ep_wants(const struct endpoint *ep)
+static uint32_t ep_wants(const struct endpoint *ep, uint32_t want)
 {
 	const struct endpoint *lower = &((const struct dtls_ep *)ep)->lower->ep;
 
 	if (!dgram_ep_shares_socket((const struct dgram_ep *)lower))
-		return ep->want;
-	return ep->wfd != ep->rfd ? ep->want & EPOLLOUT : 0;
+		return want;
+	return ep->wfd != ep->rfd ? want & EPOLLOUT : 0;
 }
 
 static void ep_report(struct endpoint *ep)
 {
 	struct endpoint *lower = &((struct dtls_ep *)ep)->lower->ep;
 
-	if (lower->ops->report)
-		lower->ops->report(lower);
+	endpoint_report(lower);
 }
 
 static const struct endpoint_ops ops = {

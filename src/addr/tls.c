@@ -261,14 +261,14 @@ static bool ep_holds(const struct endpoint *ep)
 }
 
 /* The library may have to write before it can read on, and the other way round. */
-static uint32_t ep_wants(const struct endpoint *ep)
+static uint32_t ep_wants(const struct endpoint *ep, uint32_t want)
 {
 	const struct tls_ep *t = (const struct tls_ep *)ep;
 	uint32_t events = 0;
 
-	if (ep->want & EPOLLIN)
+	if (want & EPOLLIN)
 		events |= t->read_wants_write ? EPOLLOUT : EPOLLIN;
-	if (ep->want & EPOLLOUT)
+	if (want & EPOLLOUT)
 		events |= t->write_wants_read ? EPOLLIN : EPOLLOUT;
 	return events;
 }
@@ -337,7 +337,7 @@ static void ep_close(struct endpoint *ep)
 		t->notified = rest_flush(&rest);
 	if (endpoint_lingers(ep)) {
 		struct linger_layer layer = { t->notified ? NULL : rest_flush, rest_free,
-					      xmemdup(&rest, sizeof(rest)) };
+					      xmemdup(&rest, sizeof(rest)), false };
 
 		linger_close(ep->addr, ep->wfd, &ep->parting, &layer);
 		ep->rfd = ep->wfd = -1;

@@ -394,9 +394,9 @@ static const struct endpoint_ops ops = {
 };
 
 /* The socket is watched for all: only another descriptor, by which room is waited for, is not. */
-static uint32_t shared_wants(const struct endpoint *ep)
+static uint32_t shared_wants(const struct endpoint *ep, uint32_t want)
 {
-	return ep->wfd != ep->rfd ? ep->want & EPOLLOUT : 0;
+	return ep->wfd != ep->rfd ? want & EPOLLOUT : 0;
 }
 
 static const struct endpoint_ops shared_ops = {

@@ -17,27 +17,27 @@ static ssize_t dual_read(struct endpoint *ep, void *buf, size_t len, struct err 
 	struct endpoint *in = ((struct dual *)ep)->in;
 
 	in->drained_is_eof |= ep->drained_is_eof;
-	return in->ops->read(in, buf, len, err);
+	return endpoint_read(in, buf, len, err);
 }
 
 static ssize_t dual_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err)
 {
 	struct endpoint *out = ((struct dual *)ep)->out;
 
-	return out->ops->write(out, iov, niov, err);
+	return endpoint_write(out, iov, niov, err);
 }
 
 static long dual_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
 {
 	struct endpoint *in = ((struct dual *)ep)->in;
 
-	return in->ops->recv_batch(in, b, max, err);
+	return endpoint_recv(in, b, max, err);
 }
 
 static int dual_send(struct endpoint *ep, struct batch *b, struct err *err)
 {
 	struct endpoint *out = ((struct dual *)ep)->out;
-	int rc = out->ops->send_batch(out, b, err), code = errno;
+	int rc = endpoint_send(out, b, err), code = errno;
 
 	if (ep->wfd != out->wfd) { /* it waits for room by another descriptor now */
 		endpoint_want(ep, 0, EPOLLOUT);
@@ -52,7 +52,7 @@ static void dual_shut(struct endpoint *ep)
 	struct endpoint *out = ((struct dual *)ep)->out;
 
 	endpoint_want(ep, 0, EPOLLOUT);
-	out->ops->shut_write(out);
+	endpoint_shut_write(out);
 	ep->wfd = out->wfd;
 }
 
@@ -76,17 +76,15 @@ static bool dual_holds(const struct endpoint *ep)
 {
 	const struct endpoint *in = ((const struct dual *)ep)->in;
 
-	return in->ops->holds && in->ops->holds(in);
+	return endpoint_holds(in);
 }
 
 static void dual_report(struct endpoint *ep)
 {
 	struct dual *d = (struct dual *)ep;
 
-	if (d->in->ops->report)
-		d->in->ops->report(d->in);
-	if (d->out->ops->report)
-		d->out->ops->report(d->out);
+	endpoint_report(d->in);
+	endpoint_report(d->out);
 }
 
 static struct endpoint *dual_share(struct endpoint *ep, struct err *err)

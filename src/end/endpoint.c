@@ -6,9 +6,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "end/layer.h"
 #include "end/proc.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 void endpoint_undo_later(struct endpoint *ep, const struct undo *undo)
 {
@@ -22,12 +25,187 @@ void endpoint_restore_tty(struct endpoint *ep)
 		tty_restore(&ep->undo->tty[i]);
 }
 
+/* ---- the stack ---- */
+
+void layer_push(struct endpoint *ep, struct layer *l, const struct layer_ops *ops)
+{
+	l->ops = ops;
+	l->end = ep;
+	l->below = ep->top;
+	ep->top = l;
+}
+
+static ssize_t take_unread(struct endpoint *ep, void *buf, size_t len)
+{
+	struct unread *u = ep->unread;
+	size_t n = u->len - u->off < len ? u->len - u->off : len;
+
+	memcpy(buf, u->data + u->off, n);
+	u->off += n;
+	if (u->off == u->len) {
+		free(u);
+		ep->unread = NULL;
+		ep->changed = true;
+	}
+	return (ssize_t)n;
+}
+
+static ssize_t read_from(struct endpoint *ep, struct layer *l, void *buf, size_t len,
+			 struct err *err)
+{
+	if (l)
+		return l->ops->read(l, buf, len, err);
+	return ep->unread ? take_unread(ep, buf, len) : ep->ops->read(ep, buf, len, err);
+}
+
+static ssize_t write_to(struct endpoint *ep, struct layer *l, const struct iovec *iov, int niov,
+			struct err *err)
+{
+	return l ? l->ops->write(l, iov, niov, err) : ep->ops->write(ep, iov, niov, err);
+}
+
+static long recv_from(struct endpoint *ep, struct layer *l, struct batch *b, size_t max,
+		      struct err *err)
+{
+	return l ? l->ops->recv(l, b, max, err) : ep->ops->recv_batch(ep, b, max, err);
+}
+
+static int send_to(struct endpoint *ep, struct layer *l, struct batch *b, struct err *err)
+{
+	return l ? l->ops->send(l, b, err) : ep->ops->send_batch(ep, b, err);
+}
+
+static bool holds(const struct endpoint *ep, const struct layer *l)
+{
+	for (; l; l = l->below) {
+		if (l->ops->holds && l->ops->holds(l))
+			return true;
+	}
+	return ep->unread || (ep->ops->holds && ep->ops->holds(ep));
+}
+
+ssize_t endpoint_read(struct endpoint *ep, void *buf, size_t len, struct err *err)
+{
+	return read_from(ep, ep->top, buf, len, err);
+}
+
+ssize_t endpoint_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err)
+{
+	return write_to(ep, ep->top, iov, niov, err);
+}
+
+long endpoint_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
+{
+	return recv_from(ep, ep->top, b, max, err);
+}
+
+int endpoint_send(struct endpoint *ep, struct batch *b, struct err *err)
+{
+	return send_to(ep, ep->top, b, err);
+}
+
+bool endpoint_holds(const struct endpoint *ep)
+{
+	return holds(ep, ep->top);
+}
+
+ssize_t layer_read(struct layer *l, void *buf, size_t len, struct err *err)
+{
+	return read_from(l->end, l->below, buf, len, err);
+}
+
+ssize_t layer_write(struct layer *l, const struct iovec *iov, int niov, struct err *err)
+{
+	return write_to(l->end, l->below, iov, niov, err);
+}
+
+long layer_recv(struct layer *l, struct batch *b, size_t max, struct err *err)
+{
+	return recv_from(l->end, l->below, b, max, err);
+}
+
+int layer_send(struct layer *l, struct batch *b, struct err *err)
+{
+	return send_to(l->end, l->below, b, err);
+}
+
+bool layer_below_holds(const struct layer *l)
+{
+	return holds(l->end, l->below);
+}
+
+void endpoint_report(struct endpoint *ep)
+{
+	if (ep->ops->report)
+		ep->ops->report(ep);
+}
+
+void endpoint_unread(struct endpoint *ep, const void *data, size_t n)
+{
+	struct unread *u;
+
+	assert(!ep->unread && n <= UNREAD_MAX);
+	if (!n)
+		return;
+	u = xmalloc(sizeof(*u) + n);
+	u->off = 0;
+	u->len = n;
+	memcpy(u->data, data, n);
+	ep->unread = u;
+}
+
+/* Send what layers have kept, lowest first; true when nothing is left. */
+static bool flush_layers(struct layer *l)
+{
+	return !l || (flush_layers(l->below) && (!l->ops->flush || l->ops->flush(l)));
+}
+
+static bool flush(struct endpoint *ep)
+{
+	if (!flush_layers(ep->top))
+		return false;
+	if (ep->shut_asked)
+		ep->ops->shut_write(ep);
+	ep->shut_asked = false;
+	return true;
+}
+
+void endpoint_shut_write(struct endpoint *ep)
+{
+	struct layer *l = ep->top;
+
+	while (l && (!l->ops->shut_write || l->ops->shut_write(l)))
+		l = l->below;
+	ep->shut_asked = !l;
+	flush(ep);
+	if (ep->top)
+		endpoint_rewatch(ep);
+}
+
+static void free_layers(struct endpoint *ep)
+{
+	while (ep->top) {
+		struct layer *l = ep->top;
+
+		ep->top = l->below;
+		l->ops->free(l);
+	}
+	free(ep->unread);
+	ep->unread = NULL;
+}
+
+/* ---- waiting ---- */
+
 /* Watch what somebody waits for. */
 static void watch_wanted(struct endpoint *ep)
 {
 	struct loop *loop = ep->addr->engine->loop;
-	uint32_t want = ep->ops->wants ? ep->ops->wants(ep) : ep->want & ~ep->masked;
+	uint32_t want = ep->want & ~ep->masked;
 
+	for (const struct layer *l = ep->top; l; l = l->below)
+		want = l->ops->poll ? l->ops->poll(l, want) : want;
+	if (ep->ops->wants)
+		want = ep->ops->wants(ep, want);
 	if (ep->rfd == ep->wfd && ep->rfd >= 0) {
 		loop_watch(loop, &ep->rwatch, ep->rfd, want);
 		return;
@@ -38,14 +216,25 @@ static void watch_wanted(struct endpoint *ep)
 		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
 }
 
+void layer_repoll(struct layer *l)
+{
+	watch_wanted(l->end);
+}
+
 void endpoint_mask(struct endpoint *ep, uint32_t masked)
 {
 	ep->masked = masked;
 	watch_wanted(ep);
 }
 
+/* With layers nobody knows which of them can do what now: the user looks at all it wants. */
 static void tell_user(struct endpoint *ep, uint32_t events)
 {
+	if (ep->top) {
+		flush(ep);
+		watch_wanted(ep);
+		events |= ep->want;
+	}
 	if (ep->user)
 		ep->user->event(ep, events);
 }
@@ -152,17 +341,10 @@ static void free_now(struct deferred *d)
 	free(container_of(d, struct endpoint, free));
 }
 
-void endpoint_free(struct endpoint *ep)
+/* Nothing is said any more. */
+static void close_now(struct endpoint *ep)
 {
-	if (!ep)
-		return;
-	endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
-	loop_timer_stop(ep->addr->engine->loop, &ep->look);
-	loop_unready(&ep->ready);
-	ep->user = NULL;
-	if (ep->proc)
-		proc_release(ep->proc, ep->caps & EP_SHARED || ep->addr->conf->flow.end_close);
-	ep->proc = NULL;
+	free_layers(ep);
 	ep->ops->close(ep);
 	if (ep->undo)
 		leftovers_remove(&ep->undo->left);
@@ -170,6 +352,61 @@ void endpoint_free(struct endpoint *ep)
 	ep->undo = NULL;
 	ep->free = (struct deferred){ 0 };
 	loop_defer(ep->addr->engine->loop, &ep->free, free_now);
+}
+
+static bool flush_rest(void *arg)
+{
+	return flush(arg);
+}
+
+static void close_flushed(void *arg)
+{
+	close_now(arg);
+}
+
+static void close_socket_flushed(void *arg)
+{
+	struct endpoint *ep = arg;
+
+	ep->rfd = ep->wfd = -1; /* it lingers */
+	close_now(ep);
+}
+
+/* Layers say their farewell. True: that takes a while, and the end goes behind it. */
+static bool says_farewell(struct endpoint *ep)
+{
+	bool lingers = endpoint_lingers(ep);
+	struct linger_layer rest = { .flush = flush_rest,
+				     .free = lingers ? close_socket_flushed : close_flushed,
+				     .arg = ep,
+				     .closes = !lingers };
+
+	for (struct layer *l = ep->top; l; l = l->below) {
+		if (l->ops->finish)
+			l->ops->finish(l);
+	}
+	if (flush(ep))
+		return false;
+	linger_close(ep->addr, ep->wfd, &ep->parting, &rest);
+	return true;
+}
+
+void endpoint_free(struct endpoint *ep)
+{
+	if (!ep)
+		return;
+	endpoint_want(ep, 0, EPOLLIN | EPOLLOUT);
+	loop_watch(ep->addr->engine->loop, &ep->rwatch, ep->rwatch.fd, 0); /* a layer's own wants */
+	loop_watch(ep->addr->engine->loop, &ep->wwatch, ep->wwatch.fd, 0);
+	loop_timer_stop(ep->addr->engine->loop, &ep->look);
+	loop_unready(&ep->ready);
+	ep->user = NULL;
+	if (ep->proc)
+		proc_release(ep->proc, ep->caps & EP_SHARED || ep->addr->conf->flow.end_close);
+	ep->proc = NULL;
+	if (ep->top && !(ep->caps & EP_SHARED) && ep->wfd >= 0 && says_farewell(ep))
+		return;
+	close_now(ep);
 }
 
 void endpoint_abandon(struct endpoint *ep)

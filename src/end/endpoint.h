@@ -24,6 +24,7 @@
 
 struct batch;
 struct endpoint;
+struct layer;
 struct proc;
 struct str;
 
@@ -69,9 +70,8 @@ struct endpoint_ops {
 	/* True, with @err, when it has failed for good: its user is told with EPOLLERR and ends the
 	 * session, whatever else that waits for. NULL: reads and writes tell. */
 	bool (*broken)(const struct endpoint *ep, struct err *err);
-	/* What to wait for, given ep->want; NULL: just that. Events of the one descriptor of such
-	 * an end are passed on as what is wanted. */
-	uint32_t (*wants)(const struct endpoint *ep);
+	/* What to watch when @want is wanted; NULL: just that. */
+	uint32_t (*wants)(const struct endpoint *ep, uint32_t want);
 	/* Add lines about refused and lost data to the statistics, or NULL. */
 	void (*report)(struct endpoint *ep);
 	/* Does what is sent come back here, because we hear the group it is sent to? NULL: no. */
@@ -97,23 +97,34 @@ struct endpoint_user {
 	bool (*has_begun)(const struct endpoint *ep);
 };
 
+/* Bytes read too far by what has left the stack: they are the session's, and read first. */
+struct unread {
+	size_t off, len;
+	uint8_t data[];
+};
+
 struct endpoint {
-	const struct endpoint_ops *ops;
+	const struct endpoint_ops
+		*ops; /* the transport's; others call endpoint_read() and its kin */
+	struct layer *top; /* of the stack on it, or NULL */
+	struct unread *unread; /* or NULL */
 	struct address *addr; /* it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint16_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
 	uint16_t masked; /* of these, what is not watched for the time being */
 	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
+	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
+	bool shut_asked; /* the transport is to be told behind what the layers still have */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
 	void *owner; /* the user's */
 	int rfd, wfd; /* -1: not open in this direction, or in memory */
 	enum fd_how rhow, whow;
-	enum fd_kind rkind, wkind; /* FD_OTHER where nobody has looked */
+	enum fd_kind rkind : 8, wkind : 8; /* FD_OTHER where nobody has looked */
 	unsigned caps; /* enum ep_caps */
-	enum shut_how half_close; /* what shut_write does */
-	enum ep_final final;
+	enum shut_how half_close : 8; /* what shut_write does */
+	enum ep_final final : 8;
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
 	struct parting parting; /* how it is closed */
 	struct undo *undo; /* owned, or NULL */
@@ -124,6 +135,29 @@ struct endpoint {
 	};
 	int64_t eio_since_ns; /* 0: none seen */
 };
+
+/* ---- for users: whatever stands in between ---- */
+
+/* As in struct endpoint_ops. */
+ssize_t endpoint_read(struct endpoint *ep, void *buf, size_t len, struct err *err);
+ssize_t endpoint_write(struct endpoint *ep, const struct iovec *iov, int niov, struct err *err);
+long endpoint_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err);
+int endpoint_send(struct endpoint *ep, struct batch *b, struct err *err);
+void endpoint_shut_write(struct endpoint *ep);
+bool endpoint_holds(const struct endpoint *ep);
+void endpoint_report(struct endpoint *ep);
+
+/* Nothing stands between its user and the transport: the kernel may move its bytes. When that
+ * becomes true in the middle of a session, @ep->changed is set. */
+static inline bool endpoint_is_bare(const struct endpoint *ep)
+{
+	return !ep->top && !ep->unread;
+}
+
+/* Somebody who leaves the stack has read @n bytes (at most UNREAD_MAX) too far: they are read next.
+ */
+#define UNREAD_MAX 65536
+void endpoint_unread(struct endpoint *ep, const void *data, size_t n);
 
 /* The same end for one more session, whatever its kind, or NULL with @err. */
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err);

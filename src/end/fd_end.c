@@ -306,4 +306,3 @@ struct endpoint *endpoint_socket_new(struct address *addr, int fd)
 	ep->half_close = SHUT_DOWN; /* and close(2) at the end: nobody else has this socket */
 	return ep;
 }
-

@@ -1,6 +1,7 @@
 /* linger.c - the end of a connected stream socket, see linger.h
  *
- *   FLUSHING   the layer above has bytes to send (a close-notify that found the socket full)
+ *   FLUSHING   what is above has bytes to send (a close-notify that found the socket full); for
+ *              what is no socket of ours alone this is the only state
  *   SENDING    our half is shut; the peer has not acknowledged everything
  *   LISTENING  it has; it may still talk, so that no reset meets what it has not read yet
  *
@@ -54,6 +55,7 @@ struct lingering {
 	int64_t progress_ns; /* when something got ahead last */
 	int64_t heard_ns; /* when the peer said something last, or LISTENING began */
 	int unacked; /* bytes, and the end, as seen last */
+	bool flush_only; /* the layer closes the descriptor, and nothing is known of it */
 	bool ended; /* its end of file is read: only the timer looks on */
 	bool talks; /* it has said something that nobody reads: more may come */
 };
@@ -77,7 +79,8 @@ static void finish(struct lingering *l)
 	loop_timer_stop(relay->engine->loop, &l->look);
 	loop_watch(relay->engine->loop, &l->watch, l->fd, 0);
 	drop_layer(l);
-	fd_close(&l->fd);
+	if (!l->flush_only)
+		fd_close(&l->fd);
 	list_del(&l->node);
 	list_del(&l->forget.node);
 	relay->engine->nlingering--;
@@ -205,12 +208,26 @@ static void shut(struct lingering *l)
 	l->state = SENDING;
 }
 
+/* True when all is sent, or the time is over. */
+static bool flushed(struct lingering *l)
+{
+	if (l->layer.flush(l->layer.arg))
+		return true;
+	if (loop_now(l->addr->engine->loop) - l->begun_ns < l->limit_ns)
+		return false;
+	log_warn("socket %u takes nothing for %g seconds (close-timeout): it is not told the end",
+		 l->addr->number, (double)l->limit_ns / 1e9);
+	return true;
+}
+
 /* Go as far as possible. True when there is nothing more to wait for. */
 static bool advance(struct lingering *l)
 {
 	int64_t now = loop_now(l->addr->engine->loop);
 	int before = l->unacked;
 
+	if (l->flush_only)
+		return flushed(l);
 	if (l->state == FLUSHING && (!l->layer.flush || l->layer.flush(l->layer.arg)))
 		shut(l);
 	l->unacked = unacknowledged(l);
@@ -309,7 +326,8 @@ static void forget(struct forget *f)
 	list_del(&l->node);
 	l->addr->engine->nlingering--;
 	drop_layer(l);
-	close(l->fd);
+	if (!l->flush_only)
+		close(l->fd);
 	free(l);
 }
 
@@ -320,7 +338,7 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 	socklen_t len = sizeof(int);
 	struct lingering *l;
 
-	if (all_is_over(fd, parting, layer)) {
+	if (!(layer && layer->closes) && all_is_over(fd, parting, layer)) {
 		if (layer)
 			layer->free(layer->arg);
 		close(fd);
@@ -339,13 +357,14 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 	};
 	if (layer)
 		l->layer = *layer;
+	l->flush_only = layer && layer->closes;
 	list_add_tail(&engine->lingering, &l->node);
 	engine_on_fork(engine, &l->forget, forget);
 	engine->nlingering++;
 	watch_init(&l->watch, on_watch);
 	timer_init(&l->look, on_look);
 	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
-	l->unacked = unacknowledged(l);
+	l->unacked = l->flush_only ? 0 : unacknowledged(l);
 	if (!obey_options(l) || advance(l) || addr->relay->ending ||
 	    !engine_has_descriptors(engine)) {
 		finish(l);

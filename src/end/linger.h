@@ -14,12 +14,13 @@ struct address;
 struct engine;
 struct relay;
 
-/* A protocol above the socket that may still have bytes to send. */
+/* What stands above the descriptor and may still have bytes to send. */
 struct linger_layer {
 	/* Sends on; true when nothing is left, or when it cannot be sent. */
 	bool (*flush)(void *arg);
 	void (*free)(void *arg);
 	void *arg; /* owned; freed once nothing is left */
+	bool closes; /* free() closes the descriptor, too: it is no stream socket of ours alone */
 };
 
 /* What the session knows of the end of one of its endpoints. */

@@ -50,8 +50,10 @@ const struct path *path_choose(const struct path_ask *ask)
 static struct path_ask ask_of(const struct flow *f)
 {
 	return (struct path_ask){
-		.src = { f->src->caps, f->src->rkind, f->src->ops->read == ep_fd_read },
-		.dst = { f->dst->caps, f->dst->wkind, f->dst->ops->write == ep_fd_write },
+		.src = { f->src->caps, f->src->rkind,
+			 f->src->ops->read == ep_fd_read && endpoint_is_bare(f->src) },
+		.dst = { f->dst->caps, f->dst->wkind,
+			 f->dst->ops->write == ep_fd_write && endpoint_is_bare(f->dst) },
 		.plain = f->relay->plan->set.plain,
 		.seen = f->filters ? "the bytes have to be seen" : NULL,
 		.no_splice = f->no_splice,
@@ -65,17 +67,18 @@ static void choose(struct flow *f)
 
 	if (f->path)
 		f->path->idle(f);
+	f->src->changed = false;
 	memset(&f->copy, 0, sizeof(f->copy)); /* the largest: all are zero then */
 	f->path = path_choose(&ask);
 	log_info("moving from %d to %d by %s", f->src->rfd, f->dst->wfd, f->path->name);
 }
 
-/* The kernel has refused it meanwhile. */
+/* The kernel has refused it meanwhile, or a better one may fit now. */
 static bool path_is_over(const struct flow *f)
 {
 	const struct path_ask ask = ask_of(f);
 
-	return f->path->against(&ask) != NULL;
+	return f->path->against(&ask) != NULL || (f->src->changed && !flow_pending(f));
 }
 
 int flow_init(struct flow *f, struct relay *relay, struct endpoint *src, struct endpoint *dst,
@@ -154,7 +157,7 @@ enum move_result flow_run(struct flow *f, bool *moved)
 	}
 	if (r == MOVE_SOME && f->drained && f->dense)
 		r = MOVE_NAP;
-	if (r == MOVE_SOME && f->src->ops->holds && f->src->ops->holds(f->src))
+	if (r == MOVE_SOME && endpoint_holds(f->src))
 		r = MOVE_AGAIN;
 	if (r == MOVE_SOME && f->drained)
 		r = MOVE_WANT_READ;
@@ -251,7 +254,7 @@ void flow_count(struct flow *f, uint64_t packets, uint64_t bytes)
 
 ssize_t flow_write(struct flow *f, const struct iovec *iov, int niov)
 {
-	ssize_t n = f->dst->ops->write(f->dst, iov, niov, f->err);
+	ssize_t n = endpoint_write(f->dst, iov, niov, f->err);
 	size_t len = 0;
 
 	if (n != 0)

@@ -74,7 +74,7 @@ static enum move_result move(struct flow *f)
 		f->copy.cap = want > POOL_BUF_LEN ? want : POOL_BUF_LEN;
 		f->copy.buf = pool_buf(&f->relay->engine->pool, f->copy.cap);
 	}
-	n = f->src->ops->read(f->src, f->copy.buf, want, f->err);
+	n = endpoint_read(f->src, f->copy.buf, want, f->err);
 	if (n == -1)
 		return errno == EAGAIN ? MOVE_WANT_READ : MOVE_FAIL;
 	if (n == 0)

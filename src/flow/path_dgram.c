@@ -79,7 +79,7 @@ static enum move_result deliver_dgram(struct flow *f)
 
 	if (!next_packet(b))
 		return MOVE_SOME;
-	rc = f->dst->ops->send_batch(f->dst, b, f->err);
+	rc = endpoint_send(f->dst, b, f->err);
 	for (size_t i = before; i < b->next; i++) {
 		if (!b->packet[i].drop) {
 			packets++;
@@ -176,7 +176,7 @@ static long cut_stream(struct flow *f)
 		want = BATCH_PACKETS * block;
 	if (f->relay->plan->set.plain && want > block)
 		want = block;
-	n = f->src->ops->read(f->src, space, want, f->err);
+	n = endpoint_read(f->src, space, want, f->err);
 	if (n <= 0)
 		return n;
 	flow_received(f, (uint64_t)n);
@@ -237,7 +237,7 @@ static enum move_result move(struct flow *f)
 	f->dgram.batch->n = f->dgram.batch->next = 0;
 	f->dgram.batch->stream = false;
 	if (f->src->caps & EP_DGRAM_IN)
-		n = f->src->ops->recv_batch(f->src, f->dgram.batch, max, f->err);
+		n = endpoint_recv(f->src, f->dgram.batch, max, f->err);
 	else
 		n = cut_stream(f);
 	if (n == 0)

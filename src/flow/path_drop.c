@@ -20,7 +20,7 @@ static long drop_batch(struct flow *f)
 	int code;
 
 	b->n = b->next = 0;
-	n = f->src->ops->recv_batch(f->src, b, BATCH_MAX, f->err);
+	n = endpoint_recv(f->src, b, BATCH_MAX, f->err);
 	code = errno;
 	for (size_t i = 0; n > 0 && i < b->n; i++) {
 		if (!b->packet[i].drop)
@@ -38,7 +38,7 @@ static long drop_bytes(struct flow *f)
 {
 	size_t len = f->src->read_left < POOL_BUF_LEN ? (size_t)f->src->read_left : POOL_BUF_LEN;
 	uint8_t *buf = pool_buf(&f->relay->engine->pool, POOL_BUF_LEN);
-	ssize_t n = f->src->ops->read(f->src, buf, len, f->err);
+	ssize_t n = endpoint_read(f->src, buf, len, f->err);
 	int code = errno;
 
 	pool_buf_back(&f->relay->engine->pool, buf, POOL_BUF_LEN);

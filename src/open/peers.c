@@ -540,7 +540,7 @@ static void peers_report(struct source *src)
 	struct peers *t = container_of(src, struct peers, src);
 	struct dgram_ep *d = dgram_ep_new(t->sock, NULL);
 
-	d->ep.ops->report(&d->ep);
+	endpoint_report(&d->ep);
 	endpoint_free(&d->ep);
 }
 

@@ -66,10 +66,10 @@ void session_add_stats(struct stats *to, const struct session *s)
 /* What the endpoints have refused or lost. */
 void session_report(struct session *s)
 {
-	if (s->left && s->left->ops->report)
-		s->left->ops->report(s->left);
-	if (s->right && s->right->ops->report)
-		s->right->ops->report(s->right);
+	for (int i = 0; i < 2; i++) {
+		if (session_endpoint(s, i))
+			endpoint_report(session_endpoint(s, i));
+	}
 }
 
 /* It is one of the sessions of address @i from now on. */
@@ -201,7 +201,7 @@ static bool has_something(const struct endpoint *ep)
 {
 	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
 
-	return (ep->ops->holds && ep->ops->holds(ep)) || poll(&p, 1, 0) > 0;
+	return endpoint_holds(ep) || poll(&p, 1, 0) > 0;
 }
 
 /* A process that has had no processor for a while finds its timers due before it has looked at what
@@ -314,7 +314,7 @@ static void direction_ended(struct session *s, int i, bool tell)
 {
 	flow_stop(&s->flow[i]);
 	if (tell)
-		session_endpoint(s, 1 - i)->ops->shut_write(session_endpoint(s, 1 - i));
+		endpoint_shut_write(session_endpoint(s, 1 - i));
 	if (!s->flow[1 - i].active) {
 		session_end(s, "all directions have ended");
 		return;
@@ -579,7 +579,8 @@ static bool waits_first(const struct session *s, int i)
 
 	if (ep->rkind == FD_PIPE)
 		return poll(&p, 1, 0) <= 0;
-	return i && ep->rkind == FD_SOCKET && !ep->ops->holds && ep->rfd == ep->wfd && !ep->proc;
+	return i && ep->rkind == FD_SOCKET && !ep->ops->holds && endpoint_is_bare(ep) &&
+	       ep->rfd == ep->wfd && !ep->proc;
 }
 
 /* A flow for each direction that the flags want, if there is something to read it from. -1 with
@@ -738,7 +739,7 @@ static void open_right(struct session *s)
 	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),
 				   &s->vars, s->left, on_right, s);
 	/* who feeds the end from memory is to know that somebody still has to look at it */
-	if (s->left->ops->holds && s->left->ops->holds(s->left))
+	if (endpoint_holds(s->left))
 		endpoint_ready(s->left, EPOLLIN);
 }
 

@@ -107,7 +107,7 @@ void session_end(struct session *s, const char *why)
 	tell_pending(s);
 	for (int i = 0; i < 2; i++) { /* who is given time is told that nothing more comes */
 		if (s->flow[1 - i].active && !s->broken && program_time(s, i) > 0)
-			session_endpoint(s, i)->ops->shut_write(session_endpoint(s, i));
+			endpoint_shut_write(session_endpoint(s, i));
 	}
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
