@@ -5,12 +5,10 @@
  * that is refused, and collects refusals as findings. Only UDP, UDP-Lite and raw IP addresses are
  * rehearsed: others might start programs or make files. */
 #include "base/mem.h"
-#include "dgram/dgram.h"
 #include "doctor/doctor.h"
 #include "doctor/exam.h"
 #include "end/plan.h"
 #include "end/relay.h"
-#include "open/dgram_open.h"
 #include "open/opening.h"
 #include "sys/fd.h"
 #include "sys/groups.h"
@@ -50,7 +48,7 @@ static bool is_rehearsed(const struct addr_type *t)
 
 static bool waits_for_packets(const struct step *s)
 {
-	return s->run == step_first_packet || s->run == step_connect_first;
+	return s->flags & STEP_WAITS_FOR_PEER;
 }
 
 /* ---- groups ---- */

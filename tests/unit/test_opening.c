@@ -46,7 +46,6 @@ static enum step_result step_addresses(struct opening *o, struct err *err)
 	(void)err;
 	str_addc(&r.trace, 'n');
 	o->remote.n = 3;
-	o->remote_step = (size_t)(o->step - o->addr->half->type->steps) + 1;
 	return STEP_DONE;
 }
 
@@ -127,9 +126,10 @@ static void play(const char *trace, const char *error)
 static const struct step plain[] = {
 	{ .run = step_a }, { .run = step_wait }, { .run = step_last }, STEP_END
 };
-static const struct step names[] = {
-	{ .run = step_a }, { .run = step_addresses }, { .run = step_last }, STEP_END
-};
+static const struct step names[] = { { .run = step_a },
+				     { .run = step_addresses, .flags = STEP_NEXT_ADDRESS },
+				     { .run = step_last },
+				     STEP_END };
 
 static void test_order(void **state)
 {
