@@ -19,6 +19,10 @@
  * A dual address is opened half by half: the reading half is kept in o->dual_in while the writing
  * half goes through the same lists.
  *
+ * Watched. An opening that somebody looks at (opening_start_watched()) runs the same steps, but
+ * claims nothing, tries nothing twice, goes on behind an option that is refused, and is over
+ * without having built anything: the watcher may take what the steps have made.
+ *
  * Ownership. The opening owns what the steps have made (descriptor, program, state of the type)
  * until the endpoint or source has taken it. In a forked session process openings of others are
  * forgotten: descriptors are closed, programs and entries are the parent's. */
@@ -260,6 +264,12 @@ static void give_up(struct opening *o, struct err *err)
 	done(o, NULL, NULL, err);
 }
 
+static void end_watched(struct opening *o, const struct err *err)
+{
+	o->watcher->ended(o, err);
+	dispose(o);
+}
+
 static void open_second_half(struct opening *o, struct endpoint *in);
 
 /* What the type never does, the session need not try. Descriptors of others may do more than the
@@ -279,6 +289,10 @@ static void succeed(struct opening *o)
 	struct source *src = NULL;
 	struct err err;
 
+	if (o->watcher) {
+		end_watched(o, NULL);
+		return;
+	}
 	if (opening_forks(o) && !o->dual_in)
 		src = type->source(o, &err);
 	else
@@ -382,6 +396,10 @@ static void failed(struct opening *o, struct err *err)
 	bool next = behind && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
+	if (o->watcher) {
+		end_watched(o, err);
+		return;
+	}
 	drop_attempt(o);
 	if (is_short(o, err)) {
 		say_short(o, err);
@@ -415,6 +433,21 @@ static void failed(struct opening *o, struct err *err)
 
 /* ---- running ---- */
 
+/* One by one, each of them told; what is refused is passed over. */
+static void apply_watched(struct opening *o, enum phase phase, struct target *target)
+{
+	const struct opts *all = &o->addr->half->opts;
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct opts one = { .opt = &all->opt[i], .n = 1 };
+		struct err err = { 0 };
+
+		if (all->opt[i].row->phase == phase)
+			o->watcher->option(o, one.opt,
+					   opts_apply(&one, phase, target, &err) ? &err : NULL);
+	}
+}
+
 /* The options of a phase. One that is refused will be refused again: no retry for that. */
 static int apply_options(struct opening *o, int fd, enum phase phase, struct err *err)
 {
@@ -425,6 +458,10 @@ static int apply_options(struct opening *o, int fd, enum phase phase, struct err
 	target.tty = &edit;
 	target.more = &o->more;
 	target.hosts = &o->addr->hosts;
+	if (o->watcher) {
+		apply_watched(o, phase, &target);
+		return 0;
+	}
 	if (opts_apply(&o->addr->half->opts, phase, &target, err) == 0)
 		return 0;
 	err->code = 0;
@@ -440,7 +477,7 @@ static enum step_result run_step(struct opening *o, struct err *err)
 
 	if (ident_enter(&o->addr->conf->ident, &saved, err) == -1)
 		return STEP_FAIL;
-	if (o->step->run)
+	if (o->step->run && !(o->watcher && o->step->flags & STEP_CLAIMS))
 		r = o->step->run(o, err);
 	if ((r == STEP_DONE || r == STEP_WAIT) && phase != PH_NONE) {
 		if (apply_options(o, o->target.fd, phase, err) == -1)
@@ -454,14 +491,14 @@ static enum step_result run_step(struct opening *o, struct err *err)
 	return r;
 }
 
-/* No step is left. */
+/* No step is left, or the watcher wants to see none of the others. */
 static bool is_through(struct opening *o)
 {
 	while (at_end(o->step)) {
 		if (!next_list(o))
 			return true;
 	}
-	return false;
+	return o->watcher && o->watcher->stop_before(o, o->step);
 }
 
 static void run(struct opening *o)
@@ -611,6 +648,17 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 	}
 	if (lower) /* who feeds it knows from now on whom */
 		opening_wait_end(o, lower, EPOLLIN, 0);
+	opening_ready(o);
+	return o;
+}
+
+struct opening *opening_start_watched(struct address *half, enum open_mode mode,
+				      const struct opening_watcher *watcher, void *arg)
+{
+	struct opening *o = new_opening(half, NULL, NULL, arg);
+
+	o->watcher = watcher;
+	begin_half(o, half, mode);
 	opening_ready(o);
 	return o;
 }

@@ -31,6 +31,8 @@ enum step_flag {
 	STEP_NEXT_ADDRESS = 1, /* finds addresses (o->remote): what fails behind it is tried with
 				* the next one */
 	STEP_WAITS_FOR_PEER = 2, /* for one that may never come, or does something with it */
+	STEP_CLAIMS = 4, /* takes what others may wait for, or changes the process: for those only
+			  * who will have a session */
 };
 
 struct step {
@@ -105,6 +107,19 @@ struct addr_type {
 typedef void opening_done_fn(struct opening *o, struct endpoint *ep, struct source *src,
 			     struct err *err);
 
+/* Who looks at an opening instead of using it: the doctor. The runner calls these; they must not
+ * cancel the opening. All of them are needed. */
+struct opening_watcher {
+	/* Option @opt has been applied, or is refused with @err: it is passed over then. */
+	void (*option)(struct opening *o, const struct opt *opt, const struct err *err);
+	/* Is the opening to end in front of @step? */
+	bool (*stop_before)(const struct opening *o, const struct step *step);
+	/* It ends: its steps are done or it has been stopped (@err NULL), or a step has failed.
+	 * What the steps have made is still there. Whatever is taken from @o is to be set to -1 or
+	 * NULL; the rest is undone, and then @o is gone. Called once. */
+	void (*ended)(struct opening *o, const struct err *err);
+};
+
 /* The lists of steps, in their order. */
 enum opening_part { PART_PROLOGUE, PART_STEPS, PART_CONNECTION, PART_EPILOGUE };
 
@@ -149,6 +164,7 @@ struct opening {
 	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;
+	const struct opening_watcher *watcher; /* or NULL */
 	void *arg; /* of whoever has started it */
 	/* dual addresses */
 	struct endpoint *dual_in; /* the half to read from, already open */
@@ -168,6 +184,14 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
 				     struct endpoint *lower, const struct vars *vars,
 				     opening_done_fn *done);
+
+/* Begin to open @half, an address or one half of a dual one, for @watcher, from the loop. Nothing
+ * is made of it, nothing is tried twice, and steps that claim something are passed over. A name in
+ * an option's value that is not found is told when the option is applied, which is refused then.
+ * @arg becomes o->arg. Returns the opening, for opening_cancel(): @watcher is not called any more.
+ */
+struct opening *opening_start_watched(struct address *half, enum open_mode mode,
+				      const struct opening_watcher *watcher, void *arg);
 
 /* Judge @addr without opening it: call the check of each step in place of the step, then @judge,
  * once for each half that would be opened, inside its ambient state. Needs no loop. 0, or -1 with

@@ -6,6 +6,7 @@
 #include "open/opening.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "dgram/admit.h"
 #include "dgram/dgram_seal.h"
 #include "end/relay.h"
@@ -64,6 +65,10 @@ static enum step_result step_names(struct opening *o, struct err *err)
 		enum step_result r =
 			opening_look_up(o, unknown->name, unknown->family, &unknown->addr, err);
 
+		if (r == STEP_FAIL && o->watcher) {
+			unknown->why = xstrdup(err->text);
+			continue;
+		}
 		if (r == STEP_FAIL && unknown < hosts->host + hosts->nlinks)
 			hint_interfaces(unknown->name, err);
 		if (r != STEP_DONE)
@@ -105,16 +110,16 @@ static enum step_result step_privileges(struct opening *o, struct err *err)
 }
 
 const struct step opening_prologue[] = {
-	{ .run = step_locks, .after = PH_INIT },
+	{ .run = step_locks, .after = PH_INIT, .flags = STEP_CLAIMS },
 	{ STEP_PURE(step_names) },
 	{ STEP_PURE(step_keys) },
-	{ .run = step_early, .after = PH_EARLY },
+	{ .run = step_early, .after = PH_EARLY, .flags = STEP_CLAIMS },
 	STEP_END,
 };
 
 const struct step opening_epilogue[] = {
 	{ .after = PH_LATE },
-	{ .run = step_late_ident },
-	{ .run = step_privileges, .after = PH_LATE2 },
+	{ .run = step_late_ident, .flags = STEP_CLAIMS },
+	{ .run = step_privileges, .after = PH_LATE2, .flags = STEP_CLAIMS },
 	STEP_END,
 };

@@ -138,14 +138,29 @@ static inline void memory_plan(struct memory_relay *m)
 	}
 }
 
+static inline void memory_relay_start_on(struct memory_relay *m, struct loop *loop)
+{
+	struct err err;
+
+	m->loop = loop;
+	engine_init(&m->engine, m->loop);
+	if (!loop || relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
+		abort();
+}
+
 static inline void memory_relay_start(struct memory_relay *m)
 {
 	struct err err;
 
-	m->loop = loop_new(&err);
-	engine_init(&m->engine, m->loop);
-	if (relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
-		abort();
+	memory_relay_start_on(m, loop_new(&err));
+}
+
+/* For loop_turn(). */
+static inline void memory_relay_start_by_hand(struct memory_relay *m)
+{
+	struct err err;
+
+	memory_relay_start_on(m, loop_new_by_hand(&err));
 }
 
 static inline void memory_relay_done(struct memory_relay *m)
