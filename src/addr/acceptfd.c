@@ -130,12 +130,12 @@ static struct source *source(struct opening *o, struct err *err)
 static const struct step steps[] = {
 	{ STEP_PURE(step_max_children) },
 	{ .run = step_take, .check = check_take, .after = PH_PASTSOCKET },
-	{ .run = step_wait },
+	{ .run = step_wait, .flags = STEP_WAITS_FOR_PEER },
 	STEP_END,
 };
 
 static const struct step conn_steps[] = {
-	{ .run = step_accept_stream, .after = PH_FD },
+	{ .run = step_accept_stream, .after = PH_FD, .flags = STEP_WAITS_FOR_PEER },
 	{ .after = PH_PASTSOCKET },
 	{ .after = PH_CONNECTED },
 	STEP_END,

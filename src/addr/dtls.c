@@ -404,8 +404,8 @@ static const struct step server_steps[] = {
 	{ .after = PH_FD },
 	{ .after = PH_PREBIND },
 	{ .run = step_bind, .after = PH_CONNECTED },
-	{ .run = step_first_packet },
-	{ .run = step_connect_first },
+	{ .run = step_first_packet, .flags = STEP_WAITS_FOR_PEER },
+	{ .run = step_connect_first, .flags = STEP_WAITS_FOR_PEER },
 	STEP_END,
 };
 

@@ -215,7 +215,7 @@ static const struct step create_steps[] = {
 static const struct step gopen_steps[] = {
 	{ .after = PH_PREOPEN },
 	{ .run = step_gopen, .check = check_gopen },
-	{ .run = step_client_name },
+	{ .run = step_client_name, .flags = STEP_NEXT_ADDRESS },
 	{ .run = step_unix_socket, .after = PH_PASTSOCKET },
 	{ .after = PH_PREBIND },
 	{ .run = step_unix_bind },

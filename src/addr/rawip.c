@@ -70,7 +70,7 @@ static const struct step recv_steps[] = {
 static const struct step recvfrom_steps[] = {
 	{ STEP_PURE(step_max_children) },
 	LOCAL,
-	{ .run = step_first_packet },
+	{ .run = step_first_packet, .flags = STEP_WAITS_FOR_PEER },
 	STEP_END,
 };
 

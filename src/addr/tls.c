@@ -393,7 +393,7 @@ static struct endpoint *make_connected(struct opening *o, struct err *err)
 static const struct step client_steps[] = {
 	{ STEP_PURE(step_client_context) },
 	{ STEP_PURE(step_resolve_target) },
-	{ STEP_PURE(step_resolved) },
+	{ STEP_PURE(step_resolved), .flags = STEP_NEXT_ADDRESS },
 	{ STEP_PURE(step_resolve_bind) },
 	{ .run = step_socket },
 	{ .run = step_nodelay, .after = PH_PASTSOCKET },
@@ -420,7 +420,7 @@ static const struct step listen_steps[] = {
 };
 
 static const struct step accepted_tls_steps[] = {
-	{ .run = step_accept, .after = PH_FD },
+	{ .run = step_accept, .after = PH_FD, .flags = STEP_WAITS_FOR_PEER },
 	{ .after = PH_PASTSOCKET },
 	{ .after = PH_CONNECTED },
 	{ .run = step_handshake },

@@ -71,7 +71,7 @@ static const struct step recvfrom_steps[] = {
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,
-	{ .run = step_first_packet },
+	{ .run = step_first_packet, .flags = STEP_WAITS_FOR_PEER },
 	STEP_END,
 };
 
@@ -81,8 +81,8 @@ static const struct step listen_steps[] = {
 	LOCAL,
 	{ .after = PH_PREBIND },
 	BOUND,
-	{ .run = step_first_packet },
-	{ .run = step_connect_first },
+	{ .run = step_first_packet, .flags = STEP_WAITS_FOR_PEER },
+	{ .run = step_connect_first, .flags = STEP_WAITS_FOR_PEER },
 	STEP_END,
 };
 

@@ -220,7 +220,6 @@ enum step_result step_unix_name(struct opening *o, struct err *err)
 	if (c->sock.bind && set_name(&o->local, o, c->sock.bind, err) == -1)
 		return STEP_FAIL;
 	o->target.path = own_path(o);
-	o->remote_step = (size_t)(o->step - o->addr->half->type->steps) + 1;
 	return STEP_DONE;
 }
 
@@ -371,7 +370,7 @@ struct endpoint *make_unix_client(struct opening *o, struct err *err)
 static const struct step connect_unix_steps[] = {
 	{ STEP_PURE(step_target) },
 	{ .run = step_say_connecting },
-	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY, .flags = STEP_NEXT_ADDRESS },
 	CLIENT,
 	{ .run = step_connect_path },
 	{ .run = step_connected, .after = PH_CONNECTED },
@@ -380,7 +379,7 @@ static const struct step connect_unix_steps[] = {
 
 static const struct step client_steps[] = {
 	{ STEP_PURE(step_target) },
-	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY, .flags = STEP_NEXT_ADDRESS },
 	CLIENT,
 	{ .run = step_unix_connect, .after = PH_CONNECTED },
 	STEP_END,
@@ -388,7 +387,7 @@ static const struct step client_steps[] = {
 
 static const struct step sendto_steps[] = {
 	{ STEP_PURE(step_target) },
-	{ STEP_PURE(step_unix_name), .after = PH_EARLY },
+	{ STEP_PURE(step_unix_name), .after = PH_EARLY, .flags = STEP_NEXT_ADDRESS },
 	CLIENT,
 	{ .after = PH_CONNECTED },
 	STEP_END,
@@ -422,7 +421,7 @@ static const struct step recv_steps[] = {
 static const struct step recvfrom_steps[] = {
 	{ STEP_PURE(step_max_children) },
 	RECEIVE,
-	{ .run = step_first_packet },
+	{ .run = step_first_packet, .flags = STEP_WAITS_FOR_PEER },
 	STEP_END,
 };
 

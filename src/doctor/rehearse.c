@@ -1,56 +1,39 @@
-/* rehearse.c - open the socket of an address as a session would
+/* rehearse.c - open the socket of an address as a session would, and watch
  *
- * The steps and options are the ones every opening runs, so what is asked of the kernel here is
- * what it will be asked later. It ends where a packet would be waited for, goes on behind an option
- * that is refused, and collects refusals as findings. Only UDP, UDP-Lite and raw IP addresses are
- * rehearsed: others might start programs or make files. */
+ * A real opening runs on a loop and a relay of its own, so what is asked of the kernel here is what
+ * it will be asked later. The doctor is its watcher: refusals become findings, joins are noted, and
+ * it ends in front of a step that waits for a peer. Then the socket, the helpers that join for it,
+ * and what the type keeps are taken from it: the exam has them until rehearse_close(). Only UDP,
+ * UDP-Lite and raw IP addresses are rehearsed: others might start programs or make files. */
 #include "base/mem.h"
-#include "dgram/dgram.h"
 #include "doctor/doctor.h"
 #include "doctor/exam.h"
 #include "end/plan.h"
 #include "end/relay.h"
-#include "open/dgram_open.h"
 #include "open/opening.h"
+#include "opt/value_parts.h"
 #include "sys/fd.h"
 #include "sys/groups.h"
+#include "sys/hosts.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define STEPS_MAX 64 /* more than any type has; STEP_AGAIN counts as well */
-#define LOOKUP_MS 30000 /* a name that is not found by then is not found */
+#define LIMIT_S 60 /* for all steps; name servers are given up earlier (resolv.conf(5)) */
 
-/* A relay with nothing in it, because steps may look at one. */
+/* All that an opening needs around it. */
 struct stage {
 	struct engine engine;
 	struct relay relay;
-	struct opening opening;
+	struct opening *opening;
+	struct timer limit;
 };
-
-static void never(struct watch *w, uint32_t events)
-{
-	(void)w;
-	(void)events;
-}
-
-static void never_due(struct timer *t)
-{
-	(void)t;
-}
 
 static bool is_rehearsed(const struct addr_type *t)
 {
 	return (t->net.type == SOCK_DGRAM || t->net.type == SOCK_RAW) &&
 	       t->groups & (G_IP4 | G_IP6) && !(t->groups & G_OPENSSL);
-}
-
-static bool waits_for_packets(const struct step *s)
-{
-	return s->run == step_first_packet || s->run == step_connect_first;
 }
 
 /* ---- groups ---- */
@@ -61,37 +44,33 @@ static bool is_join(const struct opt *o)
 	       o->row->type == V_GROUP_SOURCE;
 }
 
-/* Part @i of "a:[b:c]:d", without brackets. */
-static bool part_of(const char *text, int i, char *buf, size_t cap)
+/* The address that part @text of a join means, which may stand in brackets. */
+static int part_address(struct hosts *hosts, const char *text, struct netaddr *out)
 {
-	size_t len = 0;
+	size_t len = strlen(text);
+	bool v6 = text[0] == '[' && text[len - 1] == ']';
+	char *host = v6 ? xstrndup(text + 1, len - 2) : xstrdup(text);
+	struct err err;
+	int rc = hosts_find(hosts, host, v6 ? AF_INET6 : AF_INET, out, &err);
 
-	for (bool inside = false; *text; text++) {
-		if (*text == '[' || *text == ']')
-			inside = *text == '[';
-		else if (*text == ':' && !inside)
-			i--;
-		else if (i == 0 && len + 1 < cap)
-			buf[len++] = *text;
-	}
-	buf[len] = '\0';
-	return len > 0;
+	free(host);
+	return rc;
 }
 
 /* The interface that the middle or last part of a join means. */
-static int link_meant(const struct exam *x, const struct netaddr *group, const char *text)
+static int link_meant(const struct exam *x, struct hosts *hosts, const struct netaddr *group,
+		      const char *text)
 {
 	const struct exam_link *l = link_by_name(x, text);
 	struct route_answer way;
 	struct netaddr a;
-	struct err err;
 	int64_t n;
 
 	if (!l && num_parse(text, &n, NULL) == NUM_OK)
 		l = link_by_index(x, (int)n);
 	if (l)
 		return l->index;
-	if (resolve_host(text, AF_INET, &a, &err) == -1)
+	if (part_address(hosts, text, &a) == -1)
 		return 0;
 	if (netaddr_is_any(&a)) /* the kernel takes the route's (ip(7)) */
 		return route_ask(&way, group, NULL, 0) == 0 ? way.index : 0;
@@ -104,21 +83,22 @@ static int link_meant(const struct exam *x, const struct netaddr *group, const c
 	return 0;
 }
 
-static void note_group(struct exam *x, const struct opt *o, bool joined)
+static void note_group(struct exam *x, struct hosts *hosts, const struct opt *o, bool joined)
 {
-	struct exam_group *g = &x->group[x->ngroups];
-	char part[256];
+	struct exam_group g = { .joined = joined, .source = o->row->type != V_MREQN };
+	struct value_parts p;
+	const char *link;
 	struct err err;
 
-	if (x->ngroups == GROUPS_MAX || !part_of(o->val.str, 0, part, sizeof(part)))
+	if (x->ngroups == GROUPS_MAX ||
+	    value_parts_split(&p, o->val.str, 2, VALUE_PARTS_MAX, &err) == -1)
 		return;
-	*g = (struct exam_group){ .joined = joined, .source = o->row->type != V_MREQN };
-	if (resolve_host(part, o->val.str[0] == '[' ? AF_INET6 : AF_INET, &g->group, &err) == -1)
-		return;
-	if ((o->row->type == V_MREQN && part_of(o->val.str, 2, part, sizeof(part))) ||
-	    part_of(o->val.str, 1, part, sizeof(part)))
-		g->ifindex = link_meant(x, &g->group, part);
-	x->ngroups++;
+	link = o->row->type == V_MREQN && p.n > 2 ? p.part[2] : p.part[1];
+	if (part_address(hosts, p.part[0], &g.group) == 0) {
+		g.ifindex = link_meant(x, hosts, &g.group, link);
+		x->group[x->ngroups++] = g;
+	}
+	value_parts_done(&p);
 }
 
 /* Has the socket joined it there? @source: only for some senders. */
@@ -151,7 +131,7 @@ static void note_target(struct exam *x)
 	}
 }
 
-/* ---- steps ---- */
+/* ---- what the opening tells ---- */
 
 static void refused_option(struct exam *x, const struct opt *o, const struct err *err)
 {
@@ -186,46 +166,20 @@ static void check_helpers(struct exam *x, const struct opening *o)
 			     sysctl_read(20, "net/ipv4/igmp_max_memberships") + GROUPS_MAX);
 }
 
-static void apply_options(struct exam *x, struct opening *o, enum phase phase)
+static void on_option(struct opening *o, const struct opt *opt, const struct err *err)
 {
-	const struct opts *all = &x->half->opts;
+	struct exam *x = o->arg;
 
-	for (size_t i = 0; i < all->n; i++) {
-		struct opts one = { .opt = &all->opt[i], .n = 1 };
-		struct target target = o->target;
-		struct err err = { 0 };
-		int rc;
-
-		if (all->opt[i].row->phase != phase)
-			continue;
-		target.more = &o->more;
-		rc = opts_apply(&one, phase, &target, &err);
-		if (rc == -1)
-			refused_option(x, &all->opt[i], &err);
-		if (is_join(&all->opt[i]))
-			note_group(x, &all->opt[i], rc == 0);
-	}
+	if (err)
+		refused_option(x, opt, err);
+	if (is_join(opt))
+		note_group(x, &o->addr->hosts, opt, !err);
 }
 
-static enum step_result run_step(struct opening *o, struct err *err)
+static bool stop_before(const struct opening *o, const struct step *step)
 {
-	struct pollfd p;
-
-	for (int i = 0; i < STEPS_MAX; i++) {
-		enum step_result r = o->step->run ? o->step->run(o, err) : STEP_DONE;
-
-		loop_watch(o->addr->engine->loop, &o->watch, o->watch.fd, 0);
-		loop_timer_stop(o->addr->engine->loop, &o->timer);
-		o->waiting = r;
-		if (r == STEP_DONE || r == STEP_FAIL)
-			return r;
-		p = (struct pollfd){ .fd = o->job.fd, .events = POLLIN };
-		poll(&p, 1, o->job.fd >= 0 ? LOOKUP_MS : 0);
-		if (r == STEP_WAIT)
-			return r;
-	}
-	err_set(err, 0, "%s: no end of waiting", o->addr->half->keyword);
-	return STEP_FAIL;
+	(void)o;
+	return step->flags & STEP_WAITS_FOR_PEER;
 }
 
 static void failed(struct exam *x, const struct opening *o, const struct err *err)
@@ -251,22 +205,6 @@ static void failed(struct exam *x, const struct opening *o, const struct err *er
 			       "CAP_NET_BIND_SERVICE");
 }
 
-static void walk(struct exam *x, struct opening *o)
-{
-	struct err err = { 0 };
-
-	for (; o->step->run || o->step->after != PH_NONE; o->step++) {
-		if (waits_for_packets(o->step))
-			return;
-		if (run_step(o, &err) == STEP_FAIL) {
-			failed(x, o, &err);
-			return;
-		}
-		if (o->step->after != PH_NONE)
-			apply_options(x, o, o->step->after);
-	}
-}
-
 /* The port that others must know: the one bound to, or named. */
 static unsigned own_port(const struct exam *x)
 {
@@ -279,63 +217,90 @@ static unsigned own_port(const struct exam *x)
 	return netaddr_port(&a);
 }
 
-static struct address *address_of(const struct relay *r, const struct half *half)
+/* What the opening has made belongs to the exam now. */
+static void take(struct exam *x, struct opening *o)
 {
-	struct address *a = r->addr;
-
-	while (a->half != half)
-		a++;
-	return a;
-}
-
-void rehearse(struct exam *x)
-{
-	const struct doctor_ask *ask = x->ask;
-	const struct addr_type *type = x->half->type;
-	const struct conf *c = &x->half->conf;
-	struct stage *s = xcalloc(1, sizeof(*s));
-	struct opening *o = &s->opening;
-	struct err err;
-
-	x->ip = is_rehearsed(type);
-	engine_init(&s->engine, x->ip ? loop_new(&err) : NULL);
-	if (!s->engine.loop) {
-		free(s);
-		return;
-	}
-	relay_make(&s->relay, &s->engine, ask->plan, NULL);
-	*o = (struct opening){ .addr = address_of(&s->relay, x->half), .fd2 = -1 };
-	o->step = type->steps;
-	o->target = (struct target){ .fd = -1, .family = type->net.family };
-	o->socktype = c->sock.type >= 0 ? (int)c->sock.type : type->net.type;
-	o->protocol = c->sock.protocol >= 0 ? (int)c->sock.protocol : type->net.protocol;
-	o->job.fd = -1;
-	watch_init(&o->watch, never);
-	timer_init(&o->timer, never_due);
-	x->bound = true;
-	walk(x, o);
-	check_helpers(x, o);
 	x->fd = o->target.fd;
+	o->target.fd = -1;
 	x->more = o->more;
+	o->more = NULL;
 	x->impl = o->impl;
 	x->impl_free = o->impl_free;
+	o->impl = NULL;
 	x->socktype = o->socktype;
 	x->protocol = o->protocol;
 	x->local = o->local;
 	if (o->remote.n)
 		x->target = o->remote.addr[0];
-	note_target(x);
 	x->family = x->target.len  ? x->target.any.sa_family
 		    : x->local.len ? x->local.any.sa_family
 				   : opening_family(o, true);
+}
+
+static void ended(struct opening *o, const struct err *err)
+{
+	struct exam *x = o->arg;
+
+	x->bound = true;
+	if (err)
+		failed(x, o, err);
+	check_helpers(x, o);
+	take(x, o);
+	note_target(x);
 	x->port = own_port(x);
-	resolve_cancel(&o->job);
-	free(o->host);
-	free(o->service);
-	vars_done(&o->vars);
+	loop_stop(o->addr->engine->loop);
+}
+
+static const struct opening_watcher watcher = {
+	.option = on_option,
+	.stop_before = stop_before,
+	.ended = ended,
+};
+
+static void on_limit(struct timer *t)
+{
+	struct opening *o = container_of(t, struct stage, limit)->opening;
+	struct err err;
+
+	err_set(&err, 0, "%s: not open after %d seconds", o->addr->half->keyword, LIMIT_S);
+	ended(o, &err);
+	opening_cancel(o);
+}
+
+/* ---- the stage ---- */
+
+static void play(struct stage *s, struct exam *x)
+{
+	struct loop *loop = s->engine.loop;
+	struct address *half = s->relay.addr;
+
+	while (half->half != x->half)
+		half++;
+	s->opening = opening_start_watched(half, MODE_RW, &watcher, x);
+	timer_init(&s->limit, on_limit);
+	loop_timer(loop, &s->limit, loop_now(loop) + LIMIT_S * NSEC_PER_SEC);
+	loop_run(loop);
+	loop_timer_stop(loop, &s->limit);
+}
+
+void rehearse(struct exam *x)
+{
+	const struct doctor_ask *ask = x->ask;
+	struct stage *s;
+	struct loop *loop;
+	struct err err;
+
+	x->ip = is_rehearsed(x->half->type);
+	loop = x->ip ? loop_new(&err) : NULL;
+	if (!loop)
+		return;
+	s = xcalloc(1, sizeof(*s));
+	engine_init(&s->engine, loop);
+	relay_make(&s->relay, &s->engine, ask->plan, NULL);
+	play(s, x);
 	relay_free_addresses(&s->relay);
 	engine_done(&s->engine);
-	loop_free(s->engine.loop);
+	loop_free(loop);
 	free(s);
 }
 

@@ -14,9 +14,9 @@
  * farewell to say, sends it in flush(), which is called for every event, before the end is shut,
  * and when it is closed: then until nothing is left, or its time is over (linger.h).
  *
- * States of a layer, for the end: shaking hands (an opening drives it, see open/), carrying (between
- * the opening's end and finish()), finished (only flush() and free() come). It must not be called
- * back from within what it calls below. */
+ * States of a layer, for the end: shaking hands (an opening drives it, see open/), carrying
+ * (between the opening's end and finish()), finished (only flush() and free() come). It must not be
+ * called back from within what it calls below. */
 #ifndef END_LAYER_H
 #define END_LAYER_H
 

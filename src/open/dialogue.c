@@ -15,7 +15,7 @@ void dialogue_begin(struct opening *o, struct dialogue *d, void (*free_fn)(void 
 
 	o->impl = d;
 	o->impl_free = free_fn;
-	o->remote_step = 0;
+	o->remote.n = o->remote_i + 1; /* the server has been reached */
 	d->due_ns = limit > 0 ? loop_now(o->addr->engine->loop) + limit : 0;
 }
 

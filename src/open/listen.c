@@ -401,7 +401,7 @@ struct source *listen_source(struct opening *o, struct err *err)
 
 /* clang-format off */
 const struct step accepted_steps[] = {
-	{ .run = step_accept, .after = PH_FD },
+	{ .run = step_accept, .after = PH_FD, .flags = STEP_WAITS_FOR_PEER },
 	{ .after = PH_PASTSOCKET },
 	{ .after = PH_CONNECTED },
 	STEP_END,

@@ -1,9 +1,9 @@
 /* opening.c - the step runner, see opening.h
  *
- * An opening goes through lists of steps: the prologue that all types have (locks, names in values,
- * keys, early process options), the steps of its type, and the epilogue (late process options).
- * One that has been accepted by a source begins at the type's conn_steps instead. o->step is the
- * next step, o->stage the list it is in.
+ * An opening goes through lists of steps: the prologue that all types have, the steps of its type,
+ * those of a connection, and the epilogue (prologue.c). One for a source begins behind the prologue
+ * or, if it has been accepted, at the type's conn_steps. o->step is the next step, o->part the list
+ * it is in.
  *
  * States. Queued: opening_start() has put it into the loop's ready list; nothing has run. Running:
  * run() calls steps until one waits, fails, or there is none left. Waiting: a step has asked for a
@@ -19,6 +19,10 @@
  * A dual address is opened half by half: the reading half is kept in o->dual_in while the writing
  * half goes through the same lists.
  *
+ * Watched. An opening that somebody looks at (opening_start_watched()) runs the same steps, but
+ * claims nothing, tries nothing twice, goes on behind an option that is refused, and is over
+ * without having built anything: the watcher may take what the steps have made.
+ *
  * Ownership. The opening owns what the steps have made (descriptor, program, state of the type)
  * until the endpoint or source has taken it. In a forked session process openings of others are
  * forgotten: descriptors are closed, programs and entries are the parent's. */
@@ -26,15 +30,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "dgram/admit.h"
-#include "dgram/dgram_seal.h"
 #include "end/dual.h"
 #include "end/proc.h"
 #include "end/relay.h"
-#include "open/lock.h"
 #include "open/source.h"
 #include "sys/groups.h"
-#include "sys/route.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -195,80 +195,7 @@ void opening_wait_end(struct opening *o, struct endpoint *ep, uint32_t events, i
 	opening_wait(o, -1, 0, due_ns);
 }
 
-/* ---- steps that every type has ---- */
-
-static enum step_result step_locks(struct opening *o, struct err *err)
-{
-	const struct conf *c = o->addr->conf;
-	const char *name = c->flow.lockfile ? c->flow.lockfile : c->flow.waitlock;
-
-	if (!name || o->undo.left.lock.name)
-		return STEP_DONE;
-	switch (lock_take(name, err)) {
-	case LOCK_TAKEN:
-		leftovers_add_lock(&o->undo.left, name);
-		return STEP_DONE;
-	case LOCK_HELD:
-		if (c->flow.lockfile) {
-			err_set(err, 0, "could not obtain lock \"%s\"", name);
-			return STEP_FAIL;
-		}
-		log_at(o->waiting == STEP_AGAIN ? LV_INFO : LV_NOTICE, "waiting for lock \"%s\"",
-		       name);
-		opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + NSEC_PER_SEC);
-		return STEP_AGAIN;
-	default:
-		return STEP_FAIL;
-	}
-}
-
-/* A name may have been meant for an interface. */
-static void hint_interfaces(const char *name, struct err *err)
-{
-	char have[ERR_TEXT_LEN / 2];
-
-	route_interfaces(have, sizeof(have));
-	err_hint(err, "no interface is named \"%s\" either; there are: %s", name, have);
-}
-
-/* Names in values: looked up before anything is opened, because nobody can wait for them later. */
-static enum step_result step_names(struct opening *o, struct err *err)
-{
-	struct hosts *hosts = &o->addr->hosts;
-	struct host *unknown;
-
-	if (!hosts->collected) {
-		hosts->collecting = true;
-		opts_collect(&o->addr->half->opts, hosts);
-		hosts->nlinks = hosts->n;
-		admission_collect(o->addr->conf, hosts);
-		hosts->collecting = false;
-		hosts->collected = true;
-	}
-	while ((unknown = hosts_unknown(hosts))) {
-		enum step_result r =
-			opening_look_up(o, unknown->name, unknown->family, &unknown->addr, err);
-
-		if (r == STEP_FAIL && unknown < hosts->host + hosts->nlinks)
-			hint_interfaces(unknown->name, err);
-		if (r != STEP_DONE)
-			return r;
-	}
-	return STEP_DONE;
-}
-
-static enum step_result step_keys(struct opening *o, struct err *err)
-{
-	return dgram_seal_load(o->addr, err) == -1 ? STEP_FAIL : STEP_DONE;
-}
-
-static enum step_result step_early(struct opening *o, struct err *err)
-{
-	return ident_apply(&o->addr->conf->ident, ID_EARLY, err) == -1 ? STEP_FAIL : STEP_DONE;
-}
-
-/* The address yields endpoint after endpoint. */
-static bool forks(const struct opening *o)
+bool opening_forks(const struct opening *o)
 {
 	const struct addr_type *type = o->addr->half->type;
 
@@ -276,51 +203,54 @@ static bool forks(const struct opening *o)
 	       !(type->flags & TYPE_FORK_FIRST && relay_has_source(o->addr->relay));
 }
 
-/* Process options at the end of opening act on this process only if it serves one session; where
- * an address forks they wait for the session's own process (source.c). */
-static bool acts_on_us(const struct opening *o)
-{
-	return !(o->addr->half->type->flags & TYPE_PROGRAM) && !relay_has_source(o->addr->relay) &&
-	       !forks(o);
-}
-
-static enum step_result step_late_ident(struct opening *o, struct err *err)
-{
-	if (acts_on_us(o) && ident_apply(&o->addr->conf->ident, ID_LATE, err) == -1)
-		return STEP_FAIL;
-	return STEP_DONE;
-}
-
-static enum step_result step_privileges(struct opening *o, struct err *err)
-{
-	if (acts_on_us(o) && ident_become(&o->addr->conf->ident, ID_LATE2, err) == -1)
-		return STEP_FAIL;
-	return STEP_DONE;
-}
-
-const struct step opening_prologue[] = {
-	{ .run = step_locks, .after = PH_INIT },
-	{ STEP_PURE(step_names) },
-	{ STEP_PURE(step_keys) },
-	{ .run = step_early, .after = PH_EARLY },
-	STEP_END,
-};
-
-static const struct step epilogue[] = {
-	{ .after = PH_LATE },
-	{ .run = step_late_ident },
-	{ .run = step_privileges, .after = PH_LATE2 },
-	STEP_END,
-};
-
-static bool in_prologue(const struct step *s)
-{
-	return s >= opening_prologue && s < opening_prologue + ARRAY_SIZE(opening_prologue);
-}
-
 static bool at_end(const struct step *s)
 {
 	return !s->run && s->after == PH_NONE;
+}
+
+/* The steps of @part, or NULL: it has none. Where an address forks, the steps of its connections
+ * are left to its source, and so are the options at the end. */
+static const struct step *steps_of(const struct opening *o, enum opening_part part)
+{
+	const struct addr_type *type = o->addr->half->type;
+	const struct step *const list[] = { opening_prologue, type->steps, type->conn_steps,
+					    opening_epilogue };
+
+	if (part >= PART_CONNECTION && type->conn_steps && opening_forks(o))
+		return NULL;
+	return list[part];
+}
+
+static void go_to(struct opening *o, enum opening_part part)
+{
+	o->part = part;
+	o->step = steps_of(o, part);
+}
+
+/* On to the next list of steps, the present one being done; false: there is none. */
+static bool next_list(struct opening *o)
+{
+	for (enum opening_part part = o->part + 1; part <= PART_EPILOGUE; part++) {
+		if (steps_of(o, part)) {
+			go_to(o, part);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Where the next address is tried: behind the step that has found them. NULL: it has not run. */
+static const struct step *behind_addresses(const struct opening *o)
+{
+	const struct step *behind = NULL, *step = o->addr->half->type->steps;
+
+	if (o->part == PART_PROLOGUE)
+		return NULL;
+	for (; step != o->step && !at_end(step); step++) {
+		if (step->flags & STEP_NEXT_ADDRESS)
+			behind = step + 1;
+	}
+	return behind;
 }
 
 /* ---- outcome ---- */
@@ -333,6 +263,12 @@ static void give_up(struct opening *o, struct err *err)
 		err->status = 255;
 	dispose(o);
 	done(o, NULL, NULL, err);
+}
+
+static void end_watched(struct opening *o, const struct err *err)
+{
+	o->watcher->ended(o, err);
+	dispose(o);
 }
 
 static void open_second_half(struct opening *o, struct endpoint *in);
@@ -354,7 +290,11 @@ static void succeed(struct opening *o)
 	struct source *src = NULL;
 	struct err err;
 
-	if (forks(o) && !o->dual_in)
+	if (o->watcher) {
+		end_watched(o, NULL);
+		return;
+	}
+	if (opening_forks(o) && !o->dual_in)
 		src = type->source(o, &err);
 	else
 		ep = type->make(o, &err);
@@ -404,10 +344,9 @@ static void final_connect_error(const struct opening *o, struct err *err)
 /* Begin anew with the steps after @delay_ns. */
 static void try_again(struct opening *o, int64_t delay_ns)
 {
-	if (!in_prologue(o->step))
-		o->step = o->addr->half->type->steps;
-	o->stage = AT_STEPS;
-	o->remote_i = o->remote_step = 0;
+	if (o->part != PART_PROLOGUE)
+		go_to(o, PART_STEPS);
+	o->remote_i = 0;
 	o->waiting = STEP_AGAIN;
 	opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + delay_ns);
 }
@@ -451,20 +390,17 @@ static bool is_of_connecting(const struct opening *o, const struct err *err)
 	return o->addr->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
 }
 
-void opening_final_error(const struct opening *o, struct err *err)
-{
-	if (!is_of_connecting(o, err))
-		return;
-	tell_refusal(o, LV_WARN, err);
-	final_connect_error(o, err);
-}
-
 static void failed(struct opening *o, struct err *err)
 {
+	const struct step *behind = behind_addresses(o);
 	bool connects = is_of_connecting(o, err);
-	bool next = o->remote_step && o->remote_i + 1 < o->remote.n;
+	bool next = behind && o->remote_i + 1 < o->remote.n;
 	bool retry = o->retries_left != 0 && err->code;
 
+	if (o->watcher) {
+		end_watched(o, err);
+		return;
+	}
 	drop_attempt(o);
 	if (is_short(o, err)) {
 		say_short(o, err);
@@ -477,7 +413,8 @@ static void failed(struct opening *o, struct err *err)
 		log_err(LV_NOTICE, err);
 	if (next) {
 		o->remote_i++;
-		o->step = o->addr->half->type->steps + o->remote_step;
+		o->part = PART_STEPS;
+		o->step = behind;
 		run(o);
 		return;
 	}
@@ -497,6 +434,21 @@ static void failed(struct opening *o, struct err *err)
 
 /* ---- running ---- */
 
+/* One by one, each of them told; what is refused is passed over. */
+static void apply_watched(struct opening *o, enum phase phase, struct target *target)
+{
+	const struct opts *all = &o->addr->half->opts;
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct opts one = { .opt = &all->opt[i], .n = 1 };
+		struct err err = { 0 };
+
+		if (all->opt[i].row->phase == phase)
+			o->watcher->option(o, one.opt,
+					   opts_apply(&one, phase, target, &err) ? &err : NULL);
+	}
+}
+
 /* The options of a phase. One that is refused will be refused again: no retry for that. */
 static int apply_options(struct opening *o, int fd, enum phase phase, struct err *err)
 {
@@ -507,6 +459,10 @@ static int apply_options(struct opening *o, int fd, enum phase phase, struct err
 	target.tty = &edit;
 	target.more = &o->more;
 	target.hosts = &o->addr->hosts;
+	if (o->watcher) {
+		apply_watched(o, phase, &target);
+		return 0;
+	}
 	if (opts_apply(&o->addr->half->opts, phase, &target, err) == 0)
 		return 0;
 	err->code = 0;
@@ -522,7 +478,7 @@ static enum step_result run_step(struct opening *o, struct err *err)
 
 	if (ident_enter(&o->addr->conf->ident, &saved, err) == -1)
 		return STEP_FAIL;
-	if (o->step->run)
+	if (o->step->run && !(o->watcher && o->step->flags & STEP_CLAIMS))
 		r = o->step->run(o, err);
 	if ((r == STEP_DONE || r == STEP_WAIT) && phase != PH_NONE) {
 		if (apply_options(o, o->target.fd, phase, err) == -1)
@@ -536,26 +492,14 @@ static enum step_result run_step(struct opening *o, struct err *err)
 	return r;
 }
 
-/* The list of steps behind the one that is done; false: there is none. Where an address forks, the
- * steps of its connections are left to its source, and so are the options at the end. */
-static bool next_list(struct opening *o)
+/* No step is left, or the watcher wants to see none of the others. */
+static bool is_through(struct opening *o)
 {
-	const struct addr_type *type = o->addr->half->type;
-
-	if (in_prologue(o->step)) {
-		o->step = type->steps;
-	} else if (o->stage == AT_STEPS && type->conn_steps) {
-		if (forks(o))
-			return false;
-		o->step = type->conn_steps;
-		o->stage = AT_CONNECTION;
-	} else if (o->stage != AT_EPILOGUE) {
-		o->step = epilogue;
-		o->stage = AT_EPILOGUE;
-	} else {
-		return false;
+	while (at_end(o->step)) {
+		if (!next_list(o))
+			return true;
 	}
-	return true;
+	return o->watcher && o->watcher->stop_before(o, o->step);
 }
 
 static void run(struct opening *o)
@@ -564,12 +508,9 @@ static void run(struct opening *o)
 
 	stop_waiting(o);
 	for (;;) {
-		if (at_end(o->step)) {
-			if (!next_list(o)) {
-				succeed(o);
-				return;
-			}
-			continue;
+		if (is_through(o)) {
+			succeed(o);
+			return;
 		}
 		switch (run_step(o, &err)) {
 		case STEP_DONE:
@@ -611,15 +552,14 @@ static void tell_direction(const struct opening *o)
 	relay_tell(o->addr->relay, LV_WARN, &err);
 }
 
-void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode)
+static void begin_half(struct opening *o, struct address *addr, enum open_mode mode)
 {
 	const struct half *half = addr->half;
 	const struct addr_type *type = half->type;
 
 	o->addr = addr;
 	o->mode = mode;
-	o->step = opening_prologue;
-	o->stage = AT_STEPS;
+	go_to(o, PART_PROLOGUE);
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
 	o->protocol =
@@ -630,7 +570,7 @@ void opening_begin_half(struct opening *o, struct address *addr, enum open_mode 
 	if (type->flags & TYPE_QUEUE)
 		o->target.queue = half->param[0];
 	o->fd2 = -1;
-	o->remote_i = o->remote_step = 0;
+	o->remote_i = 0;
 	o->local = o->behind = (struct netaddr){ 0 };
 	free(o->service);
 	o->service = NULL;
@@ -643,7 +583,7 @@ static void open_second_half(struct opening *o, struct endpoint *in)
 {
 	o->is_dual = false;
 	o->dual_in = in;
-	opening_begin_half(o, o->addr->dual, MODE_WRITE);
+	begin_half(o, o->addr->dual, MODE_WRITE);
 	run(o);
 }
 
@@ -666,7 +606,9 @@ static struct opening *new_opening(struct address *addr, const struct vars *vars
 	return o;
 }
 
-struct address *opening_first_half(struct address *addr, enum open_mode *mode)
+/* The half of @addr that is opened first, and how: of a dual address in one direction the other one
+ * is never, which is told. @mode is that of the address, and becomes that of the half. */
+static struct address *first_half(struct address *addr, enum open_mode *mode)
 {
 	if (!addr->dual)
 		return addr;
@@ -684,8 +626,8 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 
 	o->other = other;
 	o->is_dual = addr->dual && mode == MODE_RW;
-	addr = opening_first_half(addr, &mode);
-	opening_begin_half(o, addr, mode);
+	addr = first_half(addr, &mode);
+	begin_half(o, addr, mode);
 	opening_ready(o);
 	return o;
 }
@@ -695,21 +637,77 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 				     opening_done_fn *done)
 {
 	struct opening *o = new_opening(src->addr, vars, done, src);
-	const struct addr_type *type = src->addr->half->type;
 
 	source_opening(src);
 	o->from = src;
-	opening_begin_half(o, src->addr, mode);
-	o->step = type->steps;
-	if (fd != -1 || lower) {
+	begin_half(o, src->addr, mode);
+	go_to(o, fd != -1 || lower ? PART_CONNECTION : PART_STEPS);
+	if (o->part == PART_CONNECTION) {
 		o->target.fd = fd;
 		o->lower = lower;
-		o->step = type->conn_steps;
-		o->stage = AT_CONNECTION;
 		o->retries_left = 0;
 	}
 	if (lower) /* who feeds it knows from now on whom */
 		opening_wait_end(o, lower, EPOLLIN, 0);
 	opening_ready(o);
 	return o;
+}
+
+struct opening *opening_start_watched(struct address *half, enum open_mode mode,
+				      const struct opening_watcher *watcher, void *arg)
+{
+	struct opening *o = new_opening(half, NULL, NULL, arg);
+
+	o->watcher = watcher;
+	begin_half(o, half, mode);
+	opening_ready(o);
+	return o;
+}
+
+/* ---- judging without opening ---- */
+
+/* A step that would have to wait (for a name) is passed over, as are those without a check. */
+static int check_steps(struct opening *o, enum opening_part part, struct err *err)
+{
+	for (go_to(o, part); !at_end(o->step); o->step++) {
+		if (o->step->check && o->step->check(o, err) == STEP_FAIL)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_half(struct address *half, bool is_dual, enum open_mode mode,
+		      opening_judge_fn *judge, struct err *err)
+{
+	struct opening *o = xcalloc(1, sizeof(*o));
+	struct ident_saved saved;
+	int rc = -1;
+
+	o->is_dual = is_dual;
+	o->job.fd = -1;
+	begin_half(o, half, mode);
+	if (ident_enter(&half->conf->ident, &saved, err) == 0) {
+		if (check_steps(o, PART_PROLOGUE, err) == 0 && check_steps(o, PART_STEPS, err) == 0)
+			rc = judge(o, err);
+		ident_leave(&saved);
+	}
+	if (rc == -1 && is_of_connecting(o, err)) {
+		tell_refusal(o, LV_WARN, err);
+		final_connect_error(o, err);
+	}
+	if (o->impl)
+		o->impl_free(o->impl);
+	free_now(&o->deferred);
+	return rc;
+}
+
+int opening_check(struct address *addr, enum open_mode mode, opening_judge_fn *judge,
+		  struct err *err)
+{
+	bool both = addr->dual && mode == MODE_RW;
+	struct address *first = first_half(addr, &mode);
+
+	if (check_half(first, both, mode, judge, err) == -1)
+		return -1;
+	return both ? check_half(addr->dual, true, MODE_WRITE, judge, err) : 0;
 }

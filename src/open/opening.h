@@ -27,9 +27,18 @@ enum step_result {
 	STEP_FAIL,
 };
 
+enum step_flag {
+	STEP_NEXT_ADDRESS = 1, /* finds addresses (o->remote): what fails behind it is tried with
+				* the next one */
+	STEP_WAITS_FOR_PEER = 2, /* for one that may never come, or does something with it */
+	STEP_CLAIMS = 4, /* takes what others may wait for, or changes the process: for those only
+			  * who will have a session */
+};
+
 struct step {
 	enum step_result (*run)(struct opening *o, struct err *err); /* may be NULL */
 	enum phase after; /* options applied when the step is done; PH_NONE: none */
+	unsigned flags; /* enum step_flag */
 	/* what --check does in its place: judge what is written, and what lies there to be read; it
 	 * changes nothing and waits for nobody. STEP_WAIT or STEP_AGAIN: it would have to. NULL:
 	 * nothing can be said before it is tried */
@@ -98,17 +107,33 @@ struct addr_type {
 typedef void opening_done_fn(struct opening *o, struct endpoint *ep, struct source *src,
 			     struct err *err);
 
+/* Who looks at an opening instead of using it: the doctor. The runner calls these; they must not
+ * cancel the opening. All of them are needed. */
+struct opening_watcher {
+	/* Option @opt has been applied, or is refused with @err: it is passed over then. */
+	void (*option)(struct opening *o, const struct opt *opt, const struct err *err);
+	/* Is the opening to end in front of @step? */
+	bool (*stop_before)(const struct opening *o, const struct step *step);
+	/* It ends: its steps are done or it has been stopped (@err NULL), or a step has failed.
+	 * What the steps have made is still there. Whatever is taken from @o is to be set to -1 or
+	 * NULL; the rest is undone, and then @o is gone. Called once. */
+	void (*ended)(struct opening *o, const struct err *err);
+};
+
+/* The lists of steps, in their order. */
+enum opening_part { PART_PROLOGUE, PART_STEPS, PART_CONNECTION, PART_EPILOGUE };
+
 struct opening {
 	struct address *addr; /* what is opened; of a dual address one half after the other */
 	enum open_mode mode;
 	struct list node; /* in relay->openings */
 	/* what the steps work on */
-	const struct step *step;
+	const struct step *step; /* the next one */
+	enum opening_part part; /* the list it is in */
 	struct target target; /* target.fd: the descriptor */
 	int fd2; /* second descriptor (write side), or -1 */
 	struct addr_list remote; /* where to */
 	size_t remote_i;
-	size_t remote_step; /* failing steps behind this one try the next address; 0: no list */
 	struct netaddr local; /* bind address; len 0: none */
 	int socktype, protocol; /* arguments of socket(2): the type's, or by option or parameter */
 	char *service; /* port in decimal (listening types: the own one; types that speak to a
@@ -134,13 +159,13 @@ struct opening {
 	struct endpoint *waits_for; /* whose user it is meanwhile, or NULL */
 	struct deferred deferred;
 	enum step_result waiting;
-	enum { AT_STEPS, AT_CONNECTION, AT_EPILOGUE } stage; /* which list of steps */
 	struct source *from; /* one endpoint is wanted for this source, or NULL */
 	bool over; /* @done has been called, or never will be */
 	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;
-	void *arg;
+	const struct opening_watcher *watcher; /* or NULL */
+	void *arg; /* of whoever has started it */
 	/* dual addresses */
 	struct endpoint *dual_in; /* the half to read from, already open */
 	bool is_dual; /* the half to write to follows */
@@ -160,17 +185,23 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 				     struct endpoint *lower, const struct vars *vars,
 				     opening_done_fn *done);
 
-/* Connecting types end with an error that names the address as written: @err becomes that, after a
- * warning with what it was; of other types, and where it says all, it stays as it is. */
-void opening_final_error(const struct opening *o, struct err *err);
+/* Begin to open @half, an address or one half of a dual one, for @watcher, from the loop. Nothing
+ * is made of it, nothing is tried twice, and steps that claim something are passed over. A name in
+ * an option's value that is not found is told when the option is applied, which is refused then.
+ * @arg becomes o->arg. Returns the opening, for opening_cancel(): @watcher is not called any more.
+ */
+struct opening *opening_start_watched(struct address *half, enum open_mode mode,
+				      const struct opening_watcher *watcher, void *arg);
 
-/* The half of @side that is opened first, and how: of a dual address in one direction the other one
- * is never, which is told. @mode is that of the side, and becomes that of the half. */
-struct address *opening_first_half(struct address *addr, enum open_mode *mode);
+/* Judge @addr without opening it: call the check of each step in place of the step, then @judge,
+ * once for each half that would be opened, inside its ambient state. Needs no loop. 0, or -1 with
+ * the error that opening it would end with. */
+typedef int opening_judge_fn(struct opening *o, struct err *err);
+int opening_check(struct address *addr, enum open_mode mode, opening_judge_fn *judge,
+		  struct err *err);
 
-/* For check.c: what is done before the steps of every type; and fill @o for @half, from nothing. */
-extern const struct step opening_prologue[];
-void opening_begin_half(struct opening *o, struct address *addr, enum open_mode mode);
+/* It will yield endpoint after endpoint: the outcome is a source. */
+bool opening_forks(const struct opening *o);
 
 /* What it waits for has come, and no descriptor tells: it is resumed from the loop. */
 void opening_ready(struct opening *o);
@@ -193,6 +224,10 @@ const char *mode_word(enum open_mode mode);
 
 /* Parameter @i of the address, "" when absent. */
 const char *opening_param(const struct opening *o, size_t i);
+
+/* ---- steps of every type, before and behind its own (prologue.c) ---- */
+
+extern const struct step opening_prologue[], opening_epilogue[];
 
 /* ---- shared steps (steps.c) ---- */
 
@@ -219,7 +254,7 @@ enum step_result step_connected(struct opening *o, struct err *err);
 /* clang-format off */
 #define CONNECT_STEPS \
 	{ STEP_PURE(step_resolve_target) }, \
-	{ STEP_PURE(step_resolved) }, \
+	{ STEP_PURE(step_resolved), .flags = STEP_NEXT_ADDRESS }, \
 	{ STEP_PURE(step_resolve_bind) }, \
 	{ .run = step_socket, .after = PH_PASTSOCKET }, \
 	{ .after = PH_FD }, \

@@ -268,9 +268,7 @@ enum step_result step_resolved(struct opening *o, struct err *err)
 {
 	if (collect(o, err) == STEP_FAIL)
 		return STEP_FAIL;
-	if (o->addr->half->type->flags & TYPE_CONNECTS) {
-		o->remote_step = (size_t)(o->step - o->addr->half->type->steps) + 1;
-	} else if (o->remote.n > 1) {
+	if (!(o->step->flags & STEP_NEXT_ADDRESS) && o->remote.n > 1) {
 		log_info("xioresolve(node=\"%s\", service=NULL, ...): More than one address found",
 			 opening_param(o, 0));
 		o->remote.n = 1;

@@ -4,6 +4,7 @@
  * only now. */
 #include "base/mem.h"
 #include "opt/setters.h"
+#include "opt/value_parts.h"
 #include "sys/groups.h"
 #include "sys/hosts.h"
 #include "sys/route.h"
@@ -15,45 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PARTS_MAX 4
-
-/* "a:[b:c]:d" taken apart at colons outside of brackets. */
-struct parts {
-	char *copy; /* owned */
-	const char *part[PARTS_MAX];
-	size_t n;
-	struct hosts *hosts; /* what names mean; borrowed */
-};
-
-/* Split @text into at least @least and at most @most parts. */
-static int parts_split(struct parts *p, const char *text, size_t least, size_t most,
-		       struct err *err)
-{
-	bool inside = false;
-
-	*p = (struct parts){ .copy = xstrdup(text) };
-	p->part[p->n++] = p->copy;
-	for (char *c = p->copy; *c; c++) {
-		if (*c == '[' || *c == ']')
-			inside = *c == '[';
-		if (*c != ':' || inside)
-			continue;
-		if (p->n == most) {
-			free(p->copy);
-			err_set(err, 0, "syntax in option %s: trailing cruft", text);
-			return -1;
-		}
-		*c = '\0';
-		p->part[p->n++] = c + 1;
-	}
-	if (p->n < least) {
-		free(p->copy);
-		err_set(err, 0, "syntax in option %s: missing ':'", text);
-		return -1;
-	}
-	return 0;
-}
 
 /* Interface by name or number. Returns false if @text is neither. */
 static bool interface_index(const char *text, unsigned *index)
@@ -168,6 +130,7 @@ struct request {
 		struct group_source_req ip6_source;
 	} data;
 	char *shown; /* in sentences; owned */
+	struct hosts *hosts; /* what names mean; borrowed */
 };
 
 /* How the value of an option is written, and the call it makes. */
@@ -177,25 +140,27 @@ struct form {
 	int level, name;
 	socklen_t len; /* of the member of data */
 	/* 0, or -1 with @err; @whole is the value */
-	int (*fill)(struct request *r, const struct parts *p, const char *whole, struct err *err);
+	int (*fill)(struct request *r, const struct value_parts *p, const char *whole,
+		    struct err *err);
 };
 
 /* group:interface, group:local-address or group:local-address:interface. The group is an IPv4 one
  * whatever the socket is: an IPv6 socket that serves IPv4 peers can join too. */
-static int fill_ip(struct request *r, const struct parts *p, const char *whole, struct err *err)
+static int fill_ip(struct request *r, const struct value_parts *p, const char *whole,
+		   struct err *err)
 {
 	struct ip_mreqn *req = &r->data.ip;
 	unsigned index = 0;
 
 	(void)whole;
-	if (host4(p->hosts, p->part[0], &req->imr_multiaddr, err) == -1)
+	if (host4(r->hosts, p->part[0], &req->imr_multiaddr, err) == -1)
 		return -1;
 	if (p->n == 3) {
-		if (host4(p->hosts, p->part[1], &req->imr_address, err) == -1 ||
+		if (host4(r->hosts, p->part[1], &req->imr_address, err) == -1 ||
 		    interface_required(p->part[2], &index, err) == -1)
 			return -1;
 	} else if (!interface_index(p->part[1], &index) &&
-		   host4(p->hosts, p->part[1], &req->imr_address, err) == -1) {
+		   host4(r->hosts, p->part[1], &req->imr_address, err) == -1) {
 		return hint_interfaces(p->part[1], err);
 	}
 	req->imr_ifindex = (int)index;
@@ -205,15 +170,15 @@ static int fill_ip(struct request *r, const struct parts *p, const char *whole, 
 }
 
 /* group:local-address:source */
-static int fill_ip_source(struct request *r, const struct parts *p, const char *whole,
+static int fill_ip_source(struct request *r, const struct value_parts *p, const char *whole,
 			  struct err *err)
 {
 	struct ip_mreq_source *req = &r->data.ip_source;
 
 	(void)whole;
-	if (host4(p->hosts, p->part[0], &req->imr_multiaddr, err) == -1 ||
-	    host4(p->hosts, p->part[1], &req->imr_interface, err) == -1 ||
-	    host4(p->hosts, p->part[2], &req->imr_sourceaddr, err) == -1)
+	if (host4(r->hosts, p->part[0], &req->imr_multiaddr, err) == -1 ||
+	    host4(r->hosts, p->part[1], &req->imr_interface, err) == -1 ||
+	    host4(r->hosts, p->part[2], &req->imr_sourceaddr, err) == -1)
 		return -1;
 	r->shown = xasprintf("{0x%08x,0x%08x,0x%08x}", req->imr_multiaddr.s_addr,
 			     req->imr_interface.s_addr, req->imr_sourceaddr.s_addr);
@@ -221,11 +186,12 @@ static int fill_ip_source(struct request *r, const struct parts *p, const char *
 }
 
 /* [group]:interface */
-static int fill_ip6(struct request *r, const struct parts *p, const char *whole, struct err *err)
+static int fill_ip6(struct request *r, const struct value_parts *p, const char *whole,
+		    struct err *err)
 {
 	struct ipv6_mreq *req = &r->data.ip6;
 
-	if (host6(p->hosts, p->part[0], whole, &req->ipv6mr_multiaddr, err) == -1 ||
+	if (host6(r->hosts, p->part[0], whole, &req->ipv6mr_multiaddr, err) == -1 ||
 	    interface_required(p->part[1], &req->ipv6mr_interface, err) == -1)
 		return -1;
 	r->shown = xasprintf("{%s,%u}", p->part[0], req->ipv6mr_interface);
@@ -233,16 +199,16 @@ static int fill_ip6(struct request *r, const struct parts *p, const char *whole,
 }
 
 /* [group]:interface:[source] */
-static int fill_ip6_source(struct request *r, const struct parts *p, const char *whole,
+static int fill_ip6_source(struct request *r, const struct value_parts *p, const char *whole,
 			   struct err *err)
 {
 	struct group_source_req *req = &r->data.ip6_source;
 	struct sockaddr_in6 group = { .sin6_family = AF_INET6 }, source = group;
 	unsigned index;
 
-	if (host6(p->hosts, p->part[0], whole, &group.sin6_addr, err) == -1 ||
+	if (host6(r->hosts, p->part[0], whole, &group.sin6_addr, err) == -1 ||
 	    interface_required(p->part[1], &index, err) == -1 ||
-	    host6(p->hosts, p->part[2], whole, &source.sin6_addr, err) == -1)
+	    host6(r->hosts, p->part[2], whole, &source.sin6_addr, err) == -1)
 		return -1;
 	req->gsr_interface = index;
 	memcpy(&req->gsr_group, &group, sizeof(group));
@@ -254,8 +220,8 @@ static int fill_ip6_source(struct request *r, const struct parts *p, const char 
 /* Join, by a socket of its own where this one has no room. */
 static int join(struct target *t, const struct opt *o, const struct form *f, struct err *err)
 {
-	struct request r = { 0 };
-	struct parts p;
+	struct request r = { .hosts = t->hosts };
+	struct value_parts p;
 	int rc;
 
 	if (!has_use(t))
@@ -264,9 +230,8 @@ static int join(struct target *t, const struct opt *o, const struct form *f, str
 	if (f->v6 && o->val.str[0] != '[')
 		return err_set(err, 0, "syntax in option %s: write IPv6 addresses in brackets",
 			       o->val.str);
-	if (parts_split(&p, o->val.str, f->least, f->most, err) == -1)
+	if (value_parts_split(&p, o->val.str, f->least, f->most, err) == -1)
 		return -1;
-	p.hosts = t->hosts;
 	rc = f->fill(&r, &p, o->val.str, err);
 	if (rc == 0 && t->fd != -1) {
 		rc = groups_join(t->fd, f->level, f->name, &r.data, f->len, t->more);
@@ -277,7 +242,7 @@ static int join(struct target *t, const struct opt *o, const struct form *f, str
 			hint_interfaces(p.part[1], err);
 	}
 	free(r.shown);
-	free(p.copy);
+	value_parts_done(&p);
 	return rc;
 }
 

@@ -2,7 +2,6 @@
 #include "relay/check.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "dgram/admit.h"
 #include "dgram/destination.h"
 #include "end/relay.h"
@@ -12,17 +11,6 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A step that would have to wait (for a name) is passed over, as are those without a check. */
-static int walk(struct opening *o, const struct step *step, struct err *err)
-{
-	for (; step->run || step->after != PH_NONE; step++) {
-		o->step = step;
-		if (step->check && step->check(o, err) == STEP_FAIL)
-			return -1;
-	}
-	return 0;
-}
 
 /* Options that take no note of a value before they are applied: apply them to nothing. */
 static bool is_judged(const struct opt_row *row)
@@ -91,52 +79,15 @@ static void warn_device(const struct opening *o)
 		log_warn("interface \"%s\" not found: there is none of that name now", name);
 }
 
-static int check_opening(struct opening *o, struct err *err)
+static int judge(struct opening *o, struct err *err)
 {
 	struct hosts *hosts = &o->addr->hosts;
 
-	if (walk(o, opening_prologue, err) == -1 || walk(o, o->addr->half->type->steps, err) == -1)
-		return -1;
 	hosts->collecting = true; /* names that nobody has looked up mean nothing */
 	if (check_values(o, hosts, err) == -1 || check_networks(o, hosts, err) == -1)
 		return -1;
 	warn_device(o);
 	return 0;
-}
-
-static int check_half(struct address *addr, bool is_dual, enum open_mode mode, struct err *err)
-{
-	struct opening *o = xcalloc(1, sizeof(*o));
-	struct ident_saved saved;
-	int rc;
-
-	o->is_dual = is_dual;
-	o->job.fd = -1;
-	opening_begin_half(o, addr, mode);
-	rc = ident_enter(&addr->conf->ident, &saved, err);
-	if (rc == 0) {
-		rc = check_opening(o, err);
-		ident_leave(&saved);
-	}
-	if (rc == -1)
-		opening_final_error(o, err);
-	if (o->impl)
-		o->impl_free(o->impl);
-	vars_done(&o->vars);
-	free(o->host);
-	free(o->service);
-	free(o);
-	return rc;
-}
-
-static int check_address(struct address *addr, enum open_mode whole, struct err *err)
-{
-	enum open_mode mode = whole;
-	struct address *first = opening_first_half(addr, &mode);
-
-	if (check_half(first, addr->dual && whole == MODE_RW, mode, err) == -1)
-		return -1;
-	return addr->dual && whole == MODE_RW ? check_half(addr->dual, true, MODE_WRITE, err) : 0;
 }
 
 int check_plan(const struct plan *plan, struct err *err)
@@ -149,8 +100,8 @@ int check_plan(const struct plan *plan, struct err *err)
 	engine_init(&engine, NULL); /* nothing runs */
 	relay_make(&relay, &engine, plan, NULL);
 	for (unsigned i = 1; i <= plan->nsides && rc == 0; i++)
-		rc = check_address(relay_address(&relay, i), plan_mode(&plan->set, (int)i - 1),
-				   err);
+		rc = opening_check(relay_address(&relay, i), plan_mode(&plan->set, (int)i - 1),
+				   judge, err);
 	relay_free_addresses(&relay);
 	engine_done(&engine);
 	return rc;

@@ -36,6 +36,8 @@ int hosts_find(struct hosts *h, const char *name, int family, struct netaddr *ou
 		*out = known->addr;
 		return 0;
 	}
+	if (known && known->why)
+		return err_set(err, 0, "%s", known->why);
 	if (!resolve_may_be_name(name))
 		return err_set(err, 0, "xioresolve(node=\"%s\", pf=%d, ...): %s", name, family,
 			       gai_strerror(EAI_NONAME));
@@ -56,7 +58,7 @@ int hosts_lookup(void *h, const char *name, int family, struct netaddr *out, str
 struct host *hosts_unknown(struct hosts *h)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		if (!h->host[i].addr.len)
+		if (!h->host[i].addr.len && !h->host[i].why)
 			return &h->host[i];
 	}
 	return NULL;
@@ -64,8 +66,10 @@ struct host *hosts_unknown(struct hosts *h)
 
 void hosts_done(struct hosts *h)
 {
-	for (size_t i = 0; i < h->n; i++)
+	for (size_t i = 0; i < h->n; i++) {
 		free(h->host[i].name);
+		free(h->host[i].why);
+	}
 	free(h->host);
 	*h = (struct hosts){ 0 };
 }

@@ -15,6 +15,7 @@ struct host {
 	char *name; /* owned */
 	int family;
 	struct netaddr addr; /* len 0: not known yet */
+	char *why; /* it has none, says this sentence; owned, or NULL */
 };
 
 /* Zero-initialise. */
@@ -28,14 +29,14 @@ struct hosts {
 
 /* The address of @name in @family, without port. @h NULL: ask and wait; for what is done before the
  * loop runs. While collecting an unknown name is noted and means the wildcard, unless it can be
- * none because of what is in it. Returns 0, or -1 with classic's sentence 'xioresolve(node="x",
- * pf=2, ...): Name or service not known'. */
+ * none because of what is in it. One with a sentence why it has none fails with that. Returns 0, or
+ * -1 with classic's sentence 'xioresolve(node="x", pf=2, ...): Name or service not known'. */
 int hosts_find(struct hosts *h, const char *name, int family, struct netaddr *out, struct err *err);
 
 /* The same as a netaddr_lookup; @h is the struct hosts or NULL. */
 int hosts_lookup(void *h, const char *name, int family, struct netaddr *out, struct err *err);
 
-/* The first name that has no address yet, or NULL. */
+/* The first name that has no address yet, and no sentence why, or NULL. */
 struct host *hosts_unknown(struct hosts *h);
 
 void hosts_done(struct hosts *h);

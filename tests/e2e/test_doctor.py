@@ -324,6 +324,31 @@ def test_no_such_interface(host):
     assert "eth0" in f["cure"] and "192.168.10.1" in f["cure"]
 
 
+def test_no_such_group(host):
+    """A name that nobody knows is the fault of its option; all others are tried."""
+    report = doctor(host, "UDP4-RECV:6666,ip-add-membership=no.such.name.test:eth0,ip-add-membership=224.1.0.1:eth0")
+    f = names(report, "option ip-add-membership is refused")
+    assert "no.such.name.test" in f["evidence"]
+    names(report, "joined", "ok")
+
+
+def test_an_interface_that_does_not_come(host):
+    """As a start would the doctor waits for it; then it says what a start would say."""
+    f = names(doctor(host, MEMBER + ",if=eth7,if-wait=0.3"), "the address MCAST cannot be opened")
+    assert "eth7" in f["evidence"]
+
+
+def test_locks_are_left_alone(host, tmp_path):
+    """Whoever has the lock is the one that is to be examined."""
+    lock = tmp_path / "lock"
+    lock.write_text("1\n")
+    for option in "lockfile", "waitlock":
+        healthy(doctor(host, f"{MEMBER},{option}={lock}"))
+        assert lock.read_text() == "1\n"
+        healthy(doctor(host, f"{MEMBER},{option}={tmp_path}/none"))
+    assert os.listdir(tmp_path) == ["lock"]
+
+
 def test_nothing_but_loopback(local):
     names(doctor(local), "no interface can multicast")
 
@@ -430,6 +455,7 @@ def test_port_could_be_shared(host):
 def test_size_of_the_queue(hosts):
     """What option rcvbuf asks for is told as asked for; the kernel keeps twice as much for its own use."""
     names(doctor(hosts[0], HEAR + ",rcvbuf=20000"), "the receive queue has 20000 bytes", "note")
+    names(doctor(hosts[0], MEMBER + ",rcvbuf-late=20000"), "the receive queue has 20000 bytes", "note")
 
 
 def test_dropped_datagrams(hosts):

@@ -150,7 +150,7 @@ static inline void memory_relay_start_on(struct memory_relay *m, struct loop *lo
 
 	m->loop = loop;
 	engine_init(&m->engine, m->loop);
-	if (relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
+	if (!loop || relay_init(&m->relay, &m->engine, &m->plan, &err) == -1)
 		abort();
 }
 
@@ -159,6 +159,14 @@ static inline void memory_relay_start(struct memory_relay *m)
 	struct err err;
 
 	memory_relay_start_on(m, loop_new(&err));
+}
+
+/* For loop_turn(). */
+static inline void memory_relay_start_by_hand(struct memory_relay *m)
+{
+	struct err err;
+
+	memory_relay_start_on(m, loop_new_by_hand(&err));
 }
 
 static inline void memory_relay_done(struct memory_relay *m)

@@ -1,6 +1,7 @@
 /* test_value.c - every value type: what it accepts, what it prints, how it complains */
 #include "base/list.h"
 #include "opt/opt.h"
+#include "opt/value_parts.h"
 #include "spec/spec.h"
 
 #include <setjmp.h>
@@ -176,12 +177,31 @@ static void test_hint(void **state)
 	assert_non_null(strstr(err.hint, "syntax error"));
 }
 
+static void test_parts(void **state)
+{
+	struct value_parts p;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(value_parts_split(&p, "[ff15::1]:eth0:", 2, 3, &err), 0);
+	assert_int_equal(p.n, 3);
+	assert_string_equal(p.part[0], "[ff15::1]");
+	assert_string_equal(p.part[1], "eth0");
+	assert_string_equal(p.part[2], "");
+	value_parts_done(&p);
+	assert_int_equal(value_parts_split(&p, "one", 2, 3, &err), -1);
+	assert_string_equal(err.text, "syntax in option one: missing ':'");
+	assert_int_equal(value_parts_split(&p, "1:2:3:4", 2, 3, &err), -1);
+	assert_string_equal(err.text, "syntax in option 1:2:3:4: trailing cruft");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hint),
+		cmocka_unit_test(test_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
