@@ -289,6 +289,7 @@ static void turn(struct loop *loop)
 void loop_turn(struct loop *loop, int64_t ns)
 {
 	loop->now_ns += ns;
+	loop->nstopped = 0;
 	run_deferred(loop);
 	turn(loop);
 }

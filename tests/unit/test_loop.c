@@ -309,6 +309,35 @@ static void test_by_hand(void **state)
 	loop_free(loop);
 }
 
+static void free_probe(struct deferred *d)
+{
+	free(container_of(d, struct again, deferred));
+}
+
+/* Between two turns no event is in hand: what has stopped there is gone before the next one. */
+static void test_stopped_by_hand(void **state)
+{
+	struct {
+		struct again a; /* first: it is freed */
+		struct watch watch;
+	} *w = calloc(1, sizeof(*w));
+	struct err err;
+	int p[2];
+	(void)state;
+
+	loop = loop_new_by_hand(&err);
+	assert_int_equal(pipe(p), 0);
+	watch_init(&w->watch, on_event);
+	loop_watch(loop, &w->watch, p[0], EPOLLIN);
+	loop_turn(loop, 0);
+	loop_watch(loop, &w->watch, p[0], 0);
+	loop_defer(loop, &w->a.deferred, free_probe);
+	loop_turn(loop, 0);
+	close(p[0]);
+	close(p[1]);
+	loop_free(loop);
+}
+
 #ifdef __SANITIZE_ADDRESS__
 static void on_event_free(struct watch *w, uint32_t events)
 {
@@ -363,7 +392,7 @@ int main(void)
 		cmocka_unit_test(test_ended_by_another), cmocka_unit_test(test_always_ready),
 		cmocka_unit_test(test_not_open),         cmocka_unit_test(test_deferred),
 		cmocka_unit_test(test_signals),          cmocka_unit_test(test_forked),
-		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_by_hand),          cmocka_unit_test(test_stopped_by_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
