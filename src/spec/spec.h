@@ -17,7 +17,6 @@
 
 #define SPEC_PARAMS_MAX 8
 #define SPEC_HALVES 2 /* of a dual address */
-#define SPEC_TOKEN_MAX 65535 /* bytes of one keyword, parameter, name or value, unquoted */
 
 /* One option as written. Strings are unquoted and owned by the spec. */
 struct spec_opt {

@@ -1,6 +1,8 @@
 /* test_spec.c - the address language: quoting, structure, formatting, words */
 #include "spec/spec.h"
 
+#include "spec/lex.h"
+
 #include "base/list.h"
 
 #include <setjmp.h>
@@ -133,8 +135,8 @@ static void too_long(void **state)
 		struct err err;
 
 		str_adds(&text, row[i].before);
-		memset(str_room(&text, SPEC_TOKEN_MAX + 1), 'x', SPEC_TOKEN_MAX + 1);
-		text.len += SPEC_TOKEN_MAX;
+		memset(str_room(&text, LEX_TOKEN_MAX + 1), 'x', LEX_TOKEN_MAX + 1);
+		text.len += LEX_TOKEN_MAX;
 		text.data[text.len] = '\0';
 		assert_int_equal(spec_parse(&s, text.data, &err), 0);
 		spec_done(&s);
