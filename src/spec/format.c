@@ -25,15 +25,11 @@ static bool is_plain(const char *token, unsigned ends)
 	return same;
 }
 
-/* Append @token so that it is read back: as it is, else in quotes, else with backslashes. */
-static void format_token(const char *token, unsigned ends, struct str *out)
+/* Append @token in quotes, or where it has quotes or brackets of its own, with backslashes. */
+static void quote_token(const char *token, struct str *out)
 {
 	bool quotes = !strpbrk(token, "\\\"'([{");
 
-	if (is_plain(token, ends)) {
-		str_adds(out, token);
-		return;
-	}
 	if (quotes)
 		str_addc(out, '"');
 	for (const char *p = token; *p; p++) {
@@ -44,7 +40,7 @@ static void format_token(const char *token, unsigned ends, struct str *out)
 			str_addc(out, lex_escape_letters[at - lex_escape_bytes]);
 			continue;
 		}
-		if (!quotes && strchr("\\\"'([{!,:= ", *p))
+		if (!quotes && strchr("\\\"'([{)!,:=+ ", *p))
 			str_addc(out, '\\');
 		str_addc(out, *p);
 	}
@@ -52,25 +48,62 @@ static void format_token(const char *token, unsigned ends, struct str *out)
 		str_addc(out, '"');
 }
 
+/* Append @token so that it is read back. */
+static void format_token(const char *token, unsigned ends, struct str *out)
+{
+	if (is_plain(token, ends))
+		str_adds(out, token);
+	else
+		quote_token(token, out);
+}
+
+/* Options with commas between them. @end is what they end at, besides the end of the text. */
+static void format_options(const struct spec_opt *opt, size_t n, unsigned end, struct str *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			str_addc(out, ',');
+		format_token(opt[i].name, end | END_COMMA | END_EQUALS, out);
+		if (opt[i].value) {
+			str_addc(out, '=');
+			format_token(opt[i].value, end | END_COMMA, out);
+		}
+	}
+}
+
+static void format_layer(const struct spec_layer *l, struct str *out)
+{
+	str_adds(out, l->name);
+	if (l->nopts) {
+		str_addc(out, '(');
+		format_options(l->opt, l->nopts, END_ROUND, out);
+		str_addc(out, ')');
+	}
+	str_addc(out, '+');
+}
+
+static void format_single(const struct spec_single *s, struct str *out)
+{
+	for (size_t i = 0; i < s->nlayers; i++)
+		format_layer(&s->layer[i], out);
+	if (lex_like_layer(s->keyword))
+		quote_token(s->keyword, out);
+	else
+		format_token(s->keyword, END_PARAM, out);
+	for (size_t i = 0; i < s->nparams; i++) {
+		str_addc(out, ':');
+		format_token(s->param[i], END_PARAM, out);
+	}
+	if (s->nopts)
+		str_addc(out, ',');
+	format_options(s->opt, s->nopts, END_DUAL, out);
+}
+
 void spec_format(const struct spec *s, struct str *out)
 {
 	for (size_t i = 0; i < s->nsingles; i++) {
-		const struct spec_single *one = &s->single[i];
-
 		if (i)
 			str_adds(out, "!!");
-		format_token(one->keyword, END_PARAM, out);
-		for (size_t k = 0; k < one->nparams; k++) {
-			str_addc(out, ':');
-			format_token(one->param[k], END_PARAM, out);
-		}
-		for (size_t k = 0; k < one->nopts; k++) {
-			str_addc(out, ',');
-			format_token(one->opt[k].name, END_NAME, out);
-			if (one->opt[k].value) {
-				str_addc(out, '=');
-				format_token(one->opt[k].value, END_VALUE, out);
-			}
-		}
+		format_single(&s->single[i], out);
 	}
 }

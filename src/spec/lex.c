@@ -24,6 +24,10 @@ bool lex_at_end(const char *p, unsigned ends)
 		return ends & END_EQUALS;
 	case ' ':
 		return ends & END_BLANK;
+	case ')':
+		return ends & END_ROUND;
+	case ']':
+		return ends & END_SQUARE;
 	}
 	return false;
 }
@@ -104,6 +108,18 @@ enum lex_result lex_token(const char **p, unsigned ends, struct str *out)
 		rc = unfinished(&open);
 	str_done(&open);
 	return rc;
+}
+
+size_t lex_word_len(const char *p)
+{
+	return strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+}
+
+bool lex_like_layer(const char *p)
+{
+	char next = p[lex_word_len(p)];
+
+	return next == '+' || next == '(' || next == '[';
 }
 
 char *lex_take(const char **p, unsigned ends, const char *text, const char *too_long,

@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define LEX_TOKEN_MAX 65535 /* bytes of one token, unquoted */
 
@@ -20,10 +21,10 @@ enum {
 	END_COLON = 4,
 	END_EQUALS = 8,
 	END_BLANK = 16,
+	END_ROUND = 32, /* a closing parenthesis */
+	END_SQUARE = 64, /* a closing square bracket */
 
 	END_PARAM = END_DUAL | END_COMMA | END_COLON,
-	END_NAME = END_DUAL | END_COMMA | END_EQUALS,
-	END_VALUE = END_DUAL | END_COMMA,
 };
 
 enum lex_result {
@@ -42,6 +43,13 @@ bool lex_at_end(const char *p, unsigned ends);
 
 /* Take one token from *@p, which moves to what ended it, and append its meaning to @out. */
 enum lex_result lex_token(const char **p, unsigned ends, struct str *out);
+
+/* How long the word at @p is that may name a layer, in bytes; perhaps 0. Nothing is quoted in it.
+ */
+size_t lex_word_len(const char *p);
+
+/* True if @p begins like a layer: a word, perhaps an empty one, with "+", "(" or "[" behind it. */
+bool lex_like_layer(const char *p);
 
 /* A token as a fresh string the caller owns, or NULL with @err: 'unexpected end of address
  * "@text"', or @too_long, a sentence with one %s for @shown, the text to blame. */
