@@ -364,7 +364,7 @@ static void decide_isolation(struct plan *plan)
 
 static int make_side(struct plan *plan, struct side *side, const char *text, struct err *err)
 {
-	if (spec_parse(&side->spec, text, err) == -1)
+	if (spec_parse(&side->spec, text, NULL, err) == -1)
 		return -1;
 	side->nhalves = side->spec.nsingles;
 	for (size_t k = 0; k < side->nhalves; k++) {
