@@ -3,7 +3,6 @@
 
 #include "addr/addr.h"
 #include "base/mem.h"
-#include "base/names.h"
 #include "flow/forecast.h"
 #include "open/opening.h"
 
@@ -28,8 +27,8 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 		if (!takes(l->type, row))
 			continue;
 		if (*taker) {
-			err_set(err, 0, "option \"%s\" could be that of %s or that of %s", opt->name,
-				(*taker)->name, l->name);
+			err_set(err, 0, "option \"%s\" could be that of %s or that of %s",
+				opt->name, (*taker)->name, l->name);
 			return err_hint(err, "put it in parentheses: %s(%s%s%s)+...",
 					(*taker)->name, opt->name, opt->value ? "=" : "",
 					opt->value ? opt->value : "");
