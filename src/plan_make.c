@@ -244,12 +244,39 @@ static int load_modules(struct half *h, struct err *err)
 		if (!h->module)
 			return -1;
 	}
+	for (size_t i = 0; i < h->nlayers; i++) {
+		const struct layer_type *t = h->layer[i].type;
+
+		if (!t->module)
+			continue;
+		h->layer[i].module = module_symbol(t->module, t->symbol, err);
+		if (!h->layer[i].module)
+			return -1;
+	}
 	if (h->conf.seal.file) {
 		h->seal = module_symbol(SEAL_MODULE, SEAL_SYMBOL, err);
 		if (!h->seal)
 			return -1;
 	}
 	return h->conf.wrap.on ? wrap_prepare(&h->conf, h->type->source != NULL, err) : 0;
+}
+
+/* What always stands on the transport of this type. */
+static void add_own_layer(struct half *h)
+{
+	if (!h->type->layer)
+		return;
+	h->layer = xcalloc(1, sizeof(*h->layer));
+	h->layer[h->nlayers++] = (struct half_layer){ .type = h->type->layer, .conf = &h->conf };
+}
+
+static const char *missing(const struct half *h)
+{
+	for (size_t i = 0; i < h->nlayers; i++) {
+		if (h->layer[i].type->unavailable)
+			return h->layer[i].type->unavailable;
+	}
+	return h->type->unavailable;
 }
 
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
@@ -270,8 +297,9 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		return unknown_type(s, err);
 	if (check_params(h, err) == -1)
 		return -1;
-	if (h->type->unavailable)
-		return err_set(err, 0, "%s: %s", h->keyword, h->type->unavailable);
+	add_own_layer(h);
+	if (missing(h))
+		return err_set(err, 0, "%s: %s", h->keyword, missing(h));
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
 	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0) {
 		if (check_seal(h, err) == -1)
@@ -337,7 +365,7 @@ static void decide_isolation(struct plan *plan)
 
 static int make_side(struct plan *plan, struct side *side, const char *text, struct err *err)
 {
-	if (spec_parse(&side->spec, text, err) == -1)
+	if (spec_parse(&side->spec, text, NULL, err) == -1)
 		return -1;
 	side->nhalves = side->spec.nsingles;
 	for (size_t k = 0; k < side->nhalves; k++) {
@@ -373,6 +401,7 @@ void plan_done(struct plan *plan)
 
 		for (size_t k = 0; k < side->nhalves; k++) {
 			opts_done(&side->half[k].opts);
+			free(side->half[k].layer);
 			conf_done(&side->half[k].conf);
 		}
 		spec_done(&side->spec);

@@ -176,7 +176,7 @@ static const struct addr_type types[] = {
 	  .help = "server at a socket of any family: waits for a connection; fork serves many",
 	  .groups = G_ANY | G_LISTEN | G_CHILD | G_RETRY | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 3, .max_params = 3, .net = { AF_UNSPEC, SOCK_STREAM, 0 },
-	  .flags = TYPE_DATA | TYPE_TRANSPARENT, .steps = listen_steps,
+	  .flags = TYPE_DATA | TYPE_ACCEPTS | TYPE_TRANSPARENT, .steps = listen_steps,
 	  .conn_steps = accepted_steps, .forecast = forecast_socket, .make = make_connection, .source = listen_source },
 	{ .names = "SOCKET-SENDTO SENDTO", .syntax = ":<domain>:<type>:<protocol>:<remote-address>",
 	  .help = "datagrams of any family to one address; only its answers are heard",

@@ -45,7 +45,7 @@ static const struct step listen_steps[] = { LISTEN_STEPS(NULL) };
 	  .help = NAME " server: waits for a connection; fork serves many", \
 	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RETRY | G_RANGE, .reads = true, \
 	  .writes = true, .min_params = 1, .max_params = 1, .net = { FAMILY, TYPE, PROTO }, \
-	  .flags = TYPE_PASSIVE | TYPE_TRANSPARENT, .steps = STEPS, \
+	  .flags = TYPE_PASSIVE | TYPE_ACCEPTS | TYPE_TRANSPARENT, .steps = STEPS, \
 	  .conn_steps = accepted_steps, .forecast = forecast_stream, .local_port = 1, .make = make_stream, .source = listen_source }
 
 #define G_INET (G_FD | G_SOCKET | G_IP4 | G_IP6)

@@ -19,8 +19,8 @@ struct tls; /* one connection */
 
 enum tls_result { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_END, TLS_FAIL };
 
-/* How a connection reaches its peer where that is no stream socket: one datagram a call. Both
- * return what recv(2) and send(2) would, errno included. */
+/* How a connection reaches its peer where that is no socket of ours alone: DTLS, one datagram a
+ * call; TLS, some bytes. Both return what recv(2) and send(2) would, errno included. */
 struct tls_wire {
 	ssize_t (*recv)(void *arg, void *buf, size_t cap);
 	ssize_t (*send)(void *arg, const void *buf, size_t len);

@@ -27,6 +27,7 @@ struct tls {
 	struct tls_context *c;
 	SSL *ssl;
 	struct tls_wire wire;
+	bool wire_ended; /* a stream: end of file has been read */
 	uint8_t peer[128]; /* its address, for cookies */
 	size_t peer_len;
 	bool shaken; /* the handshake is over */

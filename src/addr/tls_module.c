@@ -22,7 +22,7 @@ static void __attribute__((constructor)) settle(void)
 			 NULL);
 }
 
-/* ---- a wire of datagrams as a BIO ---- */
+/* ---- a wire as a BIO ---- */
 
 static int wire_write(BIO *b, const char *data, int len)
 {
@@ -43,6 +43,7 @@ static int wire_read(BIO *b, char *data, int len)
 	BIO_clear_retry_flags(b);
 	if (n == -1 && errno == EAGAIN)
 		BIO_set_retry_read(b);
+	t->wire_ended = n == 0 && !is_dgram(t->c->role);
 	return (int)n;
 }
 
@@ -50,10 +51,13 @@ static int wire_read(BIO *b, char *data, int len)
 
 static long wire_ctrl(BIO *b, int cmd, long number, void *p)
 {
-	(void)b;
+	const struct tls *t = BIO_get_data(b);
+
 	(void)number;
 	(void)p;
 	switch (cmd) {
+	case BIO_CTRL_EOF:
+		return t->wire_ended;
 	case BIO_CTRL_FLUSH:
 	case BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT:
 		return 1;
@@ -133,8 +137,10 @@ static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *w
 		t->wire = *wire;
 		b = wire_bio(t);
 		SSL_set_bio(t->ssl, b, b);
-		SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
-		DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
+		if (is_dgram(c->role)) {
+			SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
+			DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
+		}
 	} else {
 		SSL_set_fd(t->ssl, fd);
 	}

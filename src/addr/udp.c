@@ -100,7 +100,7 @@ static const struct step listen_steps[] = {
 	  .help = NAME " sessions: the first datagram of a peer begins one; fork serves many", \
 	  .groups = GROUPS | G_LISTEN | G_CHILD | G_RANGE, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_DGRAM, PROTO }, \
-	  .flags = TYPE_PASSIVE | TYPE_TRANSPARENT, .steps = listen_steps, \
+	  .flags = TYPE_PASSIVE | TYPE_ACCEPTS | TYPE_TRANSPARENT, .steps = listen_steps, \
 	  .forecast = forecast_packets, .make = dgram_make_listen, .source = dgram_source_listen }, \
 	{ .names = SENDTO, .syntax = ":<host>:<port>", \
 	  .help = NAME " to one address; only its answers are heard", \

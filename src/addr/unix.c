@@ -437,7 +437,7 @@ static const struct step recvfrom_steps[] = {
 	  .help = "server " NAME ": waits for a connection; fork serves many", \
 	  .groups = GROUPS | G_LISTEN | G_CHILD, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { AF_UNIX, SOCK_STREAM, 0 }, \
-	  .flags = ENTRY | TYPE_TRANSPARENT, .steps = listen_steps, \
+	  .flags = ENTRY | TYPE_ACCEPTS | TYPE_TRANSPARENT, .steps = listen_steps, \
 	  .conn_steps = accepted_steps, .forecast = forecast_socket, .make = make_connection, .source = listen_source }, \
 	{ .names = SENDTO, .syntax = ":<filename>", \
 	  .help = "datagrams to a socket " NAME "; only its answers are heard", \

@@ -31,17 +31,12 @@ struct dgram_sock *dgram_ep_sock(struct endpoint *ep)
 	return ((struct dgram_ep *)ep)->sock;
 }
 
-struct endpoint *dgram_ep_top(struct dgram_ep *d)
-{
-	return d->top && !d->ep.user ? d->top : &d->ep;
-}
-
 /* A session that has not begun yet may have little waiting. */
 static size_t share_of(struct dgram_ep *d)
 {
-	const struct endpoint *top = dgram_ep_top(d);
+	const struct endpoint *ep = &d->ep;
 
-	return top->user && top->user->has_begun(top) ? INBOX_SHARE : INBOX_SHARE_EARLY;
+	return ep->user && ep->user->has_begun(ep) ? INBOX_SHARE : INBOX_SHARE_EARLY;
 }
 
 bool dgram_ep_push(struct dgram_ep *d, const void *data, size_t len)
@@ -76,7 +71,7 @@ static bool meet_empty(struct dgram_ep *d, struct batch *b)
 {
 	/* the other end of a feed sends nothing empty: it has closed */
 	bool is_end = d->feed >= 0 ||
-		      (!d->top && (d->sock->connected || d->ep.addr->conf->sock.null_eof));
+		      (!d->ep.top && (d->sock->connected || d->ep.addr->conf->sock.null_eof));
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->packet[i].drop || b->packet[i].len)

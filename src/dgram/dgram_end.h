@@ -35,7 +35,6 @@ struct dgram_ep {
 	int64_t told_ns; /* own process: when the one with the table heard that we send */
 	int icmp; /* error of an earlier packet that a send has met, for the reader */
 	uint64_t overflow; /* datagrams dropped because the inbox was full */
-	struct endpoint *top; /* the layer above that sessions see (DTLS), or NULL: this one */
 	void (*on_close)(struct dgram_ep *d, void *arg); /* before the socket goes, or NULL */
 	void (*on_sent)(struct dgram_ep *d, void *arg); /* something has been sent; or NULL */
 	void *arg;
@@ -49,10 +48,6 @@ void dgram_ep_one_shot(struct dgram_ep *d);
 
 /* The socket of the datagram endpoint @ep. */
 struct dgram_sock *dgram_ep_sock(struct endpoint *ep);
-
-/* The endpoint that somebody uses: the layer above, or @d itself, also while that layer shakes
- * hands by it. */
-struct endpoint *dgram_ep_top(struct dgram_ep *d);
 
 /* @d is one of many on its socket, which is watched by others: who gets a datagram for it calls
  * dgram_ep_push() and endpoint_ready(). From then on, until dgram_ep_feed(). */

@@ -45,16 +45,6 @@ void peer_feed_open(struct peer *p)
 	loop_watch(p->table->loop, &p->told, p->feed, EPOLLIN | EPOLLRDHUP);
 }
 
-void peer_feed_layer(struct peer *p, struct endpoint *top)
-{
-	struct dgram_ep *lower = p->ep;
-
-	peer_feed_open(p);
-	if (lower->feed < 0)
-		return;
-	top->rfd = lower->ep.rfd;
-}
-
 bool peer_feed_send(struct peer *p, const void *data, size_t len)
 {
 	return send(p->feed, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) != -1;

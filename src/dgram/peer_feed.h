@@ -8,14 +8,9 @@
 
 #include "dgram/peer_table.h"
 
-struct endpoint;
-
 /* Connect the endpoint of @p, which is about to go over to another process, with the table. When
  * there are no descriptors for that, only what is in its inbox is delivered. */
 void peer_feed_open(struct peer *p);
-
-/* The same for the layer @top above its endpoint. */
-void peer_feed_layer(struct peer *p, struct endpoint *top);
 
 /* Hand a datagram over, not an empty one; false with errno when the session is too slow. */
 bool peer_feed_send(struct peer *p, const void *data, size_t len);

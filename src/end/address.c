@@ -12,6 +12,10 @@
  * that do never wait). */
 #include "end/address.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
+
 void address_init(struct address *a, struct relay *relay, struct engine *engine,
 		  const struct half *half, unsigned number)
 {
@@ -22,6 +26,8 @@ void address_init(struct address *a, struct relay *relay, struct engine *engine,
 		.conf = &half->conf,
 		.number = number,
 	};
+	if (half->nlayers)
+		a->layer_share = xcalloc(half->nlayers, sizeof(*a->layer_share));
 }
 
 void address_done(struct address *a)
@@ -29,5 +35,11 @@ void address_done(struct address *a)
 	if (a->share)
 		a->share_free(a->share);
 	a->share = NULL;
+	for (size_t i = 0; a->layer_share && i < a->half->nlayers; i++) {
+		if (a->layer_share[i].data)
+			a->layer_share[i].free(a->layer_share[i].data);
+	}
+	free(a->layer_share);
+	a->layer_share = NULL;
 	hosts_done(&a->hosts);
 }

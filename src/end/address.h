@@ -23,9 +23,13 @@ struct address {
 	size_t live; /* sessions that use it, in this process; of a dual address the first has it */
 	struct tally *tally; /* borrowed: it lies in shared memory */
 	struct log_limit *limit; /* of records that its peers cause; there, too */
-	/* what its connections have in common, such as certificates that have been read */
+	/* what its connections have in common, such as keys that have been read */
 	void *share; /* NULL until somebody sets it */
 	void (*share_free)(void *share); /* called by address_done() */
+	struct layer_share {
+		void *data;
+		void (*free)(void *data);
+	} * layer_share; /* the same for each layer of the half: certificates */
 	struct hosts hosts; /* names in values of options */
 };
 

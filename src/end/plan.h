@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct addr_type;
+struct layer_type;
 
 /* Direction in which an address half is opened. */
 enum open_mode { MODE_RW, MODE_READ, MODE_WRITE };
@@ -42,13 +43,22 @@ struct settings {
 	uint64_t nofile; /* soft descriptor limit that programs get back, or 0 */
 };
 
+/* A layer above the transport of a half. */
+struct half_layer {
+	const struct layer_type *type;
+	const struct conf *conf; /* what its options say; the half's */
+	const void *module; /* what its type's module exports, or NULL */
+};
+
 /* One half of an address: the whole of it unless it is dual. */
 struct half {
 	const char *keyword; /* as typed */
 	char *const *param;
 	size_t nparams;
-	const struct addr_type *type;
+	const struct addr_type *type; /* of the transport */
 	const void *module; /* what the type's module exports, or NULL */
+	struct half_layer *layer; /* what stands on it, lowest first; owned */
+	size_t nlayers;
 	const void *seal; /* what the module of sealed datagrams exports, or NULL */
 	struct opts opts;
 	struct conf conf;

@@ -92,21 +92,29 @@ void forecast_entry(const struct half *half, enum open_mode mode, struct forecas
 		f->out.caps &= ~(unsigned)EP_SPLICE_OUT;
 }
 
+/* The transport, and what stands on it. */
+static void forecast_half(const struct half *half, enum open_mode mode, struct forecast *f)
+{
+	half->type->forecast(half, mode, f);
+	for (size_t i = 0; i < half->nlayers; i++)
+		half->layer[i].type->forecast(f);
+}
+
 void forecast_side(const struct side *side, enum open_mode mode, struct forecast *f)
 {
 	struct forecast in = { 0 }, out = { 0 };
 
 	*f = (struct forecast){ 0 };
 	if (side->nhalves < 2) {
-		side->half[0].type->forecast(&side->half[0], mode, f);
+		forecast_half(&side->half[0], mode, f);
 		if (side->half[0].type->flags & TYPE_FOREIGN)
 			return;
 		f->in.caps |= side->half[0].type->reads ? 0 : EP_NO_READ;
 		f->out.caps |= side->half[0].type->writes ? 0 : EP_NO_WRITE;
 		return;
 	}
-	side->half[0].type->forecast(&side->half[0], MODE_READ, &in);
-	side->half[1].type->forecast(&side->half[1], MODE_WRITE, &out);
+	forecast_half(&side->half[0], MODE_READ, &in);
+	forecast_half(&side->half[1], MODE_WRITE, &out);
 	f->in = in.in;
 	f->out = out.out;
 	f->in.bare = f->out.bare = mode != MODE_RW; /* dual_new() */

@@ -108,7 +108,8 @@ static const struct source_ops ops = {
 
 struct source *dial_source(struct opening *o, struct err *err)
 {
-	struct endpoint *first = o->addr->half->type->make(o, err);
+	struct endpoint *first =
+		o->end ? opening_take_end(o, err) : o->addr->half->type->make(o, err);
 	struct dialer *d;
 
 	if (!first)

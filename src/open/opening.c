@@ -89,8 +89,8 @@ static void drop_attempt(struct opening *o)
 	o->impl = NULL;
 	groups_unref(o->more);
 	o->more = NULL;
-	endpoint_free(o->lower);
-	o->lower = NULL;
+	endpoint_free(o->end);
+	o->end = NULL;
 	tty_restore(&o->undo.tty[0]);
 	tty_restore(&o->undo.tty[1]);
 	if (!(o->addr->half->type->flags & TYPE_FOREIGN)) {
@@ -141,8 +141,11 @@ void opening_ready(struct opening *o)
 
 void opening_forget(struct opening *o)
 {
+	stop_waiting(o);
 	o->undo.left.owner = 0;
 	o->proc = NULL;
+	endpoint_abandon(o->end);
+	o->end = NULL;
 	dispose(o);
 }
 
@@ -208,35 +211,79 @@ static bool at_end(const struct step *s)
 	return !s->run && s->after == PH_NONE;
 }
 
-/* The steps of @part, or NULL: it has none. Where an address forks, the steps of its connections
- * are left to its source, and so are the options at the end. */
-static const struct step *steps_of(const struct opening *o, enum opening_part part)
+/* Connections, and datagrams' peers, are left to the source, with their layers and the options at
+ * the end. */
+static bool leaves_connections(const struct opening *o)
 {
-	const struct addr_type *type = o->addr->half->type;
-	const struct step *const list[] = { opening_prologue, type->steps, type->conn_steps,
-					    opening_epilogue };
+	const struct half *half = o->addr->half;
 
-	if (part >= PART_CONNECTION && type->conn_steps && opening_forks(o))
+	return opening_forks(o) && half->type->flags & TYPE_ACCEPTS &&
+	       (half->type->conn_steps || half->nlayers);
+}
+
+static enum step_result step_bottom(struct opening *o, struct err *err);
+
+/* The steps of @part, and there of layer @i, or NULL: there are none. */
+static const struct step *steps_of(const struct opening *o, enum opening_part part, size_t i)
+{
+	static const struct step bottom[] = { { .run = step_bottom }, STEP_END };
+	const struct half *half = o->addr->half;
+	const struct layer_type *layer = i < half->nlayers ? half->layer[i].type : NULL;
+
+	if (part >= PART_CONNECTION && leaves_connections(o))
 		return NULL;
-	return list[part];
+	switch (part) {
+	case PART_PROLOGUE:
+		return opening_prologue;
+	case PART_BEFORE:
+		return layer ? layer->before : NULL;
+	case PART_STEPS:
+		return half->type->steps;
+	case PART_CONNECTION:
+		return half->type->conn_steps;
+	case PART_BOTTOM:
+		return half->nlayers ? bottom : NULL;
+	case PART_LAYERS:
+		return layer ? layer->steps : NULL;
+	case PART_EPILOGUE:
+		return opening_epilogue;
+	}
+	return NULL;
 }
 
 static void go_to(struct opening *o, enum opening_part part)
 {
 	o->part = part;
-	o->step = steps_of(o, part);
+	o->layer = 0;
+	o->step = steps_of(o, part, 0);
 }
 
 /* On to the next list of steps, the present one being done; false: there is none. */
 static bool next_list(struct opening *o)
 {
-	for (enum opening_part part = o->part + 1; part <= PART_EPILOGUE; part++) {
-		if (steps_of(o, part)) {
-			go_to(o, part);
-			return true;
+	do {
+		if ((o->part == PART_BEFORE || o->part == PART_LAYERS) &&
+		    o->layer + 1 < o->addr->half->nlayers) {
+			o->layer++;
+		} else if (o->part == PART_EPILOGUE) {
+			return false;
+		} else {
+			o->part++;
+			o->layer = 0;
 		}
-	}
-	return false;
+		o->step = steps_of(o, o->part, o->layer);
+	} while (!o->step);
+	return true;
+}
+
+const struct half_layer *opening_layer(const struct opening *o)
+{
+	return &o->addr->half->layer[o->layer];
+}
+
+struct layer_share *opening_layer_share(const struct opening *o)
+{
+	return &o->addr->layer_share[o->layer];
 }
 
 /* Where the next address is tried: behind the step that has found them. NULL: it has not run. */
@@ -244,7 +291,7 @@ static const struct step *behind_addresses(const struct opening *o)
 {
 	const struct step *behind = NULL, *step = o->addr->half->type->steps;
 
-	if (o->part == PART_PROLOGUE)
+	if (o->part < PART_STEPS)
 		return NULL;
 	for (; step != o->step && !at_end(step); step++) {
 		if (step->flags & STEP_NEXT_ADDRESS)
@@ -283,9 +330,57 @@ static void limit_directions(struct endpoint *ep, const struct addr_type *type)
 	ep->caps |= type->writes ? 0 : EP_NO_WRITE;
 }
 
-static void succeed(struct opening *o)
+/* What the steps have made becomes an end, which owns it from now on. */
+static struct endpoint *make_end(struct opening *o, struct err *err)
 {
 	const struct addr_type *type = o->addr->half->type;
+	struct endpoint *ep = type->make(o, err);
+
+	if (!ep)
+		return NULL;
+	o->target.fd = o->fd2 = -1;
+	o->impl = NULL;
+	limit_directions(ep, type);
+	endpoint_undo_later(ep, &o->undo);
+	o->undo.left = (struct leftovers){ 0 };
+	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
+	ep->proc = o->proc;
+	o->proc = NULL;
+	return ep;
+}
+
+static enum step_result step_bottom(struct opening *o, struct err *err)
+{
+	if (!o->end)
+		o->end = make_end(o, err);
+	return o->end ? STEP_DONE : STEP_FAIL;
+}
+
+struct endpoint *opening_take_end(struct opening *o, struct err *err)
+{
+	struct endpoint *ep = o->end;
+
+	o->end = NULL;
+	return ep ? ep : make_end(o, err);
+}
+
+static struct source *make_source(struct opening *o, struct err *err)
+{
+	struct source *src = o->addr->half->type->source(o, err);
+
+	if (!src)
+		return NULL;
+	o->target.fd = o->fd2 = -1;
+	o->impl = NULL;
+	o->proc = NULL;
+	src->left = o->undo.left;
+	o->undo.left = (struct leftovers){ 0 };
+	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
+	return src;
+}
+
+static void succeed(struct opening *o)
+{
 	struct endpoint *ep = NULL;
 	struct source *src = NULL;
 	struct err err;
@@ -295,25 +390,13 @@ static void succeed(struct opening *o)
 		return;
 	}
 	if (opening_forks(o) && !o->dual_in)
-		src = type->source(o, &err);
+		src = make_source(o, &err);
 	else
-		ep = type->make(o, &err);
+		ep = opening_take_end(o, &err);
 	if (!ep && !src) {
 		give_up(o, &err);
 		return;
 	}
-	o->target.fd = o->fd2 = -1;
-	o->impl = NULL;
-	if (src) {
-		src->left = o->undo.left;
-	} else {
-		limit_directions(ep, type);
-		endpoint_undo_later(ep, &o->undo);
-		ep->proc = o->proc;
-	}
-	o->proc = NULL;
-	o->undo.left = (struct leftovers){ 0 };
-	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
 	if (ep && o->is_dual) {
 		open_second_half(o, ep);
 		return;
@@ -344,8 +427,10 @@ static void final_connect_error(const struct opening *o, struct err *err)
 /* Begin anew with the steps after @delay_ns. */
 static void try_again(struct opening *o, int64_t delay_ns)
 {
-	if (o->part != PART_PROLOGUE)
-		go_to(o, PART_STEPS);
+	if (o->part != PART_PROLOGUE) {
+		go_to(o, PART_PROLOGUE);
+		next_list(o);
+	}
 	o->remote_i = 0;
 	o->waiting = STEP_AGAIN;
 	opening_wait(o, -1, 0, loop_now(o->addr->engine->loop) + delay_ns);
@@ -481,7 +566,7 @@ static enum step_result run_step(struct opening *o, struct err *err)
 	if (o->step->run && !(o->watcher && o->step->flags & STEP_CLAIMS))
 		r = o->step->run(o, err);
 	if ((r == STEP_DONE || r == STEP_WAIT) && phase != PH_NONE) {
-		if (apply_options(o, o->target.fd, phase, err) == -1)
+		if (apply_options(o, o->end ? o->end->rfd : o->target.fd, phase, err) == -1)
 			r = STEP_FAIL;
 		/* bidirectional stdio: the write side is a descriptor of its own */
 		else if (o->fd2 >= 0 && o->fd2 != o->target.fd &&
@@ -633,22 +718,27 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 }
 
 struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
-				     struct endpoint *lower, const struct vars *vars,
+				     struct endpoint *end, const struct vars *vars,
 				     opening_done_fn *done)
 {
+	static const struct step nothing[] = { STEP_END };
 	struct opening *o = new_opening(src->addr, vars, done, src);
 
 	source_opening(src);
 	o->from = src;
 	begin_half(o, src->addr, mode);
-	go_to(o, fd != -1 || lower ? PART_CONNECTION : PART_STEPS);
-	if (o->part == PART_CONNECTION) {
+	if (fd != -1 || end) {
+		go_to(o, PART_CONNECTION);
 		o->target.fd = fd;
-		o->lower = lower;
 		o->retries_left = 0;
+	} else {
+		next_list(o);
 	}
-	if (lower) /* who feeds it knows from now on whom */
-		opening_wait_end(o, lower, EPOLLIN, 0);
+	if (end) { /* who feeds it knows from now on whom */
+		o->end = end;
+		o->step = nothing;
+		opening_wait_end(o, end, EPOLLIN, 0);
+	}
 	opening_ready(o);
 	return o;
 }
@@ -667,12 +757,16 @@ struct opening *opening_start_watched(struct address *half, enum open_mode mode,
 /* ---- judging without opening ---- */
 
 /* A step that would have to wait (for a name) is passed over, as are those without a check. */
-static int check_steps(struct opening *o, enum opening_part part, struct err *err)
+static int check_steps(struct opening *o, struct err *err)
 {
-	for (go_to(o, part); !at_end(o->step); o->step++) {
-		if (o->step->check && o->step->check(o, err) == STEP_FAIL)
-			return -1;
-	}
+	do {
+		if (o->part == PART_EPILOGUE)
+			return 0;
+		for (; !at_end(o->step); o->step++) {
+			if (o->step->check && o->step->check(o, err) == STEP_FAIL)
+				return -1;
+		}
+	} while (next_list(o));
 	return 0;
 }
 
@@ -687,7 +781,7 @@ static int check_half(struct address *half, bool is_dual, enum open_mode mode,
 	o->job.fd = -1;
 	begin_half(o, half, mode);
 	if (ident_enter(&half->conf->ident, &saved, err) == 0) {
-		if (check_steps(o, PART_PROLOGUE, err) == 0 && check_steps(o, PART_STEPS, err) == 0)
+		if (check_steps(o, err) == 0)
 			rc = judge(o, err);
 		ident_leave(&saved);
 	}

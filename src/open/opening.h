@@ -62,7 +62,26 @@ enum type_flag {
 	TYPE_BINDS = 128, /* the entry is made by bind(2), its owner and mode set by a step */
 	TYPE_DATA = 256, /* addresses are written as data, and so is option range */
 	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
+	TYPE_ACCEPTS = 2048, /* others connect to it: layers on it play the server */
 	TYPE_FORK_FIRST = 1024, /* fork means nothing behind an address that forks already */
+};
+
+/* A layer that may stand on the transport of an address: one row. */
+struct layer_type {
+	const char *names; /* canonical first, as in struct addr_type */
+	const char *help; /* one sentence for the manual */
+	uint64_t groups; /* options it takes */
+	/* what is done ahead of the transport's steps in every attempt, or NULL */
+	const struct step *before;
+	/* on o->end, the lowest layer first: it shakes hands. A layer that stays puts itself on the
+	 * end (layer_push()), one that leaves goes without a trace. */
+	const struct step *steps;
+	/* above a table of peers: does this first datagram begin a session? NULL: every one does */
+	bool (*greets)(struct address *addr, const struct dgram_greeting *g);
+	/* what the end is with it, made of what it is without */
+	void (*forecast)(struct forecast *f);
+	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
+	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
 
 /* An address type: one row. */
@@ -88,8 +107,6 @@ struct addr_type {
 	const struct step *conn_steps;
 	/* build the endpoint when all steps are done; takes o->fd, o->fd2 */
 	struct endpoint *(*make)(struct opening *o, struct err *err);
-	/* datagrams, with fork: does this first one begin a session? NULL: every one does */
-	bool (*greets)(struct address *addr, const struct dgram_greeting *g);
 	/* with option fork: build what yields one endpoint after another, or NULL if it cannot */
 	struct source *(*source)(struct opening *o, struct err *err);
 	/* what make() builds, told without opening anything (forecast.h) */
@@ -98,6 +115,7 @@ struct addr_type {
 	const char *needs; /* privilege: a capability, then perhaps when ("CAP_NET_RAW"), or NULL */
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
+	const struct layer_type *layer; /* what always stands on it, or NULL */
 	const char *both_ways; /* of a type for one direction: a kin of it for both, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };
@@ -121,7 +139,15 @@ struct opening_watcher {
 };
 
 /* The lists of steps, in their order. */
-enum opening_part { PART_PROLOGUE, PART_STEPS, PART_CONNECTION, PART_EPILOGUE };
+enum opening_part {
+	PART_PROLOGUE,
+	PART_BEFORE, /* of each layer */
+	PART_STEPS,
+	PART_CONNECTION,
+	PART_BOTTOM, /* the end is made, if there are layers */
+	PART_LAYERS, /* of each layer */
+	PART_EPILOGUE,
+};
 
 struct opening {
 	struct address *addr; /* what is opened; of a dual address one half after the other */
@@ -129,7 +155,9 @@ struct opening {
 	struct list node; /* in relay->openings */
 	/* what the steps work on */
 	const struct step *step; /* the next one */
-	enum opening_part part; /* the list it is in */
+	enum opening_part part; /* the list it is in, */
+	size_t layer; /* and of which layer */
+	struct endpoint *end; /* made already, because layers stand on it; or NULL */
 	struct target target; /* target.fd: the descriptor */
 	int fd2; /* second descriptor (write side), or -1 */
 	struct addr_list remote; /* where to */
@@ -148,7 +176,6 @@ struct opening {
 	struct undo undo;
 	struct groups *more; /* sockets that join what target.fd has no room for, or NULL */
 	struct proc *proc; /* program started */
-	struct endpoint *lower; /* what conn_steps build upon (datagrams of one peer), or NULL */
 	struct endpoint *other; /* the left endpoint when the right address is opened; borrowed */
 	void *impl; /* the type's own state */
 	void (*impl_free)(void *impl);
@@ -178,11 +205,11 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 			      struct endpoint *other, opening_done_fn *done, void *arg);
 
 /* As opening_start() for one more endpoint of @src: a new connection
- * (dial.c), or, where @fd is not -1 or @lower not NULL, the steps of a connection that has been
- * accepted (listen.c, peers.c). Takes @fd and @lower. @done gets @src as argument and must call
- * source_opened(). */
+ * (dial.c), or, where @fd is not -1, the steps of a connection that has been accepted (listen.c),
+ * or where @end is not NULL, only the layers on it (peers.c). Takes @fd and @end. @done gets @src
+ * as argument and must call source_opened(). */
 struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
-				     struct endpoint *lower, const struct vars *vars,
+				     struct endpoint *end, const struct vars *vars,
 				     opening_done_fn *done);
 
 /* Begin to open @half, an address or one half of a dual one, for @watcher, from the loop. Nothing
@@ -199,6 +226,14 @@ struct opening *opening_start_watched(struct address *half, enum open_mode mode,
 typedef int opening_judge_fn(struct opening *o, struct err *err);
 int opening_check(struct address *addr, enum open_mode mode, opening_judge_fn *judge,
 		  struct err *err);
+
+/* The layer whose steps run, and what its address keeps for it. */
+const struct half_layer *opening_layer(const struct opening *o);
+struct layer_share *opening_layer_share(const struct opening *o);
+
+/* The end that the steps have made, with its layers: for succeeding openings, and sources that
+ * dial. NULL with @err. */
+struct endpoint *opening_take_end(struct opening *o, struct err *err);
 
 /* It will yield endpoint after endpoint: the outcome is a source. */
 bool opening_forks(const struct opening *o);

@@ -17,9 +17,8 @@
  * here), or a feed (p->feed: a session in another process, peer_feed.c), or neither (another
  * process, and there were no descriptors for a feed: what it sends is dropped).
  *
- * With a layer above the datagrams (DTLS) the endpoint of the session is dgram_ep_top(); while it
- * shakes hands, the opening is the user of the peer's endpoint. The layer's greets() judges
- * strangers first.
+ * With layers on the datagrams (DTLS) an opening is the user of the peer's endpoint first, while
+ * they shake hands, and then the session. The lowest layer's greets() judges strangers.
  *
  * What receives may find the socket lost, and the last session gone with it: then the batch has
  * been given back, and every step looks at t->batch again. */
@@ -87,12 +86,11 @@ static void end_peer(struct peer *p, const char *why)
 {
 	char text[NETADDR_TEXT_LEN];
 	struct dgram_ep *ep = p->ep;
-	struct endpoint *top = ep ? dgram_ep_top(ep) : NULL;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
 	part(p);
-	if (top && top->user)
-		top->user->end(top, why);
+	if (ep && ep->ep.user)
+		ep->ep.user->end(&ep->ep, why);
 	else if (ep && !(ep->ep.caps & EP_LENT))
 		endpoint_free(&ep->ep);
 }
@@ -203,18 +201,6 @@ static void set_local_vars(struct peers *t, const struct netaddr *local, struct 
 	vars_set(vars, "SOCKPORT", "%u", netaddr_port(bound));
 }
 
-/* The peer below the layer @top, which still knows it; NULL: it has left meanwhile. */
-static struct peer *peer_below(const struct peers *t, const struct endpoint *top)
-{
-	list_for_each (node, &t->table.oldest_first) {
-		struct peer *p = container_of(node, struct peer, age);
-
-		if (p->ep && p->ep->top == top)
-			return p;
-	}
-	return NULL;
-}
-
 /* To a session in another process. */
 static void pass_on(struct peers *t, struct peer *p, const struct packet *packet)
 {
@@ -222,8 +208,7 @@ static void pass_on(struct peers *t, struct peer *p, const struct packet *packet
 	unsigned hidden;
 	int code;
 
-	if (!packet->len &&
-	    t->src.addr->half->type->conn_steps) { /* a layer above has its own farewell */
+	if (!packet->len && t->src.addr->half->nlayers) { /* layers have their own farewell */
 		tally_add(&t->sock->addr->tally->lost[LOSS_EMPTY], 1);
 		return;
 	}
@@ -237,18 +222,17 @@ static void pass_on(struct peers *t, struct peer *p, const struct packet *packet
 			 log_limit_text(&t->limit, hidden, "peer", more, sizeof(more)));
 }
 
-/* The layer above (DTLS) has shaken hands with its peer, or will not. */
-static void on_layer(struct opening *o, struct endpoint *ep, struct source *none, struct err *err)
+/* The layers (DTLS) have shaken hands with the peer, or will not. */
+static void on_layers(struct opening *o, struct endpoint *ep, struct source *none, struct err *err)
 {
 	struct source *src = o->arg;
-	struct peers *t = container_of(src, struct peers, src);
-	struct peer *p;
+	struct dgram_ep *d = (struct dgram_ep *)ep;
 
 	(void)none;
 	if (err)
 		relay_tell(src->addr->relay, LV_ERROR, err);
-	if (ep && src->addr->relay->plan->isolate && (p = peer_below(t, ep)))
-		peer_feed_layer(p, ep);
+	if (ep && src->addr->relay->plan->isolate && d->on_close) /* its peer has not left */
+		peer_feed_open(d->arg);
 	source_opened(src, ep, &o->vars);
 }
 
@@ -264,14 +248,25 @@ static void begin_session(struct peers *t, struct peer *p)
 	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
 	log_info("permitting UDP connection from %s", text);
 	endpoint_ready(&ep->ep, EPOLLIN); /* it runs in this turn, see has_enough() */
-	if (t->src.addr->half->type->conn_steps) {
-		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layer);
+	if (t->src.addr->half->nlayers) {
+		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layers);
 	} else {
 		if (t->src.addr->relay->plan->isolate)
 			peer_feed_open(p);
 		source_yield(&t->src, &ep->ep, &vars);
 	}
 	vars_done(&vars);
+}
+
+/* Does a stranger's datagram begin a session? The lowest layer knows. */
+static bool is_greeting(const struct peers *t, const struct message *m, const struct netaddr *local,
+			const struct packet *p)
+{
+	const struct half *half = t->src.addr->half;
+	const struct dgram_greeting g = { t->sock, &m->peer, local, p->data, p->len };
+
+	return !half->nlayers || !half->layer[0].type->greets ||
+	       half->layer[0].type->greets(t->src.addr, &g);
 }
 
 /* LISTEN: a peer's first datagram. At max-children it waits for its session in the table. */
@@ -293,12 +288,8 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 		tally_add(&t->sock->addr->tally->lost[LOSS_EMPTY], 1);
 		return;
 	}
-	if (t->src.addr->half->type->greets) {
-		struct dgram_greeting g = { t->sock, &m->peer, local, p->data, p->len };
-
-		if (!t->src.addr->half->type->greets(t->src.addr, &g))
-			return;
-	}
+	if (!is_greeting(t, m, local, p))
+		return;
 	has_place = make_room(t);
 	d = new_end(t, m);
 	d->from = *local;
@@ -326,7 +317,7 @@ static bool is_due(const struct peer *peer)
 {
 	struct dgram_ep *d = peer->ep;
 
-	return d && (loop_is_ready(&d->ep.ready) || loop_is_ready(&dgram_ep_top(d)->ready));
+	return d && loop_is_ready(&d->ep.ready);
 }
 
 /* Until its session has run in this turn, and emptied the inbox, @peer gets no more than a session
@@ -371,10 +362,11 @@ static bool to_peer(struct peers *t, const struct packet *p)
 		return true;
 	if (p->len)
 		dgram_ep_push(peer->ep, p->data, p->len);
-	else if (!peer->ep->top) /* a layer above has a farewell of its own, which cannot be forged
-				  */
+	else if (!t->src.addr->half->nlayers) /* a layer above has a farewell of its own, which
+					       * cannot be forged
+					       */
 		peer->ep->end = true;
-	endpoint_ready(dgram_ep_top(peer->ep), EPOLLIN);
+	endpoint_ready(&peer->ep->ep, EPOLLIN);
 	return true;
 }
 

@@ -255,7 +255,9 @@ def test_membership_of_a_type(host, address, group):
 
 
 def test_no_route6(host):
-    sh(host, "ip -6 route flush table local type multicast")
+    # the kernel adds the route when it notices the carrier, which may be after the flush
+    sh(host, "timeout 5 sh -c 'until ip link show eth0 | grep -q state.UP; do sleep 0.01; done'; "
+             "ip -6 route flush table local type multicast")
     cure(host, doctor(host, SEND6), "no route to ff15::114", SEND6)
 
 

@@ -27,7 +27,7 @@ static int parse(struct parsed *p, const char *options, uint64_t groups, unsigne
 
 	snprintf(text, sizeof(text), "X:y,%s", options);
 	p->err = (struct err){ 0 };
-	assert_int_equal(spec_parse(&p->spec, text, &p->err), 0);
+	assert_int_equal(spec_parse(&p->spec, text, NULL, &p->err), 0);
 	conf_init(&p->conf);
 	return opts_parse(&p->opts, &p->conf, p->spec.single[0].opt, p->spec.single[0].nopts,
 			  groups, flags, &p->err);

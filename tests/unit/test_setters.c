@@ -31,7 +31,7 @@ static const char *run(struct target *t, const char *options)
 
 	err = (struct err){ 0 };
 	snprintf(text, sizeof(text), "X:y,%s", options);
-	assert_int_equal(spec_parse(&spec, text, &err), 0);
+	assert_int_equal(spec_parse(&spec, text, NULL, &err), 0);
 	conf_init(&conf);
 	rc = opts_parse(&opts, &conf, spec.single[0].opt, spec.single[0].nopts, ~0ULL, 0, &err);
 	for (int ph = PH_OFFSET; rc == 0 && ph < PH_COUNT; ph++)
