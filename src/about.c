@@ -1,5 +1,6 @@
 /* about.c - the version, for -V of every program */
-#include "cli.h"
+#include "about.h"
+
 #include "end/vars.h"
 
 #include <sys/utsname.h>

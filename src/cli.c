@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,12 +29,6 @@ struct scan {
 	int level; /* -d counter */
 	struct err *err;
 };
-
-static int usage_error(void)
-{
-	help_usage(stderr);
-	return -1;
-}
 
 /* The sentence of a number that could not be read. */
 static int bad_number(struct scan *s, const char *flag, enum num_result how)
@@ -95,7 +90,7 @@ static int do_switch(struct scan *s)
 static int do_version(struct scan *s)
 {
 	if (s->word[2])
-		return usage_error();
+		return -1; /* without a sentence: the flags are shown */
 	s->cli->action = CLI_VERSION;
 	return 0;
 }
@@ -139,7 +134,7 @@ static int do_debug(struct scan *s)
 			level++;
 		}
 		if (*p && *p != '-')
-			return usage_error();
+			return -1;
 	}
 	if (*p)
 		return err_set(s->err, 0, "Invalid (trailing) character(s) \"%c\" in \"%s\"option",

@@ -1,6 +1,9 @@
 /* help.c - -V, -h, -hh, -hhh, printed from the tables
  *
  * The layout is classic's, because scripts grep it. */
+#include "help.h"
+
+#include "about.h"
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/mem.h"

@@ -3,6 +3,8 @@
  * --help fits on a screen: what the program is for, lines by task, the flags that people use.
  * --help WORD explains whatever bears that name: a topic, a type, an option, a flag; all of them if
  * there are several. Except for topics and examples (help_topics.c) it comes from the tables. */
+#include "help_word.h"
+
 #include "addr/addr.h"
 #include "base/mem.h"
 #include "base/names.h"

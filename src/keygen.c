@@ -1,9 +1,11 @@
 /* keygen.c - flag --keygen: keys for sealed datagrams */
-#include "cli.h"
+#include "keygen.h"
+
 #include "seal/seal.h"
 #include "sys/module.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

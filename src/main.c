@@ -3,15 +3,19 @@
  * The only place that ends the program. Signals end it through the relay, so that sockets, locks,
  * links and terminals are put right whatever the reason. */
 #include "base/log.h"
-#include "cli.h"
 #include "dgram/dgram_seal.h"
 #include "doctor/doctor.h"
+#include "doctor/report.h"
 #include "end/leftovers.h"
 #include "end/proc.h"
 #include "end/relay.h"
 #include "explain/explain.h"
+#include "help.h"
+#include "help_word.h"
+#include "keygen.h"
 #include "open/lock.h"
 #include "open/orphans.h"
+#include "plan_make.h"
 #include "relay/check.h"
 #include "relay/relay_run.h"
 #include "sys/fd.h"
@@ -302,6 +306,8 @@ int main(int argc, char *argv[])
 	if (cli_parse(&program.cli, argc, argv, &err) == -1) {
 		if (err.text[0])
 			tell_user(&err);
+		else
+			help_usage(stderr);
 		log_end();
 		return 1;
 	}

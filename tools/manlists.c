@@ -9,12 +9,12 @@
  * Settings of a terminal that exclude each other, such as its speeds, share an item.
  *
  * Run while building, so that the manual names what the program knows. */
+#include "about.h"
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/str.h"
-#include "cli.h"
 #include "opt/opt.h"
 #include "opt/setters.h"
 #include "opt/value_words.h"

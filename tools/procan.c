@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "cli.h"
+#include "about.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -8,7 +8,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "dgram/dgram.h"
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
 #include "open/listen.h"

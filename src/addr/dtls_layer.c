@@ -13,7 +13,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
+#include "dgram/dgram_send.h"
 #include "end/layer.h"
 #include "flow/forecast.h"
 

@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "dgram/dgram.h"
 #include "end/fd_end.h"
 #include "end/proc.h"
 #include "end/relay.h"

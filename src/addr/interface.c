@@ -7,7 +7,7 @@
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
 #include "sys/netif.h"

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 #include "dgram/membership.h"
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
@@ -231,7 +232,7 @@ static struct endpoint *make_mcast(struct opening *o, struct err *err)
 
 	if (!ep)
 		return NULL;
-	dgram_member(ep, m->member);
+	dgram_member(dgram_ep_sock(ep), m->member);
 	/* what is elsewhere cannot be seen from here */
 	if (!o->addr->conf->ident.netns)
 		membership_follow(m->member, o->addr->engine->loop);
@@ -325,7 +326,8 @@ static struct endpoint *make_bcast(struct opening *o, struct err *err)
 {
 	struct endpoint *ep = dgram_make_generic(o, err);
 
-	if (ep && !o->addr->conf->sock.dst && dgram_hear_only(ep, "broadcast", err) == -1) {
+	if (ep && !o->addr->conf->sock.dst &&
+	    dgram_hear_only(dgram_ep_sock(ep), "broadcast", err) == -1) {
 		endpoint_free(ep);
 		return NULL;
 	}

@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 #include "end/dual.h"
 #include "end/fd_end.h"
 #include "flow/forecast.h"

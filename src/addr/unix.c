@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "dgram/dgram.h"
 #include "end/relay.h"
 #include "flow/forecast.h"
 #include "open/dgram_open.h"

@@ -1,5 +1,5 @@
-/* dgram.c - datagram sockets: receiving and judging, see dgram.h; the ends on them are in
- * dgram_end.c */
+/* dgram.c - datagram sockets: made, received from and judged, see dgram.h; the ends on
+ * them are in dgram_end.c */
 #include "dgram/dgram.h"
 
 #include "base/log.h"
@@ -7,11 +7,14 @@
 #include "data/packet.h"
 #include "dgram/ancillary.h"
 #include "dgram/destination.h"
+#include "dgram/dgram_drops.h"
 #include "dgram/dgram_seal.h"
+#include "dgram/dgram_self.h"
 #include "dgram/echo.h"
 #include "dgram/eth_frame.h"
 #include "dgram/membership.h"
 #include "end/relay.h"
+#include "sys/fd.h"
 #include "sys/groups.h"
 
 #include <errno.h>
@@ -72,7 +75,17 @@ void dgram_ask_destination(int fd)
 	set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
 }
 
-static int hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
+void dgram_answers(struct dgram_sock *sock)
+{
+	sock->answers = true;
+	sock->bound.len = sizeof(sock->bound.raw);
+	if (getsockname(sock->fd, &sock->bound.any, &sock->bound.len) == -1)
+		sock->bound.len = 0;
+	if (netaddr_port(&sock->bound))
+		dgram_ask_destination(sock->fd);
+}
+
+int dgram_hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 {
 	sock->dst = dst_rule_new(dst, sock->kind.family, err);
 	if (!sock->dst)
@@ -110,7 +123,7 @@ struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kin
 	}
 	sock->admission.total = sock->addr->tally->refused;
 	sock->admission.limit = addr->limit;
-	if (conf->sock.dst && hear_only(sock, conf->sock.dst, err) == -1) {
+	if (conf->sock.dst && dgram_hear_only(sock, conf->sock.dst, err) == -1) {
 		free(sock);
 		return NULL;
 	}
@@ -145,15 +158,8 @@ int dgram_take_groups(struct dgram_sock *sock, struct groups **more, struct err 
 	return 0;
 }
 
-int dgram_hear_only(struct endpoint *ep, const char *dst, struct err *err)
+void dgram_member(struct dgram_sock *sock, struct membership *m)
 {
-	return hear_only(((struct dgram_ep *)ep)->sock, dst, err);
-}
-
-void dgram_member(struct endpoint *ep, struct membership *m)
-{
-	struct dgram_sock *sock = ((struct dgram_ep *)ep)->sock;
-
 	sock->member = m;
 	if (m->answers)
 		dgram_ask_destination(sock->fd);

@@ -4,9 +4,10 @@
  * (SO_RXQ_OVFL), as it was when they were queued, and can be asked for (SO_MEMINFO), which tells of
  * losses behind which nothing comes. Here its news are counted once: not by every session that
  * shares the socket, and not by session processes that have inherited it. */
+#include "dgram/dgram_drops.h"
+
 #include "base/list.h"
 #include "base/log.h"
-#include "dgram/dgram.h"
 
 #include <linux/sock_diag.h>
 

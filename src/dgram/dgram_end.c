@@ -1,13 +1,17 @@
-/* dgram_end.c - an end of a session that is made of datagrams, see dgram.h
+/* dgram_end.c - an end of a session that is made of datagrams, see dgram_end.h
  *
  * Several ends may share a socket; what is judged and counted for all of them is in dgram.c. */
-#include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/packet.h"
 #include "dgram/destination.h"
+#include "dgram/dgram.h"
+#include "dgram/dgram_drops.h"
 #include "dgram/dgram_seal.h"
+#include "dgram/dgram_self.h"
+#include "dgram/dgram_send.h"
 #include "dgram/echo.h"
 #include "dgram/frames.h"
 #include "dgram/membership.h"
@@ -21,6 +25,11 @@
 #include <string.h>
 
 #define FEED_TELL_NS (50 * NSEC_PER_MSEC)
+
+struct dgram_sock *dgram_ep_sock(struct endpoint *ep)
+{
+	return ((struct dgram_ep *)ep)->sock;
+}
 
 /* A session that has not begun yet may have little waiting. */
 static size_t share_of(struct dgram_ep *d)
@@ -96,7 +105,7 @@ static long recv_error(struct dgram_ep *d, struct err *err)
 	int code = errno;
 
 	if (d->sock->frames && (code == ENETDOWN || (code == EAGAIN && d->sock->down)))
-		return frames_down(d, code, err);
+		return frames_down(d->sock, &d->ep, &d->to, code, err);
 	if (code == EAGAIN)
 		return -1;
 	/* an ICMP error of an earlier packet: ours only on connected sockets */
@@ -249,7 +258,7 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	if (rc == 0)
 		tell_sent(d);
 	if (rc == -1 && errno == EAGAIN) {
-		dgram_ep_await_room(d);
+		dgram_room_await(&d->room, ep, d->sock, &d->to, dgram_ep_shares_socket(d));
 		errno = EAGAIN;
 	}
 	return rc;
@@ -332,8 +341,7 @@ static void ep_close(struct endpoint *ep)
 
 	if (d->on_close)
 		d->on_close(d, d->arg);
-	fd_close(&d->observer);
-	fd_close(&d->copy);
+	dgram_room_done(&d->room);
 	fd_close(&d->feed);
 	ep->rfd = ep->wfd = -1;
 	count_unread(d);
@@ -436,7 +444,8 @@ struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to)
 	endpoint_init(&d->ep, &ops, sock->addr, sock->fd, sock->fd);
 	d->ep.caps = EP_DGRAM_IN | EP_DGRAM_OUT;
 	d->sock = sock;
-	d->observer = d->copy = d->feed = -1;
+	dgram_room_init(&d->room);
+	d->feed = -1;
 	dgram_sock_ref(sock);
 	if (to)
 		d->to = *to;

@@ -4,7 +4,7 @@
  * the receive queue of the peer, which is short, and a socket that is not connected is writable
  * although that queue is full (unix(7), net/unix/af_unix.c). A second socket, connected to the same
  * peer and used for nothing else, tells. */
-#include "dgram/dgram.h"
+#include "dgram/dgram_room.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +19,12 @@ static bool is_writable(int fd)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* A socket whose EPOLLOUT means room in the queue of @d's peer, or -1. */
-static int observer(const struct dgram_ep *d)
+/* A socket whose EPOLLOUT means room in the queue of @peer, or -1. */
+static int observer(const struct netaddr *peer)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd >= 0 && connect(fd, &d->to.any, d->to.len) == -1) {
+	if (fd >= 0 && connect(fd, &peer->any, peer->len) == -1) {
 		close(fd);
 		return -1;
 	}
@@ -32,44 +32,57 @@ static int observer(const struct dgram_ep *d)
 }
 
 /* Wait by @fd from now on; what was watched before is let go. */
-static void wait_by(struct dgram_ep *d, int fd)
+static void wait_by(struct endpoint *ep, int fd)
 {
-	if (fd == -1 || fd == d->ep.wfd)
+	if (fd == -1 || fd == ep->wfd)
 		return;
-	endpoint_want(&d->ep, 0, EPOLLOUT);
-	d->ep.wfd = fd;
+	endpoint_want(ep, 0, EPOLLOUT);
+	ep->wfd = fd;
 }
 
 /* It says that there is room, and the kernel says no: the name belongs to another socket by now. */
-static void drop_stale_observer(struct dgram_ep *d)
+static void drop_stale_observer(struct dgram_room *room, struct endpoint *ep, int sock)
 {
-	if (d->observer == -1 || !is_writable(d->observer))
+	if (room->observer == -1 || !is_writable(room->observer))
 		return;
-	if (d->ep.wfd == d->observer)
-		wait_by(d, d->sock->fd);
-	fd_close(&d->observer);
+	if (ep->wfd == room->observer)
+		wait_by(ep, sock);
+	fd_close(&room->observer);
 }
 
 /* The socket itself; one that many sessions share is watched elsewhere, so it is a copy then. */
-static int own(struct dgram_ep *d)
+static int own(struct dgram_room *room, int sock, bool shared)
 {
-	if (!dgram_ep_shares_socket(d))
-		return d->sock->fd;
-	if (d->copy == -1)
-		d->copy = fcntl(d->sock->fd, F_DUPFD_CLOEXEC, 3);
-	return d->copy;
+	if (!shared)
+		return sock;
+	if (room->copy == -1)
+		room->copy = fcntl(sock, F_DUPFD_CLOEXEC, 3);
+	return room->copy;
 }
 
-void dgram_ep_await_room(struct dgram_ep *d)
+void dgram_room_await(struct dgram_room *room, struct endpoint *ep, const struct dgram_sock *sock,
+		      const struct netaddr *to, bool shared)
 {
-	bool by_queue = d->sock->kind.family == AF_UNIX && d->to.len && !d->sock->connected &&
-			is_writable(d->sock->fd);
+	bool by_queue = sock->kind.family == AF_UNIX && to->len && !sock->connected &&
+			is_writable(sock->fd);
 
 	if (by_queue) {
-		drop_stale_observer(d);
-		if (d->observer == -1)
-			d->observer = observer(d);
+		drop_stale_observer(room, ep, sock->fd);
+		if (room->observer == -1)
+			room->observer = observer(to);
 	}
 	/* without an observer the peer is gone, and sending again will tell */
-	wait_by(d, by_queue && d->observer != -1 ? d->observer : own(d));
+	wait_by(ep,
+		by_queue && room->observer != -1 ? room->observer : own(room, sock->fd, shared));
+}
+
+void dgram_room_init(struct dgram_room *room)
+{
+	room->observer = room->copy = -1;
+}
+
+void dgram_room_done(struct dgram_room *room)
+{
+	fd_close(&room->observer);
+	fd_close(&room->copy);
 }

@@ -1,31 +1,22 @@
 /* dgram_self.c - datagrams that say they come from the socket that receives them
  *
  * Sources can be forged. Who asks an echo service in the name of the service itself would have it
- * talk to itself without end. So a socket that answers refuses what comes from its own address and
- * port; bound to no address in particular, from any address of this host with its port. What was
- * sent to a group or to all is another matter: others of this host may share the port with us
- * there, and an answer, being for one receiver, would be refused when it came back.
+ * talk to itself without end. So a socket that answers (dgram_answers()) refuses what comes from
+ * its own address and port; bound to no address in particular, from any address of this host with
+ * its port. What was sent to a group or to all is another matter: others of this host may share the
+ * port with us there, and an answer, being for one receiver, would be refused when it came back.
  *
  * Raw sockets have no ports that tell us from others of this host.
  *
  * A group is another circle: what is sent to it comes back to a socket that hears it. That is what
  * groups are for, so nothing is refused; whoever gives back what it hears is warned of it. */
+#include "dgram/dgram_self.h"
+
 #include "base/mem.h"
 #include "dgram/ancillary.h"
-#include "dgram/dgram.h"
 #include "sys/own_addrs.h"
 
 #include <string.h>
-
-void dgram_answers(struct dgram_sock *sock)
-{
-	sock->answers = true;
-	sock->bound.len = sizeof(sock->bound.raw);
-	if (getsockname(sock->fd, &sock->bound.any, &sock->bound.len) == -1)
-		sock->bound.len = 0;
-	if (netaddr_port(&sock->bound))
-		dgram_ask_destination(sock->fd);
-}
 
 /* IPv4 by way of an IPv6 socket is IPv4 to the interfaces. */
 static struct netaddr unmapped(const struct netaddr *a)

@@ -3,6 +3,8 @@
  * A run of datagrams of equal size (the last may be shorter) goes down as one message that the
  * kernel cuts (UDP_SEGMENT, Linux 4.18): it passes the stack once. Where an interface or a size
  * does not take that, the same datagrams are sent one by one; nothing is lost. */
+#include "dgram/dgram_send.h"
+
 #include "base/log.h"
 #include "data/packet.h"
 #include "dgram/dgram.h"

@@ -37,13 +37,13 @@ bool frames_lose(struct dgram_sock *sock, const struct err *err)
 }
 
 /* Nobody tells when an interface comes up again. */
-long frames_down(struct dgram_ep *d, int code, struct err *err)
+long frames_down(struct dgram_sock *sock, struct endpoint *ep, const struct netaddr *link, int code,
+		 struct err *err)
 {
-	struct dgram_sock *sock = d->sock;
 	struct sockaddr_ll ll;
 	enum netif_state state;
 
-	memcpy(&ll, d->to.raw, sizeof(ll));
+	memcpy(&ll, link->raw, sizeof(ll));
 	state = netif_state(sock->fd, ll.sll_ifindex);
 	if (state == NETIF_GONE) {
 		err_set(err, 0, "interface number %d has been removed", ll.sll_ifindex);
@@ -58,7 +58,7 @@ long frames_down(struct dgram_ep *d, int code, struct err *err)
 		log_notice("interface number %d is up again", ll.sll_ifindex);
 	sock->down = state == NETIF_DOWN;
 	if (sock->down)
-		endpoint_look_again(&d->ep, NSEC_PER_SEC);
+		endpoint_look_again(ep, NSEC_PER_SEC);
 	errno = EAGAIN;
 	return -1;
 }

@@ -2,7 +2,7 @@
 #include "dgram/peer_feed.h"
 
 #include "base/log.h"
-#include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -4,6 +4,7 @@
  * asked; without a querier they fall silent after some 260 seconds (RFC 3376 section 8.4), and
  * switches behind the bridge forget them. A bridge can be the querier itself. */
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
 #include "end/plan.h"
 

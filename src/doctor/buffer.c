@@ -1,6 +1,9 @@
 /* buffer.c - is the receive queue large enough, and were datagrams lost in it? */
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/kernel.h"
+#include "doctor/port_taken.h"
 #include "end/plan.h"
 
 #include <stdlib.h>

@@ -4,7 +4,11 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/links.h"
+#include "doctor/rehearse.h"
+#include "doctor/way_out.h"
 #include "end/plan.h"
 #include "sys/resolve.h"
 

@@ -91,6 +91,55 @@ bool exam_is_broadcast(const struct exam *x, const struct netaddr *a)
 	return false;
 }
 
+const struct exam_link *link_by_index(const struct exam *x, int index)
+{
+	for (size_t i = 0; i < x->nlinks; i++) {
+		if (index > 0 && x->link[i].index == index)
+			return &x->link[i];
+	}
+	return NULL;
+}
+
+const struct exam_link *link_by_name(const struct exam *x, const char *name)
+{
+	for (size_t i = 0; i < x->nlinks; i++) {
+		if (strcmp(x->link[i].name, name) == 0)
+			return &x->link[i];
+	}
+	return NULL;
+}
+
+bool link_has_family(const struct exam_link *l, int family)
+{
+	for (size_t k = 0; k < l->naddrs; k++) {
+		if (l->addr[k].any.sa_family == family)
+			return true;
+	}
+	return false;
+}
+
+/* IPv4 addresses @a and @b share their first @bits bits. */
+static bool same_network(const struct netaddr *a, const struct netaddr *b, unsigned bits)
+{
+	uint32_t mask = bits ? UINT32_MAX << (32 - bits) : 0;
+
+	return !((ntohl(a->in.sin_addr.s_addr) ^ ntohl(b->in.sin_addr.s_addr)) & mask);
+}
+
+const struct exam_link *link_of_network(const struct exam *x, const struct netaddr *a)
+{
+	for (size_t i = 0; i < x->nlinks && a->any.sa_family == AF_INET; i++) {
+		const struct exam_link *l = &x->link[i];
+
+		for (size_t k = 0; k < l->naddrs; k++) {
+			if (l->addr[k].any.sa_family == AF_INET &&
+			    same_network(&l->addr[k], a, l->bits[k]))
+				return l;
+		}
+	}
+	return NULL;
+}
+
 const struct netaddr *exam_destination(const struct exam *x)
 {
 	if (exam_is_group(&x->target) || exam_is_broadcast(x, &x->target))

@@ -1,14 +1,15 @@
 /* exam.h - one examination: what is known about the address, and how checks report
  *
- * For src/doctor/ only. rehearse.c fills the first part, links.c the interfaces; the checks read
- * both and add findings. */
+ * For src/doctor/ only. rehearse.c fills the first part, links.c the interfaces; the checks
+ * (checks.h) read both and add findings. */
 #ifndef DOCTOR_EXAM_H
 #define DOCTOR_EXAM_H
 
 #include "base/str.h"
+#include "doctor/doctor_ask.h"
 #include "doctor/finding.h"
+#include "end/plan.h"
 #include "sys/netaddr.h"
-#include "sys/port.h"
 
 #include <net/if.h>
 
@@ -102,57 +103,10 @@ static inline bool exam_is_group(const struct netaddr *a)
 #define IP_TEXT_LEN 64
 const char *ip_text(const struct netaddr *a, char buf[IP_TEXT_LEN]);
 
-/* rehearse.c: open the socket of x->half; every refusal is a finding. close: give it back. */
-void rehearse(struct exam *x);
-void rehearse_close(struct exam *x);
-
-/* route.c: which way do packets leave? Fills x->way and what follows it. */
-void route_find(struct exam *x);
-
-/* netlink.c: which of x->link are bridges, or ports of one. */
-void bridges_read(struct exam *x);
-
-/* links.c */
-void links_read(struct exam *x);
+/* Interfaces, or NULL: by what names them, and the one in whose network @a lies. */
 const struct exam_link *link_by_index(const struct exam *x, int index);
 const struct exam_link *link_by_name(const struct exam *x, const char *name);
-bool link_has_family(const struct exam_link *l, int family);
-/* The interface in whose network @a lies, or NULL. */
 const struct exam_link *link_of_network(const struct exam *x, const struct netaddr *a);
-
-/* kernel.c: what the kernel tells in files, and what programs print */
-
-/* Number in /proc/sys/@name, or @absent. Printf formats. */
-long sysctl_read(long absent, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Number in a file. */
-long number_read(const char *path, long absent);
-/* Whole file or output of a command, up to 4 MiB; false: it cannot be read. @out is owned. */
-bool file_read(struct str *out, const char *path);
-/* Standard output of @command, which sh runs with the system's folders in PATH; its exit status, or
- * -1. 127 means that there is no such program. */
-int command_read(struct str *out, const char *command);
-/* Counter @name of group @group ("Udp:", "TcpExt:") in the two-line tables of /proc/net/snmp and
- * netstat, or -1. */
-long counter_read(const char *path, const char *group, const char *name);
-/* netlink.c: which way goes @to? @from and @oif narrow the question (NULL, 0). 0, or errno. */
-int route_ask(struct route_answer *r, const struct netaddr *to, const struct netaddr *from,
-	      int oif);
-/* Number of nftables tables, or -1. */
-int nftables_count(void);
-
-/* The next line of @text (cut at its end by a NUL) or NULL at the end; @text is moved on. */
-char *next_line(char **text);
-
-/* Checks, each in a file of its own; in the order of the table in doctor.c. */
-typedef void exam_check(struct exam *x);
-
-/* membership.c: is this host, on interface @index, a member of @group (/proc/net/igmp, igmp6)? */
-bool is_member(int index, const struct netaddr *group);
-
-/* port.c: sockets of this host that receive what is sent to x->port. */
-size_t exam_holders(const struct exam *x, struct port_holder *out);
-
-exam_check check_links, check_route, check_membership, check_port, check_source, check_igmp,
-	check_bridge, check_firewall, check_buffer, check_send, check_probe, check_unix;
+bool link_has_family(const struct exam_link *l, int family);
 
 #endif

@@ -4,7 +4,12 @@
  * packets the address needs: the group's datagrams coming in or going out, and the reports of
  * membership. Where the programs are missing the kernel is asked whether there are any rules. */
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/iptables.h"
+#include "doctor/kernel.h"
+#include "doctor/netlink.h"
+#include "doctor/nft_module.h"
 #include "doctor/rules.h"
 #include "end/plan.h"
 #include "sys/module.h"

@@ -4,8 +4,9 @@
  * IGMP forget members that nobody asks. Listening is by a packet socket, because queries are not
  * delivered to others. */
 #include "base/mem.h"
-#include "doctor/doctor.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/kernel.h"
 #include "end/plan.h"
 
 #include <arpa/inet.h>

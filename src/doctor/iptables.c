@@ -3,9 +3,11 @@
  *   *filter
  *   :INPUT DROP [0:0]
  *   -A INPUT -i eth0 -p udp -m udp --dport 6666 -j DROP */
+#include "doctor/iptables.h"
+
 #include "base/list.h"
 #include "base/mem.h"
-#include "doctor/exam.h"
+#include "doctor/kernel.h"
 #include "doctor/rules.h"
 
 #include <string.h>

@@ -5,7 +5,9 @@
  * group's datagrams through. */
 #include "base/list.h"
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/kernel.h"
 #include "end/plan.h"
 
 #include <stdio.h>
@@ -52,7 +54,7 @@ static bool is_member6(int index, const struct in6_addr *group)
 	return found;
 }
 
-bool is_member(int index, const struct netaddr *group)
+static bool is_member(int index, const struct netaddr *group)
 {
 	if (group->any.sa_family == AF_INET6)
 		return is_member6(index, &group->in6.sin6_addr);

@@ -1,8 +1,9 @@
 /* kernel.c - what the kernel tells in files of /proc, and the output of programs that only read
  *
  * Numbers and texts; what they mean is up to the checks. */
+#include "doctor/kernel.h"
+
 #include "base/mem.h"
-#include "doctor/exam.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,7 +62,8 @@ char *next_line(char **text)
 	return line;
 }
 
-long number_read(const char *path, long absent)
+/* Number in a file. */
+static long number_read(const char *path, long absent)
 {
 	struct str text = { 0 };
 	long n = absent;

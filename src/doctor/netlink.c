@@ -1,6 +1,8 @@
 /* netlink.c - what the kernel tells by netlink: routes, bridges, and whether there are rules
  *
  * One question, its answers, see rtnetlink(7). */
+#include "doctor/netlink.h"
+
 #include "doctor/exam.h"
 
 #include <errno.h>

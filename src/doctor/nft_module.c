@@ -3,6 +3,8 @@
  * Built as a module of its own with jansson, and loaded only where the doctor finds such rules.
  * The format is described in libnftables-json(5): an array of tables, chains and rules; a rule has
  * an array of statements, of which "match" is a condition and the verdicts are what it does. */
+#include "doctor/nft_module.h"
+
 #include "base/list.h"
 #include "base/mem.h"
 #include "doctor/rules.h"

@@ -1,7 +1,10 @@
 /* port_taken.c - who else has the port?
  *
  * sys/port.h knows; whether they would share the port is found out by trying. */
+#include "doctor/port_taken.h"
+
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
 
 #include <sys/stat.h>

@@ -4,7 +4,9 @@
  * host, out and in again, and no further. It carries a random mark. Nobody else is to get it: the
  * real port is used only if no other socket has it. */
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/port_taken.h"
 #include "end/plan.h"
 #include "sys/fd.h"
 

@@ -5,9 +5,12 @@
  * it ends in front of a step that waits for a peer. Then the socket, the helpers that join for it,
  * and what the type keeps are taken from it: the exam has them until rehearse_close(). Only UDP,
  * UDP-Lite and raw IP addresses are rehearsed: others might start programs or make files. */
+#include "doctor/rehearse.h"
+
 #include "base/mem.h"
-#include "doctor/doctor.h"
 #include "doctor/exam.h"
+#include "doctor/kernel.h"
+#include "doctor/netlink.h"
 #include "end/plan.h"
 #include "end/relay.h"
 #include "open/opening.h"

@@ -1,8 +1,9 @@
 /* report.c - the findings on paper: text for people, JSON for programs */
+#include "doctor/report.h"
+
 #include "base/colour.h"
 #include "base/json_escape.h"
 #include "base/mem.h"
-#include "doctor/doctor.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,10 @@
  * came in by, with 2 if there is any route to the sender. Nothing is logged; one counter tells. The
  * larger of the values "all" and of the interface holds (ip-sysctl). */
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/kernel.h"
+#include "doctor/netlink.h"
 #include "end/plan.h"
 
 #include <stdlib.h>

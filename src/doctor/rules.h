@@ -6,7 +6,6 @@
 #ifndef DOCTOR_RULES_H
 #define DOCTOR_RULES_H
 
-#include "base/str.h"
 #include "sys/netaddr.h"
 
 #include <stdbool.h>
@@ -73,13 +72,5 @@ static inline enum fit fit_and(enum fit a, enum fit b)
 {
 	return a < b ? a : b;
 }
-
-/* Read the output of "nft -j list ruleset", or of iptables-save. 0, or -1: it is none. The first
- * one is in a module of its own, NFT_MODULE. */
-typedef int nft_read_fn(struct rules *r, const struct str *text, const struct packet *p);
-nft_read_fn nft_read;
-#define NFT_MODULE "socast_nft"
-#define NFT_SYMBOL "nft_read"
-int iptables_read(struct rules *r, struct str *text, const struct packet *p);
 
 #endif

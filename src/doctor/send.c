@@ -1,7 +1,8 @@
 /* send.c - what leaves: time to live, size against the MTU, copies for members on this host */
 #include "base/mem.h"
-#include "doctor/doctor.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/port_taken.h"
 #include "end/plan.h"
 
 #include <arpa/inet.h>

@@ -3,7 +3,9 @@
  * A UNIX socket has no groups, but it can be silent, too: the path is not there, is no socket, or
  * nobody listens any more. */
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/kernel.h"
 #include "end/plan.h"
 #include "open/opening.h"
 

@@ -1,6 +1,10 @@
 /* way_out.c - the way out: is there one, and is it the interface where the group is joined? */
+#include "doctor/way_out.h"
+
 #include "base/mem.h"
+#include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/netlink.h"
 #include "end/plan.h"
 
 #include <errno.h>

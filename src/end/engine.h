@@ -29,7 +29,7 @@ struct engine {
 	struct list procs; /* programs and session processes: proc.h */
 	struct list lingering; /* sockets whose session is over: linger.h */
 	size_t nlingering;
-	struct list socks; /* all datagram sockets: dgram.h */
+	struct list socks; /* all datagram sockets: dgram_sock.h */
 	struct list forget; /* of modules that know the engine; see engine_on_fork() */
 	struct {
 		int newest; /* descriptors are given out lowest first: tells how many are in use */

@@ -1,7 +1,7 @@
 /* between.c - how data gets from one address to the other, and in which processes
  *
  * The path is the one that path_choose() takes for ends as the types foretell them; the rule about
- * processes is plan.c's. */
+ * processes is plan_make.c's. */
 #include "end/proc_end.h"
 #include "explain/parts.h"
 #include "flow/filter.h"

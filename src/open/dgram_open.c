@@ -7,6 +7,7 @@
 #include "data/packet.h"
 #include "dgram/ancillary.h"
 #include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 #include "end/relay.h"
 #include "open/dgram_open.h"
 
@@ -18,6 +19,24 @@
 struct dgram_kind dgram_kind_of(const struct opening *o)
 {
 	return (struct dgram_kind){ o->target.family, o->socktype, o->protocol };
+}
+
+void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
+{
+	struct netaddr local = { .len = sizeof(local.raw) };
+	char text[NETADDR_TEXT_LEN];
+
+	getsockname(sock->fd, &local.any, &local.len);
+	netaddr_text(&local, text);
+	log_switch(listens ? "starting accept loop" : "starting recvfrom loop", true);
+	if (listens && sock->kind.protocol == IPPROTO_UDP)
+		log_notice("listening on UDP %s", text);
+	else if (listens)
+		log_notice("listening on PROTO%d %s", sock->kind.protocol, text);
+	else if (sock->kind.type == SOCK_RAW && netaddr_is_any(&local))
+		log_notice("receiving IP protocol %d", sock->kind.protocol);
+	else
+		log_notice("receiving on %s", text);
 }
 
 /* The socket of @o becomes a dgram_sock; the opening loses the descriptor. */

@@ -2,11 +2,14 @@
 #ifndef OPEN_DGRAM_OPEN_H
 #define OPEN_DGRAM_OPEN_H
 
-#include "dgram/dgram.h"
+#include "dgram/dgram_sock.h"
 #include "open/opening.h"
 
 /* The kind of socket that @o has made. */
 struct dgram_kind dgram_kind_of(const struct opening *o);
+
+/* The records that say that LISTEN or RECVFROM waits. */
+void dgram_say_waiting(const struct dgram_sock *sock, bool listens);
 
 /* Wait for the first datagram that is permitted, keep it in o->impl, set the variables of its
  * sender: LISTEN and RECVFROM. With fork nothing happens here. */

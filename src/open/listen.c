@@ -22,7 +22,6 @@
 #include "base/log_limit.h"
 #include "base/mem.h"
 #include "dgram/admit.h"
-#include "dgram/dgram.h"
 #include "end/fd_end.h"
 #include "end/relay.h"
 #include "open/dgram_open.h"

@@ -26,6 +26,7 @@
 #include "base/mem.h"
 #include "dgram/ancillary.h"
 #include "dgram/dgram.h"
+#include "dgram/dgram_end.h"
 #include "dgram/peer_feed.h"
 #include "dgram/peer_table.h"
 #include "end/relay.h"
@@ -55,24 +56,6 @@ struct peers {
 	struct timer expiry;
 	struct ready more; /* there may be more to hand out, behind what sessions do now */
 };
-
-void dgram_say_waiting(const struct dgram_sock *sock, bool listens)
-{
-	struct netaddr local = { .len = sizeof(local.raw) };
-	char text[NETADDR_TEXT_LEN];
-
-	getsockname(sock->fd, &local.any, &local.len);
-	netaddr_text(&local, text);
-	log_switch(listens ? "starting accept loop" : "starting recvfrom loop", true);
-	if (listens && sock->kind.protocol == IPPROTO_UDP)
-		log_notice("listening on UDP %s", text);
-	else if (listens)
-		log_notice("listening on PROTO%d %s", sock->kind.protocol, text);
-	else if (sock->kind.type == SOCK_RAW && netaddr_is_any(&local))
-		log_notice("receiving IP protocol %d", sock->kind.protocol);
-	else
-		log_notice("receiving on %s", text);
-}
 
 /* ---- peers ---- */
 

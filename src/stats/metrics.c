@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "dgram/dgram.h"
+#include "dgram/dgram_drops.h"
 #include "end/proc.h"
 #include "end/relay.h"
 #include "open/opening.h"

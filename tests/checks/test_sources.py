@@ -29,12 +29,17 @@ def test_layers(sources):
     assert not wrong
 
 
-def test_private_headers(sources):
+def is_private(header):
     """Headers of one folder's own business."""
-    private = {"ev/internal.h", "opt/setters.h", "opt/tables.h", "doctor/exam.h", "doctor/rules.h", "explain/parts.h", "spec/lex.h"}
+    folder, _, name = header.rpartition("/")
+    return (re.fullmatch(r"\w+_impl\.h|internal\.h|parts\.h|setters\.h|tables\.h", name) is not None
+            or header == "spec/lex.h" or folder == "doctor" and name not in ("doctor.h", "doctor_ask.h", "finding.h", "report.h"))
+
+
+def test_private_headers(sources):
     wrong = [f"{name} includes {h}" for name, text in sources.items()
              for h in re.findall(r'^#include "([^"]+)"', text, re.M)
-             if h in private and layer(name) != h.split("/")[0]]
+             if is_private(h) and layer(name) != h.split("/")[0]]
     assert not wrong
 
 
@@ -66,6 +71,55 @@ def test_includes_are_needed(sources):
         wrong += [f"{name} names nothing of {h}" for h in re.findall(r'^#include "([^"]+)"', text, re.M)
                   if h != own and h in given and not given[h] & used]
     assert not wrong
+
+
+# Headers that declare what several files define, each for a reason; those that a folder keeps for itself need none.
+OF_SEVERAL = {
+    "addr/addr.h": "what a row of a family is, and the registry that has them all",
+    "end/layer.h": "what a layer is and may call: endpoint.c",
+    "ev/loop.h": "one loop: its timers and signals",
+    "open/opening.h": "what an opening is, and the steps that all families share",
+    "opt/opt.h": "what a row of an option is, and what reads it",
+    "relay/session.h": "one session: its life and its end",
+    "seal/seal.h": "one format: its keys and senders",
+    "spec/spec.h": "one language: read, printed, cut into words",
+    "sys/fdinfo.h": "one subject: what is told of a descriptor",
+}
+
+
+def functions_of(text):
+    """Names of the functions that a file (declares, defines for others)."""
+    text = re.sub(r"^\s*#(?:[^\n]*\\\n)*[^\n]*", "", without_comments(re.sub(r"'(\\.|[^'\\])'", "0", text)), flags=re.M)
+    depth, outside = 0, []
+    for c in text:
+        depth -= c == "}"
+        if depth == 0:
+            outside.append(c)
+        depth += c == "{"
+    text = re.sub(r"__attribute__\s*\(\([^;{]*?\)\)\s*(?=[;{])", "", "".join(outside))
+    found = [re.match(r"(?!static|typedef)[\w\s*]*?[\s*](\w+)\s*\([^{]*?\)\s*([;{])$", part.strip())
+             for part in re.findall(r"[^;{}]*[;{]", text)]
+    return ({m[1] for m in found if m and m[2] == ";"}, {m[1] for m in found if m and m[2] == "{"})
+
+
+def test_a_header_is_of_one_file(sources):
+    """A header declares what the file of its name defines: who knows a function knows where it is."""
+    wrong, several = [], set()
+    defined = {}
+    for name, text in sources.items():
+        if name.endswith(".c"):
+            defined.setdefault(name[4:-2].removesuffix("_none"), set()).update(functions_of(text)[1])
+    for name, text in sources.items():
+        header = name[4:]
+        if not header.endswith(".h") or is_private(header) and layer(name) not in ("doctor", "spec"):
+            continue
+        strange = functions_of(text)[0] - defined.get(header[:-2], set())
+        if strange and header in OF_SEVERAL:
+            several.add(header)
+        elif strange:
+            wrong.append(f"{header} declares {', '.join(sorted(strange))}")
+    assert not wrong
+    assert several == set(OF_SEVERAL), "no exceptions any more"
 
 
 def test_file_names_are_unique(sources):

@@ -1,6 +1,6 @@
 /* fuzz_plan.c - two addresses, one a line: planned, explained, and thrown away; nothing is opened
  */
-#include "cli.h"
+#include "plan_make.h"
 
 #include "base/log.h"
 #include "explain/explain.h"

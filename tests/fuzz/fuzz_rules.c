@@ -1,5 +1,7 @@
 /* fuzz_rules.c - a byte of choices, then rules as nft or iptables-save print them */
 #include "base/str.h"
+#include "doctor/iptables.h"
+#include "doctor/nft_module.h"
 #include "doctor/rules.h"
 
 #include <arpa/inet.h>

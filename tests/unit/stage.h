@@ -11,7 +11,7 @@
 
 #include "memory_end.h"
 
-#include "cli.h"
+#include "plan_make.h"
 #include "ev/internal.h"
 #include "sys/netaddr.h"
 

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "dgram/dgram_send.h"
 #include "memory_end.h"
 
 #define MAX_PACKETS 200

@@ -1,7 +1,7 @@
 /* test_peers.c - many senders on one socket: each has its session, replies go to the right one
  *
  * A whole relay in this process: UDP4-LISTEN,fork with PIPE, which sends back what it gets. */
-#include "cli.h"
+#include "plan_make.h"
 
 #include "base/list.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
 /* test_plan.c - address texts become types and options; who needs a process of its own */
-#include "cli.h"
+#include "plan_make.h"
 
 #include "base/list.h"
 #include "base/log.h"

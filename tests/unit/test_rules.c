@@ -1,4 +1,6 @@
 /* test_rules.c - JSON, and packet filter rules judged for one packet */
+#include "doctor/iptables.h"
+#include "doctor/nft_module.h"
 #include "doctor/rules.h"
 
 #include <arpa/inet.h>

@@ -1,14 +1,15 @@
-/* plan.c - address texts to a plan
+/* plan_make.c - address texts to a plan
  *
  * Finds each keyword's type, checks parameters and options, fills the configuration, and decides
  * whether sessions need processes of their own. */
+#include "plan_make.h"
+
 #include "addr/addr.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/str.h"
-#include "cli.h"
 #include "dgram/wrap.h"
 #include "plan_layers.h"
 #include "seal/seal.h"
