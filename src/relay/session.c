@@ -5,8 +5,8 @@
  * becomes the exit status.
  *
  * States. NEW: the session has its first endpoint, or both, and is queued. start_session() gives it
- * a process of its own where the plan says so. OPENING: an opening of the right address is queued or
- * waits. begin_session() makes it RELAYING: it adopts both endpoints, starts a flow for each
+ * a process of its own where the plan says so. OPENING: an opening of the right address is queued
+ * or waits. begin_session() makes it RELAYING: it adopts both endpoints, starts a flow for each
  * direction that the flags and the descriptors allow, and runs each once. session_end() makes it
  * CLOSING: the flows stop, what could not be delivered is told, and the programs behind the
  * endpoints get their time. session_finish() closes the endpoints and frees the session at the end
