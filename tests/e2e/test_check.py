@@ -193,6 +193,7 @@ ONLY_A_START = {
     "statistics are experimental": LATER,
     "this address cannot serve several sessions": LATER,
     "socket ... takes too slowly what socket ... has for it: more than ... bytes wait": LATER,
+    "socket ... takes nothing for ... seconds (close-timeout): it is not told the end": LATER,
     "... records were left out: nobody has read the log": LATER,
     "file descriptor ... is not open": "descriptors come from whoever starts it",
     'xioresolve(node="..."': NAME,
