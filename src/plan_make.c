@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "dgram/wrap.h"
 #include "plan_layers.h"
+#include "relay/standing.h"
 #include "seal/seal.h"
 #include "sys/module.h"
 #include "sys/resolve.h"
@@ -398,6 +399,10 @@ int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 	plan->side = xcalloc(plan->nsides, sizeof(*plan->side));
 	for (size_t i = 0; i < plan->nsides; i++) {
 		if (cli->address[i] && make_side(plan, &plan->side[i], cli->address[i], err) == -1)
+			return -1;
+	}
+	for (size_t i = 0; i < plan->nsides; i++) {
+		if (plan->side[i].nhalves && standing_check(&plan->side[i], err) == -1)
 			return -1;
 	}
 	decide_isolation(plan);

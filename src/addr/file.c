@@ -126,6 +126,8 @@ static enum step_result check_gopen(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	if (stat(opening_param(o, 0), &st) == 0 && S_ISSOCK(st.st_mode))
 		return STEP_DONE;
+	if (o->addr->conf->retry.reopen_ns) /* it may come later */
+		return STEP_DONE;
 	return open_check(o, O_CREAT, err);
 }
 
@@ -152,7 +154,7 @@ static enum step_result step_gopen(struct opening *o, struct err *err)
 	if (o->waiting != STEP_AGAIN)
 		log_notice("opening %s \"%s\" for %s", fd_type_word(path), path,
 			   mode_word(o->mode));
-	if (missing) /* made even for reading, as classic does */
+	if (missing && !o->addr->conf->retry.reopen_ns) /* even for reading, as classic does */
 		flags = O_CREAT;
 	else if ((regular || S_ISDIR(st.st_mode)) && o->mode != MODE_READ)
 		flags = O_APPEND;
@@ -191,7 +193,7 @@ static void forecast_gopen(const struct half *half, enum open_mode mode, struct 
 		return;
 	}
 	forecast_entry(half, mode, f);
-	if (!type)
+	if (!type && !half->conf.retry.reopen_ns)
 		f->unknown = NULL; /* it will be made */
 	if (type == S_IFREG && mode != MODE_READ)
 		f->out.caps &= ~(unsigned)EP_SPLICE_OUT; /* appended to */

@@ -92,10 +92,13 @@ void forecast_entry(const struct half *half, enum open_mode mode, struct forecas
 		f->out.caps &= ~(unsigned)EP_SPLICE_OUT;
 }
 
-/* The transport, and what stands on it. */
-static void forecast_half(const struct half *half, enum open_mode mode, struct forecast *f)
+void forecast_half(const struct half *half, enum open_mode mode, struct forecast *f)
 {
 	half->type->forecast(half, mode, f);
+	if (!(half->type->flags & TYPE_FOREIGN)) {
+		f->in.caps |= half->type->reads ? 0 : EP_NO_READ;
+		f->out.caps |= half->type->writes ? 0 : EP_NO_WRITE;
+	}
 	for (size_t i = 0; i < half->nlayers; i++)
 		half->layer[i].type->forecast(f);
 }
@@ -107,10 +110,6 @@ void forecast_side(const struct side *side, enum open_mode mode, struct forecast
 	*f = (struct forecast){ 0 };
 	if (side->nhalves < 2) {
 		forecast_half(&side->half[0], mode, f);
-		if (side->half[0].type->flags & TYPE_FOREIGN)
-			return;
-		f->in.caps |= side->half[0].type->reads ? 0 : EP_NO_READ;
-		f->out.caps |= side->half[0].type->writes ? 0 : EP_NO_WRITE;
 		return;
 	}
 	forecast_half(&side->half[0], MODE_READ, &in);

@@ -33,6 +33,10 @@ void forecast_fds(struct forecast *f, int rfd, int wfd);
  * bits, 0 if there is none. */
 unsigned forecast_file_type(const struct half *half, const char *path);
 
+/* What an address, or one half of a dual one, will be: the transport with what stands on it. @f is
+ * zero. */
+void forecast_half(const struct half *half, enum open_mode mode, struct forecast *f);
+
 /* What the whole side will be; both halves if it is dual. */
 void forecast_side(const struct side *side, enum open_mode mode, struct forecast *f);
 

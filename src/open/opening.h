@@ -191,6 +191,7 @@ struct opening {
 	enum step_result waiting;
 	struct source *from; /* one endpoint is wanted for this source, or NULL */
 	bool over; /* @done has been called, or never will be */
+	bool of_session; /* of one that has begun: it goes on when listening is over */
 	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;

@@ -117,6 +117,7 @@ enum value_type {
 	V_GID,
 	V_MODE, /* octal */
 	V_TIMEVAL, /* decimal seconds -> val.ns */
+	V_TIMEVAL_NULL, /* as V_TIMEVAL; absent: val.null */
 	V_TIMESPEC,
 	V_LINGER, /* integer seconds */
 	V_BIN, /* dalan */
@@ -236,6 +237,7 @@ struct conf {
 		int64_t retry;
 		bool forever;
 		int64_t interval_ns;
+		int64_t reopen_ns; /* the first pause; 0: what is lost is lost */
 	} retry;
 	struct {
 		enum eol eol;

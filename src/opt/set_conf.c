@@ -64,6 +64,14 @@ int conf_ns(struct target *t, const struct opt *o, struct err *err)
 	return store(t, o, &o->val.ns, sizeof(o->val.ns));
 }
 
+int conf_ns_or_second(struct target *t, const struct opt *o, struct err *err)
+{
+	const int64_t ns = o->val.null ? NSEC_PER_SEC : o->val.ns;
+
+	(void)err;
+	return store(t, o, &ns, sizeof(ns));
+}
+
 int conf_text(struct target *t, const struct opt *o, struct err *err)
 {
 	(void)err;

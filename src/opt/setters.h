@@ -14,6 +14,7 @@ opt_setter conf_num; /* [int64_t] */
 opt_setter conf_size; /* [int64_t] what exceeds it becomes the maximum */
 opt_setter conf_int; /* [int] */
 opt_setter conf_ns; /* [int64_t] TIMEVAL, TIMESPEC */
+opt_setter conf_ns_or_second; /* [int64_t] TIMEVAL-NULL; without a value: one second */
 opt_setter conf_text; /* [const char *] */
 opt_setter conf_text_null; /* [const char *] as conf_text, no value becomes "" */
 opt_setter conf_const; /* [int or enum] arg.field.value */

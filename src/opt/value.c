@@ -399,6 +399,7 @@ static const struct type_row types[V_COUNT] = {
 	[V_UID] = { "UID_T", AB_VALUE, parse_uid, format_unsigned, 32, true },
 	[V_GID] = { "GID_T", AB_VALUE, parse_gid, format_unsigned, 32, true },
 	[V_MODE] = { "MODE_T", AB_VALUE, parse_mode, format_mode, 32, true },
+	[V_TIMEVAL_NULL] = { "STRUCT-TIMEVAL", AB_NULL, parse_seconds, format_seconds, 0, false },
 	[V_TIMEVAL] = { "STRUCT-TIMEVAL", AB_VALUE, parse_seconds, format_seconds, 0, false },
 	[V_TIMESPEC] = { "STRUCT-TIMESPEC", AB_VALUE, parse_seconds, format_seconds, 0, false },
 	[V_LINGER] = { "STRUCT-LINGER", AB_VALUE, parse_int, format_signed, 32, false },

@@ -19,6 +19,7 @@ const struct value_word value_words[V_COUNT] = {
 	[V_UID] = { "user", true },
 	[V_GID] = { "group", true },
 	[V_MODE] = { "octal", true },
+	[V_TIMEVAL_NULL] = { "seconds", false },
 	[V_TIMEVAL] = { "seconds", true },
 	[V_TIMESPEC] = { "seconds", true },
 	[V_LINGER] = { "seconds", true },

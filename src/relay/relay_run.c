@@ -27,6 +27,7 @@
 #include "open/source.h"
 #include "relay/session.h"
 #include "relay/session_process.h"
+#include "relay/standing.h"
 #include "stats/metrics.h"
 #include "stats/metrics_http.h"
 #include "stats/progress.h"
@@ -242,12 +243,16 @@ int relay_init(struct relay *relay, struct engine *engine, const struct plan *pl
 void relay_start(struct relay *relay)
 {
 	const struct plan *plan = relay->plan;
+	struct address *left = relay_address(relay, 1);
+	enum open_mode mode = plan_mode(&plan->set, 0);
 
 	if (plan->set.stats_ns)
 		loop_timer(relay->engine->loop, &relay->stats,
 			   loop_now(relay->engine->loop) + plan->set.stats_ns);
-	opening_start(relay_address(relay, 1), plan_mode(&plan->set, 0), NULL, NULL, on_left,
-		      relay);
+	if (standing_is_wanted(left))
+		session_new(relay, standing_new(left, mode, NULL), NULL, NULL, NULL);
+	else
+		opening_start(left, mode, NULL, NULL, on_left, relay);
 }
 
 static void relay_stops_accepting(struct relay *relay)
@@ -262,8 +267,12 @@ static void relay_stops_accepting(struct relay *relay)
 		if (s->state <= SESSION_OPENING)
 			session_finish(s);
 	}
-	list_for_each_safe (node, tmp, &relay->openings)
-		opening_cancel(container_of(node, struct opening, node));
+	list_for_each_safe (node, tmp, &relay->openings) {
+		struct opening *o = container_of(node, struct opening, node);
+
+		if (!o->of_session)
+			opening_cancel(o);
+	}
 }
 
 void relay_end(struct relay *relay, int status)

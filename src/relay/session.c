@@ -36,6 +36,7 @@
 #include "end/proc.h"
 #include "flow/filter.h"
 #include "flow/window.h"
+#include "relay/standing.h"
 #include "stats/progress.h"
 #include "sys/fdinfo.h"
 
@@ -734,11 +735,19 @@ static void open_right(struct session *s)
 {
 	struct relay *relay = s->relay;
 
+	struct address *addr = relay_address(relay, 2);
+	enum open_mode mode = plan_mode(&relay->plan->set, 1);
+
+	if (standing_is_wanted(addr)) {
+		s->right = standing_new(addr, mode, s->left);
+		session_is_whole(s);
+		begin_session(s);
+		return;
+	}
 	s->state = SESSION_OPENING;
 	if (s->source[0])
 		count_session(s, 0);
-	s->opening = opening_start(relay_address(relay, 2), plan_mode(&relay->plan->set, 1),
-				   &s->vars, s->left, on_right, s);
+	s->opening = opening_start(addr, mode, &s->vars, s->left, on_right, s);
 	/* who feeds the end from memory is to know that somebody still has to look at it */
 	if (endpoint_holds(s->left))
 		endpoint_ready(s->left, EPOLLIN);

@@ -77,6 +77,8 @@ static const struct sample samples[] = {
 	{ V_TIMEVAL, "-0.25", "-0.250000000", NULL },
 	{ V_TIMEVAL, "1e400", NULL, "strtod(\"1e400\", NULL): Numerical result out of range" },
 	{ V_TIMEVAL, NULL, NULL, "option \"<rest>\": value required" },
+	{ V_TIMEVAL_NULL, "0.5", "0.500000000", NULL },
+	{ V_TIMEVAL_NULL, NULL, "", NULL },
 	{ V_TIMESPEC, "0.000000001", "0.000000001", NULL },
 	{ V_TIMESPEC, "1x", NULL,
 	  "parseopts(): trailing garbage in numerical arg of option \"<rest>\"" },

@@ -1,0 +1,229 @@
+"""Option reopen: what is lost is opened again, and the session goes on."""
+import hashlib
+import os
+import re
+import socket
+import threading
+
+import pytest
+
+import lab
+
+LOOP = "127.0.0.1"
+
+
+def lines(n, start=0):
+    return b"".join(b"line %06d\n" % i for i in range(start, start + n))
+
+
+class Server:
+    """A listener that the test opens and closes, for the same port or path again and again."""
+
+    def __init__(self, local, family, tmp_path):
+        self.local, self.family = local, family
+        self.where = (LOOP, lab.port()) if family == socket.AF_INET else str(tmp_path / "sock")
+        self.address = f"TCP4:{LOOP}:{self.where[1]}" if family == socket.AF_INET else f"UNIX:{self.where}"
+
+    def open(self):
+        if self.family == socket.AF_UNIX and os.path.exists(self.where):
+            os.unlink(self.where)
+        self.listener = self.local.socket(self.family, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(self.where)
+        self.listener.listen()
+        self.listener.settimeout(5 * lab.SLOW)
+
+    def accept(self):
+        c, _ = self.listener.accept()
+        c.settimeout(5 * lab.SLOW)
+        return c
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture(name="server", params=[socket.AF_INET, socket.AF_UNIX], ids=["tcp", "unix"])
+def _server(request, local, tmp_path):
+    return Server(local, request.param, tmp_path)
+
+
+def recv_exactly(s, n):
+    data = b""
+    while len(data) < n:
+        piece = s.recv(n - len(data))
+        assert piece, f"{len(data)} of {n} bytes"
+        data += piece
+    return data
+
+
+def test_questions_and_answers(local, server):
+    """A hundred times the server answers and goes; nothing is lost or doubled."""
+    server.open()
+    p = local.start("-d", "-d", "-", server.address + ",reopen=0.01")
+    for i in range(100):
+        c = server.accept()
+        p.send(b"question %03d\n" % i)
+        assert recv_exactly(c, 13) == b"question %03d\n" % i
+        c.sendall(b"answer %03d\n" % i)
+        p.until(lambda: p.out.endswith(b"answer %03d\n" % i), 5, "answer")
+        c.close()
+    assert p.out == b"".join(b"answer %03d\n" % i for i in range(100))
+    assert p.log.count("has been lost") >= 99 and " W " not in p.log
+    p.stop()
+
+
+def test_nobody_there_yet(local, server):
+    """The session begins before there is a server; what was said meanwhile arrives when there is one."""
+    p = local.start("-", server.address + ",reopen=0.05")
+    p.send(lines(5000))
+    p.close_stdin()
+    p.until(lambda: "refused" in p.log or "No such file" in p.log, 5, "refusal")
+    server.open()
+    c = server.accept()
+    assert recv_exactly(c, len(lines(5000))) == lines(5000)
+    assert c.recv(1) == b""
+    c.sendall(b"bye")
+    c.close()
+    r = p.wait()
+    assert r.out == b"bye" and r.status == 0
+
+
+def test_pauses_grow(local, server):
+    p = local.start("-d", "-", server.address + ",reopen=0.05")
+    lab.rest(0.9)
+    n = len(re.findall(r" W .*(?:Connection refused|No such file)", p.log))
+    assert 2 <= n <= 14, p.log      # 0.05, 0.1, 0.2, 0.4, two records each
+    p.stop()
+
+
+def test_big_answers(local, server):
+    """Megabytes in several connections, all of them at the far end."""
+    server.open()
+    p = local.start("-u", server.address + ",reopen=0.01", "-")
+    part = os.urandom(700_000)
+
+    def serve():
+        for _ in range(5):
+            c = server.accept()
+            c.sendall(part)
+            c.close()
+    t = threading.Thread(target=serve)
+    t.start()
+    p.until(lambda: len(p.out) == 5 * len(part), 10, "all parts")
+    t.join()
+    assert hashlib.sha256(p.out).digest() == hashlib.sha256(5 * part).digest()
+    p.stop()
+
+
+def test_what_is_lost_is_told(local):
+    """A server that vanishes with bytes unread: what had been written is told, the rest goes to the next."""
+    server = Server(local, socket.AF_INET, None)
+    server.listener = local.socket(kind=socket.SOCK_STREAM)
+    server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    server.listener.bind(server.where)
+    server.listener.listen()
+    p = local.start("-d", "-u", "SYSTEM:seq 100000 999999", server.address + ",reopen=0.01,sndbuf=20000")
+    c = server.listener.accept()[0]
+    lab.rest(0.3)
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    c.close()
+    d = server.listener.accept()[0]
+    d.settimeout(5 * lab.SLOW)
+    rest = b""
+    while piece := d.recv(1 << 20):
+        rest += piece
+    everything = b"".join(b"%d\n" % i for i in range(100000, 1000000))
+    assert everything.endswith(rest) and rest
+    lost = len(everything) - len(rest)
+    d.close()
+    assert p.wait().status == 0
+    told = int(re.search(r"W (\d+) bytes written to socket 2 had not been acknowledged", p.log)[1])
+    assert 0 < told <= lost < 200000    # some had been acknowledged, and then not been read
+
+
+def test_a_program(local):
+    """A program that answers once is started again for each question."""
+    p = local.start("-", "SYSTEM:read x && echo got $x,reopen=0.02")
+    for i in range(10):
+        p.send(b"%d\n" % i)
+        p.until(lambda: b"got %d\n" % i in p.out, 5, "answer")
+        lab.rest(0.1)
+    assert p.out == b"".join(b"got %d\n" % i for i in range(10))
+    p.stop()
+
+
+def test_a_device(local, tmp_path):
+    """A terminal that goes away and comes back under the same name."""
+    link = tmp_path / "dev"
+    p = local.start("-d", "-d", "-", f"{link},raw,echo=0,reopen=0.02")
+    for i in range(10):
+        far, near = os.openpty()
+        link.symlink_to(os.ttyname(near))
+        os.close(near)
+        os.set_blocking(far, False)
+        lab.wait_until(lambda: p.log.count("has been lost") >= i and try_write(far, b"in %d\n" % i), 5, "open")
+        p.until(lambda: b"in %d\n" % i in p.out, 5, "line from the device")
+        p.send(b"out %d\n" % i)
+        lab.wait_until(lambda: b"out %d\n" % i in try_read(far), 5, "line to the device")
+        link.unlink()
+        os.close(far)
+    p.stop()
+
+
+def try_write(fd, data):
+    try:
+        return os.write(fd, data) == len(data)
+    except OSError:
+        return False
+
+
+seen = {}
+
+
+def try_read(fd):
+    try:
+        seen[fd] = seen.get(fd, b"") + os.read(fd, 4096)
+    except OSError:
+        pass
+    return seen.get(fd, b"")
+
+
+def test_datagrams_to_a_stream(local):
+    """A receiver goes and comes back while datagrams arrive: every one that was read arrives, in order."""
+    udp = lab.port()
+    server = Server(local, socket.AF_INET, None)
+    server.open()
+    p = local.start("-u", f"UDP4-RECV:{udp},bind={LOOP}", server.address + ",reopen=0.01")
+    c = server.accept()
+    s = local.udp()
+    got = b""
+    for i in range(50):
+        s.sendto(b"%04d\n" % i, (LOOP, udp))
+        if i % 10 == 9:
+            got += recv_exactly(c, 50)
+            c.close()
+            c = server.accept()
+    assert got == b"".join(b"%04d\n" % i for i in range(50))
+    c.close()
+    p.stop()
+
+
+def test_drain(local, server):
+    """--drain: a session whose end is away goes on, until the limit."""
+    server.open()
+    tcp = lab.port()
+    p = local.start("-d", "-d", "--drain=10", f"TCP4-LISTEN:{tcp},bind={LOOP},reuseaddr,fork", server.address + ",reopen=0.05")
+    p.wait_log("listening on")
+    c = local.socket(kind=socket.SOCK_STREAM)
+    c.connect((LOOP, tcp))
+    server.accept().close()
+    p.wait_log("has been lost")
+    p.kill()
+    p.wait_log("exiting on signal 15")
+    a = server.accept()
+    c.sendall(b"still")
+    assert recv_exactly(a, 5) == b"still"
+    c.shutdown(socket.SHUT_WR)
+    assert a.recv(1) == b""
+    a.close()
+    assert p.wait().status == 143
