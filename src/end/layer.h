@@ -12,7 +12,8 @@
  *
  * Output of its own. A layer that has taken bytes and not handed all of them down, or that has a
  * farewell to say, sends it in flush(), which is called for every event, before the end is shut,
- * and when it is closed: then until nothing is left, or its time is over (linger.h).
+ * and when it is closed: then until nothing is left, or its time is over (linger.h). What is below
+ * a layer hears that nothing more comes (shut_write(), finish()) when the layer has nothing left.
  *
  * States of a layer, for the end: shaking hands (an opening drives it, see open/), carrying
  * (between the opening's end and finish()), finished (only flush() and free() come). It must not be
