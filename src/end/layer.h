@@ -51,8 +51,8 @@ struct layer_ops {
 	bool (*shut_write)(struct layer *l);
 	/* The end is over: queue the farewell, unless it is said; NULL: there is none. */
 	void (*finish)(struct layer *l);
-	/* Send what is queued: true when nothing is left, or never can be sent. NULL: it keeps
-	 * nothing. */
+	/* Send what is queued: true when nothing is left, or never can be sent. It must not need to
+	 * read for that: of an end that is over only room is waited for. NULL: it keeps nothing. */
 	bool (*flush)(struct layer *l);
 	/* Free the memory; nothing is sent. */
 	void (*free)(struct layer *l);
