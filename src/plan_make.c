@@ -11,6 +11,7 @@
 #include "base/names.h"
 #include "base/str.h"
 #include "dgram/wrap.h"
+#include "plan_layers.h"
 #include "seal/seal.h"
 #include "sys/module.h"
 #include "sys/resolve.h"
@@ -261,22 +262,19 @@ static int load_modules(struct half *h, struct err *err)
 	return h->conf.wrap.on ? wrap_prepare(&h->conf, h->type->source != NULL, err) : 0;
 }
 
-/* What always stands on the transport of this type. */
-static void add_own_layer(struct half *h)
+/* Why this build has not what the type needs, or NULL. */
+static const char *missing(const struct addr_type *t)
 {
-	if (!h->type->layer)
-		return;
-	h->layer = xcalloc(1, sizeof(*h->layer));
-	h->layer[h->nlayers++] = (struct half_layer){ .type = h->type->layer, .conf = &h->conf };
+	return t->layer && t->layer->unavailable ? t->layer->unavailable : t->unavailable;
 }
 
-static const char *missing(const struct half *h)
+/* What an option says that was not given may depend on the program's name. */
+static void set_by_name(struct conf *conf, const struct settings *set)
 {
-	for (size_t i = 0; i < h->nlayers; i++) {
-		if (h->layer[i].type->unavailable)
-			return h->layer[i].type->unavailable;
-	}
-	return h->type->unavailable;
+	if (conf->sock.any_port == -1)
+		conf->sock.any_port = set->classic;
+	if (conf->tls.eof_without_notify == -1)
+		conf->tls.eof_without_notify = set->classic;
 }
 
 static int make_half(struct half *h, const struct spec_single *s, char **kept,
@@ -297,17 +295,20 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		return unknown_type(s, err);
 	if (check_params(h, err) == -1)
 		return -1;
-	add_own_layer(h);
-	if (missing(h))
-		return err_set(err, 0, "%s: %s", h->keyword, missing(h));
+	if (missing(h->type))
+		return err_set(err, 0, "%s: %s", h->keyword, missing(h->type));
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
-	if (opts_parse(&h->opts, &h->conf, s->opt, s->nopts, h->type->groups, flags, err) == 0) {
-		if (check_seal(h, err) == -1)
+	if (plan_layers_make(h, s, flags, err) == -1)
+		return -1;
+	if (opts_parse(&h->opts, &h->conf, h->spec_opt, h->nspec_opts, h->type->groups, flags,
+		       err) == 0) {
+		if (check_seal(h, err) == -1 || plan_layers_fit(h, err) == -1)
 			return -1;
-		if (h->conf.sock.any_port == -1)
-			h->conf.sock.any_port = set->classic;
-		if (h->conf.tls.eof_without_notify == -1)
-			h->conf.tls.eof_without_notify = set->classic;
+		set_by_name(&h->conf, set);
+		for (size_t i = 0; i < h->nlayers; i++) {
+			if (h->layer[i].own)
+				set_by_name(h->layer[i].own, set);
+		}
 		return set->unread ? 0 : load_modules(h, err);
 	}
 	if (!err->hint[0] && !set->any_group)
@@ -363,9 +364,14 @@ static void decide_isolation(struct plan *plan)
 		log_notice("own process per connection: %s", plan->isolate_why);
 }
 
+static bool is_layer(const char *word, size_t len)
+{
+	return layer_find(word, len);
+}
+
 static int make_side(struct plan *plan, struct side *side, const char *text, struct err *err)
 {
-	if (spec_parse(&side->spec, text, NULL, err) == -1)
+	if (spec_parse(&side->spec, text, is_layer, err) == -1)
 		return -1;
 	side->nhalves = side->spec.nsingles;
 	for (size_t k = 0; k < side->nhalves; k++) {
@@ -375,6 +381,10 @@ static int make_side(struct plan *plan, struct side *side, const char *text, str
 			return -1;
 		if (h->type->flags & TYPE_PROGRAM)
 			plan->programs = true;
+		if (side->nhalves > 1 && side->spec.single[k].nlayers)
+			return err_set(err, 0,
+				       "%s: a layer cannot stand on one half of a dual address",
+				       h->layer[h->nlayers - 1].name);
 		if (side->nhalves > 1 && h->conf.listen.fork)
 			return err_set(err, 0, "%s: option fork is not possible in a dual address",
 				       h->keyword);
@@ -401,7 +411,7 @@ void plan_done(struct plan *plan)
 
 		for (size_t k = 0; k < side->nhalves; k++) {
 			opts_done(&side->half[k].opts);
-			free(side->half[k].layer);
+			plan_layers_done(&side->half[k]);
 			conf_done(&side->half[k].conf);
 		}
 		spec_done(&side->spec);

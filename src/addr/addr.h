@@ -38,6 +38,11 @@ extern const struct addr_family proxy_family;
 /* The type with this name or alias, ignoring case; NULL if there is none. */
 const struct addr_type *addr_find(const char *name);
 
+/* The layer whose name the @len bytes at @word are, ignoring case; NULL if there is none. Layer
+ * number @i; NULL behind the last one. */
+const struct layer_type *layer_find(const char *word, size_t len);
+const struct layer_type *layer_number(size_t i);
+
 /* Call @fn for every type; stops and returns early when it returns non-zero. */
 int addr_each(int (*fn)(const struct addr_type *type, void *arg), void *arg);
 

@@ -306,8 +306,8 @@ static struct dtls_end *push(struct opening *o, struct err *err)
 	struct tls_wire wire = { wire_recv, wire_send, d };
 
 	d->api = share->api;
-	d->tls = share->api->start(share->context, -1, &wire, peer_of(o)->raw, peer_of(o)->len,
-				   err);
+	d->tls =
+		share->api->start(share->context, -1, &wire, peer_of(o)->raw, peer_of(o)->len, err);
 	if (!d->tls) {
 		free(d);
 		return NULL;
@@ -382,6 +382,8 @@ const struct layer_type dtls_layer = {
 	.names = "DTLS",
 	.help = "encrypts datagrams; certificate and name of the server are verified",
 	.groups = G_OPENSSL,
+	.needs_datagrams = true,
+	.makes_datagrams = true,
 	.before = before,
 	.steps = steps,
 	.greets = greets,

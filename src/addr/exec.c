@@ -331,6 +331,10 @@ static bool left_is_transparent(const struct relay *relay)
 	for (const struct address *a = relay_address(relay, 1); a; a = a->dual) {
 		if (!(a->half->type->flags & TYPE_TRANSPARENT))
 			return false;
+		for (size_t i = 0; i < a->half->nlayers; i++) {
+			if (!a->half->layer[i].type->leaves)
+				return false;
+		}
 	}
 	return true;
 }

@@ -2,7 +2,11 @@
  *
  * A new family adds its array here and in addr.h. */
 #include "addr/addr.h"
+#include "addr/tls_share.h"
+#include "base/list.h"
 #include "base/names.h"
+
+#include <string.h>
 
 /* clang-format off */
 static const struct addr_family *const families[] = {
@@ -31,6 +35,28 @@ static const struct addr_family *const families[] = {
 	NULL,
 };
 /* clang-format on */
+
+static const struct layer_type *const layers[] = { &tls_layer, &dtls_layer, NULL };
+
+const struct layer_type *layer_find(const char *word, size_t len)
+{
+	char name[32];
+
+	if (len >= sizeof(name))
+		return NULL;
+	memcpy(name, word, len);
+	name[len] = '\0';
+	for (const struct layer_type *const *l = layers; *l; l++) {
+		if (names_have((*l)->names, name))
+			return *l;
+	}
+	return NULL;
+}
+
+const struct layer_type *layer_number(size_t i)
+{
+	return i < ARRAY_SIZE(layers) ? layers[i] : NULL;
+}
 
 int addr_each(int (*fn)(const struct addr_type *type, void *arg), void *arg)
 {

@@ -1,8 +1,8 @@
 /* tls_layer.c - TLS as a layer: on any stream, a socket or another layer
  *
  * States. Shaking hands: the layer is on the end, and an opening drives it (struct shaking, the
- * opening's state). Carrying: the session's bytes go through the module (tls_module.c). Closing: our
- * close-notify is to be sent; it is once the stream takes it (flush()).
+ * opening's state). Carrying: the session's bytes go through the module (tls_module.c). Closing:
+ * our close-notify is to be sent; it is once the stream takes it (flush()).
  *
  * The library works on the socket itself where nothing stands in between, else on what is below by
  * a wire. It may have to write before it can read on, and the other way round: poll() says so.
@@ -219,8 +219,8 @@ static struct tls_end *push(struct opening *o, struct err *err)
 	bool direct = is_socket(o->end);
 
 	t->api = share->api;
-	t->tls = share->api->start(share->context, direct ? o->end->rfd : -1,
-				   direct ? NULL : &wire, NULL, 0, err);
+	t->tls = share->api->start(share->context, direct ? o->end->rfd : -1, direct ? NULL : &wire,
+				   NULL, 0, err);
 	if (!t->tls) {
 		free(t);
 		return NULL;

@@ -30,7 +30,14 @@ static bool is_server(const struct opening *o)
 /* Whom a client verifies: the host that the transport connects to. */
 static const char *peer_name(const struct opening *o)
 {
-	return o->addr->half->type->flags & TYPE_CONNECTS ? opening_param(o, 0) : NULL;
+	const struct addr_type *t = o->addr->half->type;
+
+	return t->flags & TYPE_CONNECTS && t->groups & (G_IP4 | G_IP6) ? opening_param(o, 0) : NULL;
+}
+
+static bool verifies_name(const struct conf *c)
+{
+	return c->tls.verify && !c->tls.commonname;
 }
 
 static int load(struct opening *o, enum tls_role role, const char *name, struct err *err)
@@ -58,6 +65,12 @@ static enum step_result context(struct opening *o, enum tls_role client, enum tl
 {
 	const char *name = is_server(o) ? NULL : peer_name(o);
 
+	if (!is_server(o) && !name && verifies_name(opening_layer(o)->conf)) {
+		err_set(err, 0, "%s: %s has no host name to verify", opening_layer(o)->name,
+			o->addr->half->keyword);
+		err_hint(err, "name whom to expect: commonname=NAME");
+		return STEP_FAIL;
+	}
 	if (name && !*name) {
 		err_set(err, 0, "%s: empty host name", o->addr->half->keyword);
 		return STEP_FAIL;

@@ -46,8 +46,15 @@ struct settings {
 /* A layer above the transport of a half. */
 struct half_layer {
 	const struct layer_type *type;
-	const struct conf *conf; /* what its options say; the half's */
+	const char *name; /* as written */
+	const struct conf *conf; /* what its options say: its own, or, if the type has brought the
+				  * layer, the half's */
 	const void *module; /* what its type's module exports, or NULL */
+	struct conf *own;
+	struct opts opts;
+	struct spec_opt
+		*spec_opt; /* what has been parsed into these; owned, the texts the spec's */
+	size_t nspec_opts;
 };
 
 /* One half of an address: the whole of it unless it is dual. */
@@ -59,6 +66,8 @@ struct half {
 	const void *module; /* what the type's module exports, or NULL */
 	struct half_layer *layer; /* what stands on it, lowest first; owned */
 	size_t nlayers;
+	struct spec_opt *spec_opt; /* the transport's options; owned, the texts the spec's */
+	size_t nspec_opts;
 	const void *seal; /* what the module of sealed datagrams exports, or NULL */
 	struct opts opts;
 	struct conf conf;

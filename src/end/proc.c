@@ -23,18 +23,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void free_now(struct deferred *d)
+static void free_proc(struct deferred *d)
 {
 	free(container_of(d, struct proc, free));
 }
 
-static void delist(struct proc *p)
+static void delist_proc(struct proc *p)
 {
 	list_del(&p->node);
 	list_del(&p->forget.node);
 }
 
-static void say(const struct proc *p)
+static void say_status(const struct proc *p)
 {
 	int pid = (int)p->child.pid;
 	struct err err;
@@ -60,7 +60,7 @@ static void say(const struct proc *p)
 	relay_tell(p->addr->relay, LV_WARN, &err);
 }
 
-static void free_places(struct proc *p)
+static void give_places_back(struct proc *p)
 {
 	for (int i = 0; i < 2; i++) {
 		if (p->place[i])
@@ -85,9 +85,9 @@ static void on_ended(struct watch *w, uint32_t events)
 	}
 	p->done = true;
 	if (p->released) {
-		delist(p);
-		free_places(p);
-		loop_defer(loop, &p->free, free_now);
+		delist_proc(p);
+		give_places_back(p);
+		loop_defer(loop, &p->free, free_proc);
 		engine_settle(p->addr->engine);
 		return;
 	}
@@ -96,7 +96,7 @@ static void on_ended(struct watch *w, uint32_t events)
 
 		log_info("exec'd process %d on socket %u terminated", (int)p->child.pid,
 			 p->addr->number - 1);
-		say(p);
+		say_status(p);
 		log_shutup(old);
 	}
 	if (p->on_exit)
@@ -104,14 +104,14 @@ static void on_ended(struct watch *w, uint32_t events)
 }
 
 /* In a session process it is somebody else's; at the end of the engine it runs on. */
-static void forget(struct forget *f)
+static void forget_proc(struct forget *f)
 {
 	struct proc *p = container_of(f, struct proc, forget);
 
 	loop_watch(p->addr->engine->loop, &p->watch, p->child.pidfd, 0);
 	if (p->child.pidfd >= 0)
 		close(p->child.pidfd);
-	delist(p);
+	delist_proc(p);
 	free(p);
 }
 
@@ -124,7 +124,7 @@ struct proc *proc_new(struct address *addr, enum proc_kind kind, struct child ch
 	p->child = child;
 	watch_init(&p->watch, on_ended);
 	list_add_tail(&addr->engine->procs, &p->node);
-	engine_on_fork(addr->engine, &p->forget, forget);
+	engine_on_fork(addr->engine, &p->forget, forget_proc);
 	loop_watch(addr->engine->loop, &p->watch, child.pidfd, EPOLLIN);
 	return p;
 }
@@ -136,8 +136,8 @@ void proc_release(struct proc *p, bool leave)
 	p->on_exit = NULL;
 	p->released = true;
 	if (p->done) {
-		delist(p);
-		loop_defer(p->addr->engine->loop, &p->free, free_now);
+		delist_proc(p);
+		loop_defer(p->addr->engine->loop, &p->free, free_proc);
 		return;
 	}
 	if (sig) {
@@ -203,5 +203,5 @@ int procs_pass_signal(struct engine *engine, int sig, bool by_terminal)
 void procs_forget(struct engine *engine)
 {
 	list_for_each_safe (node, tmp, &engine->procs)
-		forget(&container_of(node, struct proc, node)->forget);
+		forget_proc(&container_of(node, struct proc, node)->forget);
 }

@@ -133,6 +133,28 @@ static void add_options(struct str *out, const struct opts *opts)
 	}
 }
 
+/* What stands on the transport, in the order in which bytes that are read come through it. */
+static void add_layers(struct str *out, const struct half *h)
+{
+	for (size_t i = 0; i < h->nlayers; i++) {
+		const struct half_layer *l = &h->layer[i];
+
+		if (!l->own) /* the type is that */
+			continue;
+		str_addf(out, "  On that stands the layer %s: it %s.\n", l->name, l->type->help);
+		add_options(out, &l->opts);
+	}
+}
+
+/* "TLS on SOCKS5 on " */
+static void add_stack(struct str *out, const struct half *h)
+{
+	for (size_t i = h->nlayers; i-- > 0;) {
+		if (h->layer[i].own)
+			str_addf(out, "%s on ", h->layer[i].name);
+	}
+}
+
 static void add_half(struct str *out, const struct plan *plan, int i, size_t k)
 {
 	const struct half *h = &plan->side[i].half[k];
@@ -140,6 +162,7 @@ static void add_half(struct str *out, const struct plan *plan, int i, size_t k)
 	char name[64];
 
 	names_get(h->type->names, 0, name, sizeof(name));
+	add_stack(out, h);
 	str_addf(out, "%s", name);
 	if (strcasecmp(name, h->keyword) != 0)
 		str_addf(out, " (written %s)", h->keyword);
@@ -148,6 +171,7 @@ static void add_half(struct str *out, const struct plan *plan, int i, size_t k)
 	if (half_mode(plan, i, k, &mode)) {
 		add_direction(out, h->type, mode);
 		add_options(out, &h->opts);
+		add_layers(out, h);
 	} else {
 		str_adds(out, "  It is not opened, because data goes the other way only.\n");
 	}

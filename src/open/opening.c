@@ -351,9 +351,26 @@ static struct endpoint *make_end(struct opening *o, struct err *err)
 
 static enum step_result step_bottom(struct opening *o, struct err *err)
 {
+	const struct half_layer *l = opening_layer(o);
+	bool datagrams;
+
 	if (!o->end)
 		o->end = make_end(o, err);
-	return o->end ? STEP_DONE : STEP_FAIL;
+	if (!o->end)
+		return STEP_FAIL;
+	datagrams = o->end->caps & EP_DGRAM_IN; /* of some types nobody knows before */
+	if (datagrams != l->type->needs_datagrams) {
+		err_set(err, 0, "%s needs %s, and %s gives %s", l->name,
+			datagrams ? "a stream" : "datagrams", o->addr->half->keyword,
+			datagrams ? "datagrams" : "a stream");
+		return STEP_FAIL;
+	}
+	if (o->end->caps & (EP_NO_READ | EP_NO_WRITE)) {
+		err_set(err, 0, "%s cannot stand on %s, which has one direction only", l->name,
+			o->addr->half->keyword);
+		return STEP_FAIL;
+	}
+	return STEP_DONE;
 }
 
 struct endpoint *opening_take_end(struct opening *o, struct err *err)
@@ -643,7 +660,7 @@ static void begin_half(struct opening *o, struct address *addr, enum open_mode m
 	const struct addr_type *type = half->type;
 
 	o->addr = addr;
-	o->mode = mode;
+	o->mode = half->nlayers ? MODE_RW : mode; /* a layer has something to say, too */
 	go_to(o, PART_PROLOGUE);
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;

@@ -71,6 +71,9 @@ struct layer_type {
 	const char *names; /* canonical first, as in struct addr_type */
 	const char *help; /* one sentence for the manual */
 	uint64_t groups; /* options it takes */
+	bool needs_datagrams, makes_datagrams; /* below and above it, else a stream */
+	bool client_only; /* it has no server side */
+	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
 	/* what is done ahead of the transport's steps in every attempt, or NULL */
 	const struct step *before;
 	/* on o->end, the lowest layer first: it shakes hands. A layer that stays puts itself on the

@@ -90,7 +90,7 @@ static void pause_if_full(struct source *src)
 	src->ops->pause(src);
 }
 
-static void release(struct source *src)
+static void release_source(struct source *src)
 {
 	if (!src->released && src->ops->release)
 		src->ops->release(src);
@@ -103,7 +103,7 @@ void source_forget(struct source *src)
 	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
 	src->closed = true;
 	src->ops->close(src);
-	release(src);
+	release_source(src);
 	if (src->other) /* shared by all sessions, its program is the parent's */
 		src->other->proc = NULL;
 	leftovers_remove(&src->left); /* the memory: the entry belongs to the parent */
@@ -118,7 +118,7 @@ void source_yield(struct source *src, struct endpoint *ep, const struct vars *va
 	src->addr->relay->yield(src, ep, vars);
 }
 
-static void free_now(struct deferred *d)
+static void free_source(struct deferred *d)
 {
 	struct source *src = container_of(d, struct source, free);
 
@@ -132,8 +132,8 @@ static void free_if_unused(struct source *src)
 	if (!src->closed || src->nsessions || src->nopenings || src->free.queued)
 		return;
 	list_del(&src->node);
-	release(src);
-	loop_defer(src->addr->engine->loop, &src->free, free_now);
+	release_source(src);
+	loop_defer(src->addr->engine->loop, &src->free, free_source);
 	engine_settle(src->addr->engine);
 }
 

@@ -9,9 +9,9 @@
  *
  * Who calls what. relay_drain() and relay_end() come from signals, in main.c. on_yield() is called
  * by sources and only queues: sessions begin from the loop. Whatever goes calls engine_settle(),
- * and settle() stops the loop when no relay has a session, a source or an opening left, no socket
- * lingers, and a session process has no program left. Session processes keep their source in the
- * list, so a relay that drains waits for them.
+ * and settle_engine() stops the loop when no relay has a session, a source or an opening left, no
+ * socket lingers, and a session process has no program left. Session processes keep their source in
+ * the list, so a relay that drains waits for them.
  *
  * Ownership. The relay owns its addresses, the shared counters, the metrics server and the line of
  * progress. Its sessions, sources and openings own themselves and are linked here.
@@ -38,25 +38,25 @@
 #include <string.h>
 #include <time.h>
 
-static bool is_idle(const struct relay *r)
+static bool relay_is_idle(const struct relay *r)
 {
 	return r->ended ||
 	       (list_empty(&r->sessions) && list_empty(&r->sources) && list_empty(&r->openings));
 }
 
-static bool all_are_idle(const struct engine *engine)
+static bool relays_are_idle(const struct engine *engine)
 {
 	list_for_each (node, &engine->relays) {
-		if (!is_idle(container_of(node, struct relay, node)))
+		if (!relay_is_idle(container_of(node, struct relay, node)))
 			return false;
 	}
 	return true;
 }
 
-static void settle(struct engine *engine)
+static void settle_engine(struct engine *engine)
 {
 	/* who waits for a session process waits for its program */
-	if (all_are_idle(engine) && list_empty(&engine->lingering) &&
+	if (relays_are_idle(engine) && list_empty(&engine->lingering) &&
 	    !(engine->session_process && procs_run(engine)))
 		loop_stop(engine->loop);
 }
@@ -189,7 +189,7 @@ static int reach_manager(bool asked)
 	return fd;
 }
 
-static void say_stopping(struct relay *relay)
+static void relay_says_stopping(struct relay *relay)
 {
 	if (!relay->stopping)
 		notify_send(relay->notify_fd, "STOPPING=1");
@@ -226,7 +226,7 @@ int relay_init(struct relay *relay, struct engine *engine, const struct plan *pl
 	relay->start_seconds = (double)time(NULL);
 	list_add_tail(&engine->relays, &relay->node);
 	engine_on_fork(engine, &relay->forget, forget_relay);
-	engine->settle = settle;
+	engine->settle = settle_engine;
 	timer_init(&relay->drain, on_drain);
 	timer_init(&relay->stats, on_stats);
 	timer_init(&relay->rest, on_rest);
@@ -250,9 +250,9 @@ void relay_start(struct relay *relay)
 		      relay);
 }
 
-static void stop_accepting(struct relay *relay)
+static void relay_stops_accepting(struct relay *relay)
 {
-	say_stopping(relay);
+	relay_says_stopping(relay);
 	list_for_each_safe (node, tmp, &relay->sources)
 		source_close(container_of(node, struct source, node));
 	/* sessions that have not begun will not; this ends their openings as well */
@@ -270,7 +270,7 @@ void relay_end(struct relay *relay, int status)
 {
 	relay->status = status;
 	relay->ending = true;
-	stop_accepting(relay);
+	relay_stops_accepting(relay);
 	lingers_end(relay);
 	while (!list_empty(&relay->sessions))
 		session_finish(container_of(relay->sessions.next, struct session, node));
@@ -285,13 +285,13 @@ void relay_end(struct relay *relay, int status)
 	}
 	relay->status = status;
 	relay->ended = true;
-	if (all_are_idle(relay->engine))
+	if (relays_are_idle(relay->engine))
 		loop_stop(relay->engine->loop);
 }
 
 void relay_drain(struct relay *relay, int status)
 {
-	stop_accepting(relay);
+	relay_stops_accepting(relay);
 	relay->status = status;
 	relay->settled = true;
 	loop_timer(relay->engine->loop, &relay->drain,
@@ -301,7 +301,7 @@ void relay_drain(struct relay *relay, int status)
 
 void relay_done(struct relay *relay)
 {
-	say_stopping(relay);
+	relay_says_stopping(relay);
 	fd_close(&relay->notify_fd);
 	list_del(&relay->node);
 	list_del(&relay->forget.node);

@@ -4,12 +4,13 @@
  * direction may still talk (-t), what inactivity is (-T), who waits for a program to end, and what
  * becomes the exit status.
  *
- * States. NEW: the session has its first endpoint, or both, and is queued. start() gives it a
- * process of its own where the plan says so. OPENING: an opening of the right address is queued or
- * waits. begin() makes it RELAYING: it adopts both endpoints, starts a flow for each direction that
- * the flags and the descriptors allow, and runs each once. session_end() makes it CLOSING: the
- * flows stop, what could not be delivered is told, and the programs behind the endpoints get their
- * time. session_finish() closes the endpoints and frees the session at the end of the turn.
+ * States. NEW: the session has its first endpoint, or both, and is queued. start_session() gives it
+ * a process of its own where the plan says so. OPENING: an opening of the right address is queued
+ * or waits. begin_session() makes it RELAYING: it adopts both endpoints, starts a flow for each
+ * direction that the flags and the descriptors allow, and runs each once. session_end() makes it
+ * CLOSING: the flows stop, what could not be delivered is told, and the programs behind the
+ * endpoints get their time. session_finish() closes the endpoints and frees the session at the end
+ * of the turn.
  *
  * Who calls what. In NEW: on_again(), from the loop. In OPENING: on_right(), from the opening. In
  * RELAYING: on_endpoint(), when an endpoint is ready (a descriptor, or endpoint_ready());
@@ -53,7 +54,7 @@
 #define IGNOREEOF_NS NSEC_PER_SEC /* option ignoreeof looks again this often */
 #define LATE_NS (2 * NSEC_PER_SEC) /* a program may begin to read so late before -t counts */
 
-static void start(struct session *s);
+static void start_session(struct session *s);
 
 void session_add_stats(struct stats *to, const struct session *s)
 {
@@ -97,7 +98,7 @@ static int64_t silence_limit(const struct session *s)
 	return set->idle_ns >= 0 ? s->last_active_ns + set->idle_ns : 0;
 }
 
-static void arm(struct session *s)
+static void arm_silence(struct session *s)
 {
 	int64_t due = silence_limit(s);
 
@@ -106,20 +107,20 @@ static void arm(struct session *s)
 		loop_timer(s->relay->engine->loop, &s->timer, due);
 }
 
-static size_t pending(const struct session *s)
+static size_t bytes_in_hand(const struct session *s)
 {
 	return flow_pending(&s->flow[0]) + flow_pending(&s->flow[1]);
 }
 
 /* Something that has no end of its own, such as a group or a terminal, is always cut off. */
-static bool has_end(const struct endpoint *ep)
+static bool endpoint_has_end(const struct endpoint *ep)
 {
 	return !(ep->caps & EP_DGRAM_IN) &&
 	       (ep->proc || ep->rkind == FD_SOCKET || ep->rkind == FD_PIPE);
 }
 
 /* -t is over, and a side that may still have had something to say will not be heard. */
-static void tell_cut(struct session *s)
+static void tell_cut_off(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
 
@@ -132,7 +133,7 @@ static void tell_cut(struct session *s)
 		unsigned hidden;
 		char more[80];
 
-		if (!s->flow[i].active || !has_end(from) || to->caps & EP_NO_WRITE ||
+		if (!s->flow[i].active || !endpoint_has_end(from) || to->caps & EP_NO_WRITE ||
 		    (to->proc && to->proc->done))
 			continue;
 		if (!log_limit_pass(&s->relay->shared->cuts, (uint64_t)i + 1,
@@ -146,7 +147,7 @@ static void tell_cut(struct session *s)
 	}
 }
 
-static bool runs(const struct endpoint *ep)
+static bool program_runs(const struct endpoint *ep)
 {
 	return ep->proc && !ep->proc->done;
 }
@@ -157,7 +158,7 @@ static int left_to_program(const struct endpoint *ep)
 {
 	int n = 0;
 
-	if (!runs(ep))
+	if (!program_runs(ep))
 		return 0;
 	if (ep->wfd != -1 && ioctl(ep->wfd, ep->wkind == FD_PIPE ? FIONREAD : SIOCOUTQ, &n) == 0 &&
 	    n > 0)
@@ -167,7 +168,7 @@ static int left_to_program(const struct endpoint *ep)
 
 /* Who has not taken the question cannot answer it: true as long as the peer of a socket takes some
  * of what it has been sent, and then for close-timeout; a program for two seconds. */
-static bool is_taking(struct session *s)
+static bool peer_is_taking(struct session *s)
 {
 	int64_t now = loop_now(s->relay->engine->loop);
 
@@ -190,14 +191,14 @@ static bool is_taking(struct session *s)
 }
 
 /* The silence is that of a reader who takes nothing: what waits for him is not dropped. */
-static bool is_held_up(struct session *s)
+static bool session_is_held_up(struct session *s)
 {
 	return (s->flow[0].active && s->flow[0].waiting & EPOLLOUT) ||
-	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT) || is_taking(s);
+	       (s->flow[1].active && s->flow[1].waiting & EPOLLOUT) || peer_is_taking(s);
 }
 
 /* It can be read, though nobody may have said so yet. */
-static bool has_something(const struct endpoint *ep)
+static bool endpoint_has_something(const struct endpoint *ep)
 {
 	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
 
@@ -213,7 +214,7 @@ static bool hears_after_all(struct session *s)
 	for (int i = 0; i < 2; i++) {
 		if (!s->flow[i].active || !(s->flow[i].waiting & EPOLLIN) ||
 		    session_endpoint(s, i)->masked & EPOLLIN ||
-		    !has_something(session_endpoint(s, i)))
+		    !endpoint_has_something(session_endpoint(s, i)))
 			continue;
 		endpoint_ready(session_endpoint(s, i), EPOLLIN);
 		found = true;
@@ -237,7 +238,7 @@ static void on_silence(struct session *s)
 		return;
 	}
 	if (s->eof_seen) {
-		if (pending(s) || is_held_up(s)) {
+		if (bytes_in_hand(s) || session_is_held_up(s)) {
 			s->last_active_ns = now;
 			loop_timer(s->relay->engine->loop, &s->timer,
 				   now + (set->linger_ns > NSEC_PER_MSEC ? set->linger_ns
@@ -246,7 +247,7 @@ static void on_silence(struct session *s)
 		}
 		log_info("poll timed out (no data within %.6f seconds)",
 			 (double)set->linger_ns / 1e9);
-		tell_cut(s);
+		tell_cut_off(s);
 		s->waited = true;
 		session_end(s, "the other direction stayed silent");
 	} else {
@@ -291,17 +292,17 @@ static void say_eof(struct session *s, int i)
 /* The program behind end @i has ended, and its output as well: nobody is there to take any more.
  * Behind two pipes something that it has started may still read; and a program at the other end has
  * its time, though nobody hears it. */
-static bool has_left(struct session *s, int i)
+static bool program_has_left(struct session *s, int i)
 {
 	const struct endpoint *ep = session_endpoint(s, i);
 
 	return ep->proc && ep->proc->done && (ep->rfd == ep->wfd || ep->wfd == -1) &&
-	       !runs(session_endpoint(s, 1 - i));
+	       !program_runs(session_endpoint(s, 1 - i));
 }
 
 /* Run what waits for no descriptor after @delay_ns, or earlier where the other direction wants it.
  */
-static void look_again(struct session *s, int64_t delay_ns)
+static void look_again_later(struct session *s, int64_t delay_ns)
 {
 	int64_t due = loop_now(s->relay->engine->loop) + delay_ns;
 
@@ -319,7 +320,7 @@ static void direction_ended(struct session *s, int i, bool tell)
 		session_end(s, "all directions have ended");
 		return;
 	}
-	if (has_left(s, i)) {
+	if (program_has_left(s, i)) {
 		session_end(s, "the program has ended");
 		return;
 	}
@@ -330,7 +331,7 @@ static void direction_ended(struct session *s, int i, bool tell)
 		s->last_active_ns = loop_clock(s->relay->engine->loop);
 	}
 	loop_timer_stop(s->relay->engine->loop, &s->timer);
-	arm(s);
+	arm_silence(s);
 }
 
 /* Side @i is reached by way of a SOCKS server or HTTP proxy. */
@@ -368,7 +369,7 @@ static void direction_at_eof(struct session *s, int i)
 	if (src->addr->conf->flow.ignoreeof && !escaped && !s->eof_seen && !src->drained_is_eof &&
 	    src->read_left) {
 		log_debug("socket %d (fd %d) is at EOF, ignoring", i + 1, src->rfd);
-		look_again(s, IGNOREEOF_NS);
+		look_again_later(s, IGNOREEOF_NS);
 		return;
 	}
 	if (src->read_left == 0)
@@ -429,7 +430,7 @@ static void run_direction(struct session *s, int i)
 		direction_failed(s, i);
 		break;
 	case MOVE_NAP:
-		look_again(s, s->flow[i].meter->nap_ns);
+		look_again_later(s, s->flow[i].meter->nap_ns);
 		break;
 	case MOVE_AGAIN:
 		loop_ready(s->relay->engine->loop, &s->again);
@@ -463,7 +464,7 @@ static void end_by_endpoint(struct endpoint *ep, const char *why)
 	session_end(ep->owner, why);
 }
 
-static bool has_begun(const struct endpoint *ep)
+static bool session_has_begun(const struct endpoint *ep)
 {
 	const struct session *s = ep->owner;
 
@@ -473,7 +474,7 @@ static bool has_begun(const struct endpoint *ep)
 static const struct endpoint_user session_user = {
 	.event = on_endpoint,
 	.end = end_by_endpoint,
-	.has_begun = has_begun,
+	.has_begun = session_has_begun,
 };
 
 static void run_what_waits_for_nothing(struct session *s)
@@ -497,7 +498,7 @@ static void on_again(struct ready *r)
 	struct session *s = container_of(r, struct session, again);
 
 	if (s->state == SESSION_NEW)
-		start(s);
+		start_session(s);
 	else
 		run_what_waits_for_nothing(s);
 }
@@ -530,13 +531,13 @@ static void on_program_exit(struct proc *p, void *arg)
 		run_direction(s, 1 - side);
 	/* nobody will take any more; one that was only written to has not ended its output */
 	if (s->state == SESSION_RELAYING && !s->flow[side].active &&
-	    (has_left(s, side) || (!s->eof_seen && !s->drained[side]))) {
+	    (program_has_left(s, side) || (!s->eof_seen && !s->drained[side]))) {
 		say_eof(s, side);
 		session_end(s, "the program has ended");
 	}
 }
 
-static void adopt(struct session *s, struct endpoint *ep)
+static void adopt_endpoint(struct session *s, struct endpoint *ep)
 {
 	ep->owner = s;
 	ep->user = &session_user;
@@ -550,7 +551,7 @@ static void adopt(struct session *s, struct endpoint *ep)
 }
 
 /* Flag -D: what the descriptors are. */
-static void analyse(const struct session *s)
+static void analyse_ends(const struct session *s)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -645,14 +646,14 @@ static void warn_of_circle(struct session *s)
 }
 
 /* Both ends are there: start the flows. */
-static void begin(struct session *s)
+static void begin_session(struct session *s)
 {
 	const struct settings *set = &s->relay->plan->set;
 	struct relay *relay = s->relay;
 
 	assert(s->state <= SESSION_OPENING && s->left && s->right && !s->opening);
-	adopt(s, s->left);
-	adopt(s, s->right);
+	adopt_endpoint(s, s->left);
+	adopt_endpoint(s, s->right);
 	count_session(s, 0);
 	count_session(s, 1);
 	log_info("resolved and opened all sock addresses");
@@ -664,7 +665,7 @@ static void begin(struct session *s)
 		sleep(set->transfer_wait_s);
 	}
 	if (set->analyse)
-		analyse(s);
+		analyse_ends(s);
 	log_notice("starting data transfer loop with FDs [%d,%d] and [%d,%d]", s->left->rfd,
 		   s->left->wfd, s->right->rfd, s->right->wfd);
 	relay->engine_started = true;
@@ -681,7 +682,7 @@ static void begin(struct session *s)
 	warn_of_circle(s);
 	progress_session(relay->progress, s->flow);
 	window_follow(&s->window, relay->engine->loop, s->left, s->right);
-	arm(s);
+	arm_silence(s);
 	for (int i = 0; i < 2; i++) {
 		if (s->flow[i].active && waits_first(s, i))
 			flow_wait(&s->flow[i]);
@@ -726,7 +727,7 @@ static void on_right(struct opening *o, struct endpoint *ep, struct source *src,
 	}
 	s->right = ep;
 	vars_copy(&s->vars, &o->vars);
-	begin(s);
+	begin_session(s);
 }
 
 static void open_right(struct session *s)
@@ -744,7 +745,7 @@ static void open_right(struct session *s)
 }
 
 /* From the loop, behind the event that has brought the first endpoint. */
-static void start(struct session *s)
+static void start_session(struct session *s)
 {
 	int old;
 
@@ -753,7 +754,7 @@ static void start(struct session *s)
 		return;
 	old = log_shutup(s->shutup);
 	if (s->right)
-		begin(s);
+		begin_session(s);
 	else
 		open_right(s);
 	log_shutup(old);

@@ -117,7 +117,7 @@ void session_end(struct session *s, const char *why)
 	session_wait_for_programs(s);
 }
 
-static void free_now(struct deferred *d)
+static void free_session(struct deferred *d)
 {
 	struct session *s = container_of(d, struct session, free);
 
@@ -165,7 +165,7 @@ void session_forget(struct session *s)
 	endpoint_abandon(s->left);
 	endpoint_abandon(s->right);
 	s->left = s->right = NULL;
-	loop_defer(loop, &s->free, free_now);
+	loop_defer(loop, &s->free, free_session);
 }
 
 void session_finish(struct session *s)
@@ -199,7 +199,7 @@ void session_finish(struct session *s)
 		endpoint_free(session_endpoint(s, i));
 	}
 	s->left = s->right = NULL;
-	loop_defer(relay->engine->loop, &s->free, free_now);
+	loop_defer(relay->engine->loop, &s->free, free_session);
 	give_places_back(s, program);
 	engine_settle(relay->engine);
 }
