@@ -110,7 +110,6 @@ struct endpoint {
 	const struct endpoint_ops
 		*ops; /* the transport's; others call endpoint_read() and its kin */
 	struct layer *top; /* of the stack on it, or NULL */
-	struct layer *untold; /* see telling */
 	struct unread *unread; /* or NULL */
 	struct address *addr; /* it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
@@ -120,6 +119,7 @@ struct endpoint {
 	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
 	bool over; /* nobody is called for it any more; it may still say its farewell */
 	enum telling telling : 8; /* to those from @untold down, the transport being last */
+	struct layer *untold;
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */

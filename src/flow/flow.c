@@ -53,7 +53,6 @@ static struct path_ask ask_of(const struct flow *f)
 		.src = { f->src->caps, f->src->rkind,
 			 f->src->ops->read == ep_fd_read && endpoint_is_bare(f->src) },
 		.dst = { f->dst->caps, f->dst->wkind,
-			 /* what it has read too far is no matter of writing */
 			 f->dst->ops->write == ep_fd_write && !f->dst->top },
 		.plain = f->relay->plan->set.plain,
 		.seen = f->filters ? "the bytes have to be seen" : NULL,

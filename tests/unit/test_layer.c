@@ -539,8 +539,8 @@ static void test_unread_below_a_layer(void **state)
 
 	stack_set_up();
 	ep = stack_in_memory(0);
-	stack_push(ep, &fake_xor, '\x20');
 	endpoint_unread(ep, "ABC", 3);
+	stack_push(ep, &fake_xor, '\x20');
 	assert_true(endpoint_holds(ep));
 	assert_true(layer_below_holds(ep->top));
 	stack.left.m.in = (const uint8_t *)"DEF";
