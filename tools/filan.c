@@ -3,7 +3,7 @@
  *   socast -u EXEC:'filan -s' -
  *   filan -i 3 3</dev/ttyS0
  *
- * The command line is scanned into struct wish; src/sys/fdinfo.h does the rest. Descriptors are
+ * The command line is scanned into struct wish; src/sys/fdinfo*.h do the rest. Descriptors are
  * listed before anything of our own is opened. */
 #include "base/err.h"
 #include "base/list.h"
@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "sys/fdinfo.h"
+#include "sys/fdinfo_brief.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -154,29 +154,67 @@ void endpoint_unread(struct endpoint *ep, const void *data, size_t n)
 	ep->unread = u;
 }
 
-/* Send what layers have kept, lowest first; true when nothing is left. */
-static bool flush_layers(struct layer *l)
+static bool flush_one(struct layer *l)
 {
-	return !l || (flush_layers(l->below) && (!l->ops->flush || l->ops->flush(l)));
+	return !l->ops->flush || l->ops->flush(l);
 }
 
+/* Lowest first: there has to be room for what comes from above. */
+static bool make_room(struct layer *l)
+{
+	return !l || (make_room(l->below) && flush_one(l));
+}
+
+/* Send what layers have kept, also of what those above them have sent; true when nothing is left.
+ */
+static bool flush_layers(struct layer *top)
+{
+	bool done = make_room(top);
+
+	for (struct layer *l = top; l && done; l = l->below)
+		done = flush_one(l);
+	return done;
+}
+
+static void begin_to_tell(struct endpoint *ep, enum telling what)
+{
+	ep->telling = what;
+	ep->untold = ep->top;
+}
+
+static void tell_next(struct endpoint *ep)
+{
+	struct layer *l = ep->untold;
+	bool ends = !l;
+
+	if (ep->telling == TELL_SHUT) {
+		if (!l)
+			ep->ops->shut_write(ep);
+		else if (l->ops->shut_write)
+			ends = !l->ops->shut_write(l);
+	} else if (l && l->ops->finish) {
+		l->ops->finish(l);
+	}
+	if (!ends)
+		ep->untold = l->below;
+	else
+		begin_to_tell(ep, ep->over && ep->telling == TELL_SHUT ? TELL_OVER : TELL_NOTHING);
+}
+
+/* Send what is kept, and tell on what is to be told. True when nothing is left. */
 static bool flush(struct endpoint *ep)
 {
-	if (!flush_layers(ep->top))
-		return false;
-	if (ep->shut_asked)
-		ep->ops->shut_write(ep);
-	ep->shut_asked = false;
-	return true;
+	while (flush_layers(ep->top)) {
+		if (ep->telling == TELL_NOTHING)
+			return true;
+		tell_next(ep);
+	}
+	return false;
 }
 
 void endpoint_shut_write(struct endpoint *ep)
 {
-	struct layer *l = ep->top;
-
-	while (l && (!l->ops->shut_write || l->ops->shut_write(l)))
-		l = l->below;
-	ep->shut_asked = !l;
+	begin_to_tell(ep, TELL_SHUT);
 	flush(ep);
 	if (ep->top)
 		endpoint_rewatch(ep);
@@ -202,6 +240,8 @@ static void watch_wanted(struct endpoint *ep)
 	struct loop *loop = ep->addr->engine->loop;
 	uint32_t want = ep->want & ~ep->masked;
 
+	if (ep->over)
+		return;
 	for (const struct layer *l = ep->top; l; l = l->below)
 		want = l->ops->poll ? l->ops->poll(l, want) : want;
 	if (ep->ops->wants)
@@ -291,11 +331,14 @@ void endpoint_look_again(struct endpoint *ep, int64_t ns)
 {
 	struct loop *loop = ep->addr->engine->loop;
 
-	loop_timer(loop, &ep->look, loop_now(loop) + ns);
+	if (!ep->over)
+		loop_timer(loop, &ep->look, loop_now(loop) + ns);
 }
 
 void endpoint_ready(struct endpoint *ep, uint32_t bits)
 {
+	if (ep->over)
+		return;
 	ep->is_ready |= bits;
 	loop_ready(ep->addr->engine->loop, &ep->ready);
 }
@@ -359,9 +402,24 @@ static bool flush_rest(void *arg)
 	return flush(arg);
 }
 
+/* Another process goes on with it: nothing is to be shut down or put right. */
+static void leave_to_others(struct endpoint *ep)
+{
+	ep->caps |= EP_SHARED;
+	ep->proc = NULL;
+	if (ep->undo) {
+		ep->undo->left.owner = 0;
+		ep->undo->tty[0].fd = ep->undo->tty[1].fd = -1;
+	}
+}
+
 static void close_flushed(void *arg)
 {
-	close_now(arg);
+	struct endpoint *ep = arg;
+
+	if (ep->addr->engine->forgetting)
+		leave_to_others(ep);
+	close_now(ep);
 }
 
 static void close_socket_flushed(void *arg)
@@ -369,7 +427,13 @@ static void close_socket_flushed(void *arg)
 	struct endpoint *ep = arg;
 
 	ep->rfd = ep->wfd = -1; /* it lingers */
-	close_now(ep);
+	close_flushed(ep);
+}
+
+/* Its descriptor for writing is not closed, or it never had one: it is in memory. */
+static bool can_be_told(const struct endpoint *ep)
+{
+	return ep->wfd >= 0 || ep->rfd < 0;
 }
 
 /* Layers say their farewell. True: that takes a while, and the end goes behind it. */
@@ -381,10 +445,8 @@ static bool says_farewell(struct endpoint *ep)
 				     .arg = ep,
 				     .closes = !lingers };
 
-	for (struct layer *l = ep->top; l; l = l->below) {
-		if (l->ops->finish)
-			l->ops->finish(l);
-	}
+	if (ep->telling == TELL_NOTHING)
+		begin_to_tell(ep, TELL_OVER);
 	if (flush(ep))
 		return false;
 	linger_close(ep->addr, ep->wfd, &ep->parting, &rest);
@@ -400,11 +462,12 @@ void endpoint_free(struct endpoint *ep)
 	loop_watch(ep->addr->engine->loop, &ep->wwatch, ep->wwatch.fd, 0);
 	loop_timer_stop(ep->addr->engine->loop, &ep->look);
 	loop_unready(&ep->ready);
+	ep->over = true;
 	ep->user = NULL;
 	if (ep->proc)
 		proc_release(ep->proc, ep->caps & EP_SHARED || ep->addr->conf->flow.end_close);
 	ep->proc = NULL;
-	if (ep->top && !(ep->caps & EP_SHARED) && ep->wfd >= 0 && says_farewell(ep))
+	if (ep->top && !(ep->caps & EP_SHARED) && can_be_told(ep) && says_farewell(ep))
 		return;
 	close_now(ep);
 }
@@ -419,12 +482,7 @@ void endpoint_abandon(struct endpoint *ep)
 	engine = ep->addr->engine;
 	before = engine->forgetting;
 	engine->forgetting = true;
-	ep->caps |= EP_SHARED;
-	ep->proc = NULL;
-	if (ep->undo) {
-		ep->undo->left.owner = 0;
-		ep->undo->tty[0].fd = ep->undo->tty[1].fd = -1;
-	}
+	leave_to_others(ep);
 	endpoint_free(ep);
 	engine->forgetting = before;
 }

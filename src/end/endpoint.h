@@ -46,6 +46,9 @@ enum ep_caps {
 	EP_NO_WRITE = 32768, /* or for reading only: that direction does not exist */
 };
 
+/* What is being told down the stack: to each behind the output of those above it. */
+enum telling { TELL_NOTHING, TELL_SHUT, TELL_OVER };
+
 /* What happens to the descriptors at the very end. */
 enum ep_final { FINAL_CLOSE, FINAL_SHUTDOWN };
 
@@ -114,7 +117,9 @@ struct endpoint {
 	uint16_t masked; /* of these, what is not watched for the time being */
 	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
 	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
-	bool shut_asked; /* the transport is to be told behind what the layers still have */
+	bool over; /* nobody is called for it any more; it may still say its farewell */
+	enum telling telling : 8; /* to those from @untold down, the transport being last */
+	struct layer *untold;
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */

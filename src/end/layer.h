@@ -12,7 +12,8 @@
  *
  * Output of its own. A layer that has taken bytes and not handed all of them down, or that has a
  * farewell to say, sends it in flush(), which is called for every event, before the end is shut,
- * and when it is closed: then until nothing is left, or its time is over (linger.h).
+ * and when it is closed: then until nothing is left, or its time is over (linger.h). What is below
+ * a layer hears that nothing more comes (shut_write(), finish()) when the layer has nothing left.
  *
  * States of a layer, for the end: shaking hands (an opening drives it, see open/), carrying
  * (between the opening's end and finish()), finished (only flush() and free() come). It must not be
@@ -50,8 +51,8 @@ struct layer_ops {
 	bool (*shut_write)(struct layer *l);
 	/* The end is over: queue the farewell, unless it is said; NULL: there is none. */
 	void (*finish)(struct layer *l);
-	/* Send what is queued: true when nothing is left, or never can be sent. NULL: it keeps
-	 * nothing. */
+	/* Send what is queued: true when nothing is left, or never can be sent. It must not need to
+	 * read for that: of an end that is over only room is waited for. NULL: it keeps nothing. */
 	bool (*flush)(struct layer *l);
 	/* Free the memory; nothing is sent. */
 	void (*free)(struct layer *l);

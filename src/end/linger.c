@@ -1,16 +1,16 @@
 /* linger.c - the end of a connected stream socket, see linger.h
  *
  *   FLUSHING   what is above has bytes to send (a close-notify that found the socket full); for
- *              what is no socket of ours alone this is the only state
+ *              what is no socket of ours alone this is the only state, and nothing is read
  *   SENDING    our half is shut; the peer has not acknowledged everything
  *   LISTENING  it has; it may still talk, so that no reset meets what it has not read yet
  *
  * In each of them what the peer says is read and dropped. The end comes with the peer's end of
- * file, with an error, in LISTENING when it has said nothing at all, or nothing more for a moment
- * (flag -t), or when nothing has got ahead for close-timeout, or all of it has taken LIMITS times
- * that long. After the last two the kernel goes on alone: with nothing unread it sends the rest as
- * long as the peer is there. That the peer has acknowledged something is told by no event, so a
- * timer looks, at first often, then rarely. */
+ * file (but in FLUSHING: it may still read), with an error, in LISTENING when it has said nothing
+ * at all, or nothing more for a moment (flag -t), or when nothing has got ahead for close-timeout,
+ * or all of it has taken LIMITS times that long. After the last two the kernel goes on alone: with
+ * nothing unread it sends the rest as long as the peer is there. That the peer has acknowledged
+ * something is told by no event, so a timer looks, at first often, then rarely. */
 #include "end/linger.h"
 
 #include "base/log.h"
@@ -165,14 +165,27 @@ static void on_reset(struct lingering *l, int code)
 		log_info("socket %u was reset after its end: %s", l->addr->number, strerror(code));
 }
 
+static void say_untold(const struct lingering *l)
+{
+	log_warn("socket %u takes nothing for %g seconds (close-timeout): it is not told the end",
+		 l->addr->number, (double)l->limit_ns / 1e9);
+}
+
 static void on_limit(struct lingering *l)
 {
 	if (l->unacked && !peer_lives(l, l->limit_ns))
 		failed(l, ETIMEDOUT);
+	else if (l->state == FLUSHING)
+		say_untold(l);
 	else if (l->unacked)
 		log_warn("the peer of socket %u has not taken %d bytes yet, for %g seconds "
 			 "(close-timeout): the kernel goes on alone",
 			 l->addr->number, l->unacked, (double)l->limit_ns / 1e9);
+}
+
+static bool has_everything(const struct lingering *l)
+{
+	return l->state != FLUSHING && !l->unacked;
 }
 
 /* Read and drop. True when this is the end: end of file or an error. */
@@ -185,7 +198,7 @@ static bool heard_the_end(struct lingering *l)
 
 		if (n == 0) {
 			l->ended = true;
-			return !l->unacked;
+			return has_everything(l);
 		}
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -215,8 +228,7 @@ static bool flushed(struct lingering *l)
 		return true;
 	if (loop_now(l->addr->engine->loop) - l->begun_ns < l->limit_ns)
 		return false;
-	log_warn("socket %u takes nothing for %g seconds (close-timeout): it is not told the end",
-		 l->addr->number, (double)l->limit_ns / 1e9);
+	say_untold(l);
 	return true;
 }
 
@@ -231,7 +243,7 @@ static bool advance(struct lingering *l)
 	if (l->state == FLUSHING && (!l->layer.flush || l->layer.flush(l->layer.arg)))
 		shut(l);
 	l->unacked = unacknowledged(l);
-	if (l->ended ? !l->unacked : heard_the_end(l))
+	if (l->ended ? has_everything(l) : heard_the_end(l))
 		return true;
 	if (l->unacked && is_dead(l)) {
 		l->unacked = unacknowledged(l); /* it may have been taken since, and all be well */
@@ -253,12 +265,16 @@ static bool advance(struct lingering *l)
 	return true;
 }
 
-/* A hang-up would be told again and again: once the end is read, nothing is watched. */
+/* A hang-up would be told again and again: once the end is read, only room is waited for. What is
+ * in memory has no descriptor, and the timer looks. */
 static void watch_on(struct lingering *l)
 {
-	uint32_t events = l->state == FLUSHING ? EPOLLIN | EPOLLOUT : EPOLLIN;
+	uint32_t events = l->state == FLUSHING ? EPOLLOUT : 0;
 
-	loop_watch(l->addr->engine->loop, &l->watch, l->fd, l->ended ? 0 : events);
+	if (!l->ended && !l->flush_only)
+		events |= EPOLLIN;
+	if (l->fd >= 0)
+		loop_watch(l->addr->engine->loop, &l->watch, l->fd, events);
 }
 
 static void look_later(struct lingering *l)

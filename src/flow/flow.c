@@ -53,7 +53,7 @@ static struct path_ask ask_of(const struct flow *f)
 		.src = { f->src->caps, f->src->rkind,
 			 f->src->ops->read == ep_fd_read && endpoint_is_bare(f->src) },
 		.dst = { f->dst->caps, f->dst->wkind,
-			 f->dst->ops->write == ep_fd_write && endpoint_is_bare(f->dst) },
+			 f->dst->ops->write == ep_fd_write && !f->dst->top },
 		.plain = f->relay->plan->set.plain,
 		.seen = f->filters ? "the bytes have to be seen" : NULL,
 		.no_splice = f->no_splice,

@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "sys/fdinfo_socket.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* fdinfo_brief.c - type and name of descriptors and entries in a few words, see fdinfo.h
  *
  * Names of files come from /proc/self/fd, those of sockets from the kernel's addresses. */
-#include "sys/fdinfo.h"
+#include "sys/fdinfo_brief.h"
 
 #include "base/list.h"
 #include "sys/netaddr.h"

@@ -1,7 +1,7 @@
 /* fdinfo_socket.c - options and addresses of sockets, the tail of their line, see fdinfo.h
  *
  * Options are rows; a new one is one row. */
-#include "sys/fdinfo.h"
+#include "sys/fdinfo_socket.h"
 
 #include "base/list.h"
 #include "base/log.h"

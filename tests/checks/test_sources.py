@@ -83,7 +83,6 @@ OF_SEVERAL = {
     "relay/session.h": "one session: its life and its end",
     "seal/seal.h": "one format: its keys and senders",
     "spec/spec.h": "one language: read, printed, cut into words",
-    "sys/fdinfo.h": "one subject: what is told of a descriptor",
 }
 
 
