@@ -147,6 +147,17 @@ static const char *kind_word(bool datagrams)
 	return datagrams ? "datagrams" : "a stream";
 }
 
+static int check_each(const struct half *h, struct err *err)
+{
+	for (size_t i = 0; i < h->nlayers; i++) {
+		const struct half_layer *l = &h->layer[i];
+
+		if (l->type->check && l->type->check(l, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 int plan_layers_fit(const struct half *h, struct err *err)
 {
 	const char *below = h->keyword;
@@ -155,6 +166,8 @@ int plan_layers_fit(const struct half *h, struct err *err)
 
 	if (!h->nlayers)
 		return 0;
+	if (check_each(h, err) == -1)
+		return -1;
 	if (!h->type->reads || !h->type->writes)
 		return err_set(err, 0, "%s cannot stand on %s, which has one direction only",
 			       h->layer[0].name, h->keyword);

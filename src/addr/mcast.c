@@ -25,6 +25,7 @@
 struct mcast {
 	struct netaddr source; /* the only sender heard, or len 0 */
 	char *host; /* the group, or the source, as written */
+	unsigned port; /* of the group */
 	struct membership *member;
 	int64_t due_ns; /* end of option if-wait */
 };
@@ -49,18 +50,16 @@ static int begin(struct opening *o, struct err *err)
 {
 	const char *at = at_sign(o);
 	struct mcast *m = xcalloc(1, sizeof(*m));
-	unsigned port;
 
 	o->impl = m;
 	o->impl_free = mcast_free;
 	m->host = xstrdup(at ? at + 1 : opening_param(o, 0));
-	if (resolve_port(opening_param(o, 1), IPPROTO_UDP, "udp", &port, err) == -1)
+	if (resolve_port(opening_param(o, 1), IPPROTO_UDP, "udp", &m->port, err) == -1)
 		return err_hint(err, "usage: %s%s: the group first, then the port",
 				o->addr->half->keyword, o->addr->half->type->syntax);
-	if (!port)
+	if (!m->port)
 		return err_set(err, 0, "%s: a group has a port from 1 to 65535",
 			       o->addr->half->keyword);
-	netaddr_any(&o->behind, AF_INET, port);
 	return 0;
 }
 
@@ -73,18 +72,19 @@ static enum step_result step_group(struct opening *o, struct err *err)
 	if (!m && begin(o, err) == -1)
 		return STEP_FAIL;
 	m = o->impl;
-	r = opening_resolve(o, m->host, opening_family(o, false), err);
+	r = opening_look_up(o, m->host, opening_family(o, false), &o->remote.addr[0], err);
 	if (r != STEP_DONE)
 		return r;
-	if (!netaddr_is_multicast(&o->behind)) {
-		err_set(err, 0, "%s is no multicast group", netaddr_host_text(&o->behind, text));
+	if (!netaddr_is_multicast(&o->remote.addr[0])) {
+		err_set(err, 0, "%s is no multicast group",
+			netaddr_host_text(&o->remote.addr[0], text));
 		err_hint(err,
 			 "groups are 224.0.0.0/4 and ff00::/8; a host is reached by UDP-DATAGRAM, "
 			 "everybody on the link by BCAST");
 		return STEP_FAIL;
 	}
 	o->remote.n = 1;
-	o->remote.addr[0] = o->behind;
+	netaddr_set_port(&o->remote.addr[0], m->port);
 	return STEP_DONE;
 }
 
@@ -99,16 +99,14 @@ static enum step_result step_source(struct opening *o, struct err *err)
 		return STEP_DONE;
 	free(m->host);
 	m->host = xstrndup(param, (size_t)(at - param));
-	r = opening_resolve(o, m->host, o->remote.addr[0].any.sa_family, err);
+	r = opening_look_up(o, m->host, o->remote.addr[0].any.sa_family, &m->source, err);
 	if (r != STEP_DONE)
 		return r;
-	if (netaddr_is_multicast(&o->behind) || netaddr_is_any(&o->behind)) {
+	if (netaddr_is_multicast(&m->source) || netaddr_is_any(&m->source)) {
 		err_set(err, 0, "the source before '@' must be a host, and %s is none",
-			netaddr_host_text(&o->behind, text));
+			netaddr_host_text(&m->source, text));
 		return STEP_FAIL;
 	}
-	m->source = o->behind;
-	netaddr_set_port(&m->source, 0);
 	return STEP_DONE;
 }
 

@@ -2,6 +2,7 @@
  *
  * A new family adds its array here and in addr.h. */
 #include "addr/addr.h"
+#include "addr/proxy_layers.h"
 #include "addr/tls_share.h"
 #include "base/list.h"
 #include "base/names.h"
@@ -36,7 +37,9 @@ static const struct addr_family *const families[] = {
 };
 /* clang-format on */
 
-static const struct layer_type *const layers[] = { &tls_layer, &dtls_layer, NULL };
+static const struct layer_type *const layers[] = {
+	&tls_layer, &dtls_layer, &socks4_layer, &socks4a_layer, &socks5_layer, &proxy_layer, NULL,
+};
 
 const struct layer_type *layer_find(const char *word, size_t len)
 {

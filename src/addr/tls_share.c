@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "end/relay.h"
+#include "open/layer_target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +26,6 @@ struct tls_share *tls_share_of(const struct opening *o)
 static bool is_server(const struct opening *o)
 {
 	return o->addr->half->type->flags & TYPE_ACCEPTS;
-}
-
-/* Whom a client verifies: the host that the transport connects to. */
-static const char *peer_name(const struct opening *o)
-{
-	const struct addr_type *t = o->addr->half->type;
-
-	return t->flags & TYPE_CONNECTS && t->groups & (G_IP4 | G_IP6) ? opening_param(o, 0) : NULL;
 }
 
 static bool verifies_name(const struct conf *c)
@@ -63,7 +56,8 @@ static int load(struct opening *o, enum tls_role role, const char *name, struct 
 static enum step_result context(struct opening *o, enum tls_role client, enum tls_role server,
 				struct err *err)
 {
-	const char *name = is_server(o) ? NULL : peer_name(o);
+	struct layer_target peer = layer_peer(o->addr->half, o->layer);
+	const char *name = is_server(o) ? NULL : peer.host;
 
 	if (!is_server(o) && !name && verifies_name(opening_layer(o)->conf)) {
 		err_set(err, 0, "%s: %s has no host name to verify", opening_layer(o)->name,
@@ -78,7 +72,7 @@ static enum step_result context(struct opening *o, enum tls_role client, enum tl
 	if (load(o, is_server(o) ? server : client, name, err) == -1)
 		return STEP_FAIL;
 	if (name)
-		log_notice("opening OpenSSL connection to %s:%s", name, opening_param(o, 1));
+		log_notice("opening OpenSSL connection to %s:%s", name, peer.port);
 	return STEP_DONE;
 }
 

@@ -32,20 +32,28 @@ void layer_push(struct endpoint *ep, struct layer *l, const struct layer_ops *op
 	l->ops = ops;
 	l->end = ep;
 	l->below = ep->top;
+	l->unread = NULL;
 	ep->top = l;
 }
 
-static ssize_t take_unread(struct endpoint *ep, void *buf, size_t len)
+/* Where the bytes are that have been read too far from @l, or from the transport. */
+static struct unread **unread_of(struct endpoint *ep, struct layer *l)
 {
-	struct unread *u = ep->unread;
+	return l ? &l->unread : &ep->unread;
+}
+
+static ssize_t take_unread(struct endpoint *ep, struct unread **where, void *buf, size_t len)
+{
+	struct unread *u = *where;
 	size_t n = u->len - u->off < len ? u->len - u->off : len;
 
 	memcpy(buf, u->data + u->off, n);
 	u->off += n;
 	if (u->off == u->len) {
 		free(u);
-		ep->unread = NULL;
-		ep->changed = true;
+		*where = NULL;
+		if (endpoint_is_bare(ep))
+			ep->changed = true;
 	}
 	return (ssize_t)n;
 }
@@ -53,9 +61,11 @@ static ssize_t take_unread(struct endpoint *ep, void *buf, size_t len)
 static ssize_t read_from(struct endpoint *ep, struct layer *l, void *buf, size_t len,
 			 struct err *err)
 {
-	if (l)
-		return l->ops->read(l, buf, len, err);
-	return ep->unread ? take_unread(ep, buf, len) : ep->ops->read(ep, buf, len, err);
+	struct unread **unread = unread_of(ep, l);
+
+	if (*unread)
+		return take_unread(ep, unread, buf, len);
+	return l ? l->ops->read(l, buf, len, err) : ep->ops->read(ep, buf, len, err);
 }
 
 static ssize_t write_to(struct endpoint *ep, struct layer *l, const struct iovec *iov, int niov,
@@ -78,7 +88,7 @@ static int send_to(struct endpoint *ep, struct layer *l, struct batch *b, struct
 static bool holds(const struct endpoint *ep, const struct layer *l)
 {
 	for (; l; l = l->below) {
-		if (l->ops->holds && l->ops->holds(l))
+		if (l->unread || (l->ops->holds && l->ops->holds(l)))
 			return true;
 	}
 	return ep->unread || (ep->ops->holds && ep->ops->holds(ep));
@@ -142,16 +152,20 @@ void endpoint_report(struct endpoint *ep)
 
 void endpoint_unread(struct endpoint *ep, const void *data, size_t n)
 {
-	struct unread *u;
+	struct unread **where = unread_of(ep, ep->top), *behind = *where, *u;
+	size_t rest = behind ? behind->len - behind->off : 0;
 
-	assert(!ep->unread && n <= UNREAD_MAX);
+	assert(n + rest <= UNREAD_MAX);
 	if (!n)
 		return;
-	u = xmalloc(sizeof(*u) + n);
+	u = xmalloc(sizeof(*u) + n + rest);
 	u->off = 0;
-	u->len = n;
+	u->len = n + rest;
 	memcpy(u->data, data, n);
-	ep->unread = u;
+	if (rest)
+		memcpy(u->data + n, behind->data + behind->off, rest);
+	free(behind);
+	*where = u;
 }
 
 static bool flush_one(struct layer *l)
@@ -226,6 +240,7 @@ static void free_layers(struct endpoint *ep)
 		struct layer *l = ep->top;
 
 		ep->top = l->below;
+		free(l->unread);
 		l->ops->free(l);
 	}
 	free(ep->unread);
@@ -296,10 +311,18 @@ bool endpoint_lingers(const struct endpoint *ep)
 
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)
 {
-	if (ep->ops->share)
-		return ep->ops->share(ep, err);
-	err_set(err, 0, "this address cannot serve several sessions");
-	return NULL;
+	struct endpoint *twin;
+
+	if (!ep->ops->share || ep->top) {
+		err_set(err, 0, "this address cannot serve several sessions");
+		return NULL;
+	}
+	twin = ep->ops->share(ep, err);
+	if (twin) {
+		twin->unread = ep->unread;
+		ep->unread = NULL;
+	}
+	return twin;
 }
 
 static void on_read_watch(struct watch *w, uint32_t events)

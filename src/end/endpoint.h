@@ -100,7 +100,8 @@ struct endpoint_user {
 	bool (*has_begun)(const struct endpoint *ep);
 };
 
-/* Bytes read too far by what has left the stack: they are the session's, and read first. */
+/* Bytes read too far by what has left the stack: they are of whoever reads there next, and read
+ * first. Each layer can have some, and so can the transport. */
 struct unread {
 	size_t off, len;
 	uint8_t data[];
@@ -110,7 +111,7 @@ struct endpoint {
 	const struct endpoint_ops
 		*ops; /* the transport's; others call endpoint_read() and its kin */
 	struct layer *top; /* of the stack on it, or NULL */
-	struct unread *unread; /* or NULL */
+	struct unread *unread; /* of the transport, or NULL */
 	struct address *addr; /* it was opened from */
 	struct watch rwatch, wwatch; /* wwatch only when wfd differs from rfd */
 	uint16_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
@@ -159,12 +160,13 @@ static inline bool endpoint_is_bare(const struct endpoint *ep)
 	return !ep->top && !ep->unread;
 }
 
-/* Somebody who leaves the stack has read @n bytes (at most UNREAD_MAX) too far: they are read next.
- */
+/* Somebody who leaves the top of the stack has read @n bytes (at most UNREAD_MAX, with those that
+ * are there already) too far: they are read next. */
 #define UNREAD_MAX 65536
 void endpoint_unread(struct endpoint *ep, const void *data, size_t n);
 
-/* The same end for one more session, whatever its kind, or NULL with @err. */
+/* The same end for one more session, whatever its kind, or NULL with @err. Bytes read too far go to
+ * the new one, as they would if they still lay in the socket and it were the first to read. */
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err);
 
 /* Set up the common part of an endpoint that the caller has allocated (it may be embedded at the

@@ -32,6 +32,7 @@
 struct batch;
 struct endpoint;
 struct layer;
+struct unread;
 
 struct layer_ops {
 	const char *name; /* "TLS", for records */
@@ -63,6 +64,7 @@ struct layer {
 	const struct layer_ops *ops;
 	struct endpoint *end; /* whose layer it is */
 	struct layer *below; /* or NULL: the transport is */
+	struct unread *unread; /* what has left the stack above it has read too far, or NULL */
 };
 
 /* Put @l, made of @ops, on top of @ep, which owns it from now on. */

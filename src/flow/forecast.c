@@ -99,8 +99,10 @@ void forecast_half(const struct half *half, enum open_mode mode, struct forecast
 		f->in.caps |= half->type->reads ? 0 : EP_NO_READ;
 		f->out.caps |= half->type->writes ? 0 : EP_NO_WRITE;
 	}
-	for (size_t i = 0; i < half->nlayers; i++)
-		half->layer[i].type->forecast(f);
+	for (size_t i = 0; i < half->nlayers; i++) {
+		if (half->layer[i].type->forecast)
+			half->layer[i].type->forecast(f);
+	}
 }
 
 void forecast_side(const struct side *side, enum open_mode mode, struct forecast *f)

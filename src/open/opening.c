@@ -111,6 +111,7 @@ static void free_now(struct deferred *d)
 	vars_done(&o->vars);
 	free(o->host);
 	free(o->service);
+	free(o->behind);
 	free(o);
 }
 
@@ -284,6 +285,11 @@ const struct half_layer *opening_layer(const struct opening *o)
 struct layer_share *opening_layer_share(const struct opening *o)
 {
 	return &o->addr->layer_share[o->layer];
+}
+
+struct netaddr *opening_behind(struct opening *o)
+{
+	return &o->behind[o->layer];
 }
 
 /* Where the next address is tried: behind the step that has found them. NULL: it has not run. */
@@ -673,7 +679,9 @@ static void begin_half(struct opening *o, struct address *addr, enum open_mode m
 		o->target.queue = half->param[0];
 	o->fd2 = -1;
 	o->remote_i = 0;
-	o->local = o->behind = (struct netaddr){ 0 };
+	o->local = (struct netaddr){ 0 };
+	free(o->behind);
+	o->behind = half->nlayers ? xcalloc(half->nlayers, sizeof(*o->behind)) : NULL;
 	free(o->service);
 	o->service = NULL;
 	o->retries_left = half->conf.retry.forever ? -1 : half->conf.retry.retry;

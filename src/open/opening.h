@@ -74,6 +74,9 @@ struct layer_type {
 	bool needs_datagrams, makes_datagrams; /* below and above it, else a stream */
 	bool client_only; /* it has no server side */
 	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
+	bool has_target; /* it has the other side connect to a target, see layer_target.h */
+	/* what its options lack, found while planning; or NULL */
+	int (*check)(const struct half_layer *layer, struct err *err);
 	/* what is done ahead of the transport's steps in every attempt, or NULL */
 	const struct step *before;
 	/* on o->end, the lowest layer first: it shakes hands. A layer that stays puts itself on the
@@ -81,7 +84,7 @@ struct layer_type {
 	const struct step *steps;
 	/* above a table of peers: does this first datagram begin a session? NULL: every one does */
 	bool (*greets)(struct address *addr, const struct dgram_greeting *g);
-	/* what the end is with it, made of what it is without */
+	/* what the end is with it, made of what it is without; NULL: the same */
 	void (*forecast)(struct forecast *f);
 	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
@@ -101,9 +104,10 @@ struct addr_type {
 	unsigned flags; /* enum type_flag */
 	/* connecting types that speak to a server in between: what records call it, and what stands
 	 * around its service where errors name the address ("SOCKS5:host", before, service,
-	 * behind); else NULLs. A step of theirs sets o->service. */
+	 * behind), and what that is, as typed; else NULLs. Their layer sets o->service. */
 	struct {
 		const char *noun, *before, *behind;
+		const char *(*port)(const struct half *half);
 	} server;
 	const struct step *steps;
 	/* listeners: what is done for each connection, beginning with step_accept; else NULL */
@@ -170,8 +174,8 @@ struct opening {
 	char *service; /* port in decimal (listening types: the own one; types that speak to a
 			* server in between: its), where the type has looked it up itself, or NULL
 			*/
-	struct netaddr behind; /* what the server in between shall connect to: the port, and the
-				* address where this side has to know it */
+	struct netaddr *behind; /* for each layer, what the server in between shall connect to: the
+				 * port, and the address where this side has to know it */
 	char *host; /* copy of the host being looked up, or NULL */
 	struct resolve_req req; /* the question */
 	struct resolve_job job;
@@ -234,6 +238,9 @@ int opening_check(struct address *addr, enum open_mode mode, opening_judge_fn *j
 /* The layer whose steps run, and what its address keeps for it. */
 const struct half_layer *opening_layer(const struct opening *o);
 struct layer_share *opening_layer_share(const struct opening *o);
+
+/* What the layer whose steps run has a server in between connect to. */
+struct netaddr *opening_behind(struct opening *o);
 
 /* The end that the steps have made, with its layers: for succeeding openings, and sources that
  * dial. NULL with @err. */
@@ -308,13 +315,10 @@ enum step_result step_reuseaddr(struct opening *o, struct err *err);
 /* Option max-children makes sense with fork only. */
 enum step_result step_max_children(struct opening *o, struct err *err);
 
-/* Not a step, for steps that need one more address: look @host up in @family and put it into
- * o->behind, whose port stays. STEP_AGAIN: call it again when the step is resumed. Fails with
+/* Not a step, for steps that need one more address: look @host up in @family; the address goes into
+ * @out, without port. STEP_AGAIN: call it again when the step is resumed. Fails with
  * 'xioresolve(node="x", pf=2, ...): Name or service not known' behind a warning with the question,
  * temporary failures with code EAGAIN. */
-enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err);
-
-/* The same for any name: the address goes into @out, without port. */
 enum step_result opening_look_up(struct opening *o, const char *host, int family,
 				 struct netaddr *out, struct err *err);
 

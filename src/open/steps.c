@@ -242,16 +242,6 @@ enum step_result opening_look_up(struct opening *o, const char *host, int family
 	return STEP_FAIL;
 }
 
-enum step_result opening_resolve(struct opening *o, const char *host, int family, struct err *err)
-{
-	unsigned port = netaddr_port(&o->behind);
-	enum step_result r = opening_look_up(o, host, family, &o->behind, err);
-
-	if (r == STEP_DONE)
-		netaddr_set_port(&o->behind, port);
-	return r;
-}
-
 static enum step_result collect(struct opening *o, struct err *err)
 {
 	enum resolve_result r = RESOLVE_OK;

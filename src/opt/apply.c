@@ -303,6 +303,7 @@ void conf_done(struct conf *c)
 	free(c->wrap.table[1]);
 	c->wrap.table[0] = c->wrap.table[1] = NULL;
 	free(c->proxy.auth_read);
-	c->proxy.auth_read = NULL;
+	free(c->proxy.to_host);
+	c->proxy.auth_read = c->proxy.to_host = NULL;
 	ident_done(&c->ident);
 }

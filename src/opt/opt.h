@@ -306,6 +306,8 @@ struct conf {
 		const char *port; /* or NULL */
 		const char *auth; /* "user:password", or NULL */
 		char *auth_read; /* the same out of a file; owned */
+		char *to_host; /* target of a layer, owned, or NULL */
+		const char *to_port;
 		const char *http_version;
 		bool resolve, ignorecr;
 		int64_t timeout_ns; /* of the dialogue; 0: none */

@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "opt/setters.h"
+#include "sys/resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,6 +285,28 @@ int conf_peercred(struct target *t, const struct opt *o, struct err *err)
 	return err_set(err, 0,
 		       "option \"so-peercred\" cannot be set: the kernel fills in the "
 		       "credentials of the peer and they are read-only");
+}
+
+/* An IPv6 address keeps its brackets, as in parameters. */
+int conf_proxy_to(struct target *t, const struct opt *o, struct err *err)
+{
+	const char *text = o->val.str, *end = *text == '[' ? strchr(text, ']') : NULL;
+	const char *colon = strchr(end ? end : text, ':');
+	unsigned port;
+
+	if (!colon || colon == text || !colon[1] || (end && colon != end + 1))
+		return err_set(err, 0, "option to: \"%s\" is not HOST:PORT", text);
+	if (strchr(colon + 1, ':'))
+		return err_set(err, 0,
+			       "option to: \"%s\" is not HOST:PORT; IPv6 addresses stand in "
+			       "brackets",
+			       text);
+	if (resolve_port(colon + 1, IPPROTO_TCP, "tcp", &port, err) == -1)
+		return -1;
+	free(t->conf->proxy.to_host);
+	t->conf->proxy.to_host = xstrndup(text, (size_t)(colon - text));
+	t->conf->proxy.to_port = colon + 1;
+	return 0;
 }
 
 /* Its end of line is no part of the password. Asked of the descriptor: the name may change. */

@@ -38,6 +38,7 @@ opt_setter conf_pipesz;
 opt_setter conf_joins; /* a group is joined */
 opt_setter conf_iff; /* arg.n.a: IFF_* flag */
 opt_setter conf_proxy_auth_file;
+opt_setter conf_proxy_to;
 opt_setter conf_peercred; /* always fails */
 
 /* set_proc.c: into struct ident */

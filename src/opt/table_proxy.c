@@ -30,6 +30,8 @@ static const struct opt_row rows[] = {
 	  .help = "port or service of the SOCKS server; if not given, service socks or 1080" },
 	{ "socksuser", V_STRING, G_SOCKS, PH_LATE, conf_text, NULL, FIELD(socksuser),
 	  .help = "user name for the SOCKS server" },
+	{ "to", V_STRING, G_HTTP | G_SOCKS, PH_LATE, conf_proxy_to, NULL, .flags = OPT_NEW,
+	  .help = "HOST:PORT that the server shall connect to, where the layer is written in a stack" },
 };
 /* clang-format on */
 

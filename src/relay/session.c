@@ -36,6 +36,7 @@
 #include "end/proc.h"
 #include "flow/filter.h"
 #include "flow/window.h"
+#include "open/opening.h"
 #include "relay/standing.h"
 #include "stats/progress.h"
 #include "sys/fdinfo.h"
@@ -335,13 +336,22 @@ static void direction_ended(struct session *s, int i, bool tell)
 	arm_silence(s);
 }
 
+static bool half_is_proxied(const struct half *half)
+{
+	for (size_t i = 0; i < half->nlayers; i++) {
+		if (half->layer[i].type->has_target)
+			return true;
+	}
+	return false;
+}
+
 /* Side @i is reached by way of a SOCKS server or HTTP proxy. */
 static bool is_proxied(const struct session *s, int i)
 {
 	const struct address *a = relay_address(s->relay, (unsigned)i + 1);
 
 	for (; a; a = a->dual) {
-		if (a->half->type->groups & (G_SOCKS | G_HTTP))
+		if (half_is_proxied(a->half))
 			return true;
 	}
 	return false;

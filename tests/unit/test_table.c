@@ -86,6 +86,7 @@ static const struct fit fits[] = {
 	{ conf_ident_bool, T(V_BOOL), 0 },
 	{ conf_ident_user, T(V_UID), 0 },
 	{ conf_proxy_auth_file, T(V_FILENAME), 0 },
+	{ conf_proxy_to, T(V_STRING), 0 },
 	{ conf_ctty, T(V_BOOL), 0 },
 	{ set_sockopt, T(V_INT) | T(V_INT_NULL) | T(V_BYTE) | T(V_BOOL), 0 },
 	{ set_sockopt_linger, T(V_LINGER), 0 },
