@@ -384,6 +384,12 @@ static enum step_result without_fork(struct opening *o, struct err *err)
 		return not_here(err);
 	if (check_nofork(o, err) == -1)
 		return STEP_FAIL;
+	if (left->unread) {
+		err_set(err, 0,
+			"option nofork: what came right behind the proxy's answer cannot be handed "
+			"on to a program");
+		return STEP_FAIL;
+	}
 	if (o->mode != MODE_READ)
 		ends.in = left->rfd;
 	if (o->mode != MODE_WRITE)

@@ -38,7 +38,8 @@ static const struct addr_family *const families[] = {
 /* clang-format on */
 
 static const struct layer_type *const layers[] = {
-	&tls_layer, &dtls_layer, &socks4_layer, &socks4a_layer, &socks5_layer, &proxy_layer, NULL,
+	&tls_layer,    &dtls_layer,        &socks4_layer, &socks4a_layer,
+	&socks5_layer, &socks5_bind_layer, &proxy_layer,  NULL,
 };
 
 const struct layer_type *layer_find(const char *word, size_t len)

@@ -154,7 +154,8 @@ bool endpoint_holds(const struct endpoint *ep);
 void endpoint_report(struct endpoint *ep);
 
 /* Nothing stands between its user and the transport: the kernel may move its bytes. When that
- * becomes true in the middle of a session, @ep->changed is set. */
+ * becomes true in the middle of a session, @ep->changed is set. What is written does not mind bytes
+ * that have been read too far. */
 static inline bool endpoint_is_bare(const struct endpoint *ep)
 {
 	return !ep->top && !ep->unread;

@@ -294,13 +294,13 @@ int conf_proxy_to(struct target *t, const struct opt *o, struct err *err)
 	const char *colon = strchr(end ? end : text, ':');
 	unsigned port;
 
-	if (!colon || colon == text || !colon[1] || (end && colon != end + 1))
-		return err_set(err, 0, "option to: \"%s\" is not HOST:PORT", text);
-	if (strchr(colon + 1, ':'))
-		return err_set(err, 0,
-			       "option to: \"%s\" is not HOST:PORT; IPv6 addresses stand in "
-			       "brackets",
-			       text);
+	if (!colon || colon == text || !colon[1] || (end && colon != end + 1) ||
+	    strchr(colon + 1, ':')) {
+		err_set(err, 0, "option to: \"%s\" is not HOST:PORT", text);
+		return end || !colon || !strchr(colon + 1, ':')
+			       ? -1
+			       : err_hint(err, "IPv6 addresses stand in brackets");
+	}
 	if (resolve_port(colon + 1, IPPROTO_TCP, "tcp", &port, err) == -1)
 		return -1;
 	free(t->conf->proxy.to_host);

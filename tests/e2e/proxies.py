@@ -26,7 +26,8 @@ def play(listener, dialogue):
     """Accept a connection and follow the script: [(bytes that must come, answer), …]. Nothing else may
     come before the answer is given. Returns the connection."""
     c, _ = accept(listener)
-    c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if c.family != socket.AF_UNIX:
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for want, answer in dialogue:
         assert take(c, len(want)) == want
         c.setblocking(False)

@@ -11,7 +11,7 @@ import pytest
 
 import lab
 from proxies import both_ways, echo, fan, microsocks, play, relays, take, tinyproxy
-from test_tcp import BIG, LOOP, accept, reset, server
+from test_tcp import BIG, LOOP, accept, connect, reset, server
 
 GO = b"CONNECT www.example.test:443 HTTP/1.0\r\n\r\n"
 OK = b"HTTP/1.0 200 Connection established\r\n\r\n"
@@ -57,6 +57,55 @@ def test_answer_in_pieces(local):
     c.close()
     p.close_stdin()
     assert p.wait().status == 0 and p.out == b"data"
+
+
+@pytest.mark.parametrize("n", [1, 10_000, 65_536])
+def test_payload_right_behind_the_head(local, fast, n):
+    """What the proxy sends together with its answer is the session's, and then the kernel moves the rest."""
+    data = os.urandom(n)
+    s, port = server(local)
+    p = local.start("-d", "-d", "-d", "-", DIALOGUES[0][0].format(p=port))
+    c = play(s, [(GO, OK + data)])
+    p.expect_output(n)
+    both_ways(p, c)
+    assert p.out == data + BIG
+    last = dict(re.findall(r"moving from (\d+) to \d+ by (\w+)", p.log))
+    assert len(last) == 2 and set(last.values()) == {"splicing" if fast else "copying"}, p
+
+
+def test_answer_and_payload_byte_by_byte(local, fast):
+    s, port = server(local)
+    p = local.start("-d", "-d", "-d", "-", DIALOGUES[0][0].format(p=port))
+    c = play(s, [(GO, b"")])
+    for byte in OK + b"data":
+        c.sendall(bytes([byte]))
+        lab.pump(0.002)
+    p.expect_output(b"data")
+    both_ways(p, c)
+    assert p.out == b"data" + BIG and p.log.count("by splicing") == (2 if fast else 0), p
+
+
+def test_a_shared_proxy_speaks_first(local):
+    """A left address that all sessions share: what came with the answer goes to the first one."""
+    s, port = server(local)
+    front = lab.port()
+    p = local.start("-d", "-d", DIALOGUES[0][0].format(p=port), f"TCP4-LISTEN:{front},fork")
+    c = play(s, [(GO, OK + b"hello")])
+    p.wait_log("listening on")
+    with connect(local, front) as first:
+        assert take(first, 5) == b"hello"
+        first.sendall(b"there")
+        assert take(c, 5) == b"there"
+    c.close()
+
+
+def test_nofork_behind_a_proxy_that_speaks_first(local):
+    """The program gets the descriptor: what has been read cannot be given back to that."""
+    s, port = server(local)
+    p = local.start(DIALOGUES[0][0].format(p=port), "EXEC:cat,nofork")
+    play(s, [(GO, OK + b"hello")])
+    r = p.wait()
+    assert r.status == 1 and "E option nofork: what came right behind the proxy's answer" in r.log, r
 
 
 def test_short_reads_and_writes(local, chaos):
