@@ -108,13 +108,15 @@ static const struct help_topic topics[] = {
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr SYSTEM:'echo hello $SOCAST_PEERADDR'\n"
 	  "Variables of your own come from the shell that starts socast, or in the command:\n"
 	  "  socast TCP-LISTEN:7000,fork,reuseaddr EXEC:'env COLOUR=red ./answer.sh'\n" },
-	{ "layers layer stack stacks nested inner outer plus", "layers: TLS on anything",
+	{ "layers layer stack stacks nested inner outer plus", "layers: TLS and proxies on anything",
 	  "A layer is written in front of what it stands on, with a plus; its options stand in parentheses,\n"
 	  "and the shell wants quotes then. The right-most word is the transport.\n"
 	  "  socast - 'TLS(cafile=ca.crt,commonname=db)+UNIX:/run/db.sock'\n"
 	  "  socast 'TLS(cert=server.pem,verify=0)+UNIX-LISTEN:/run/app.sock,fork' TCP:127.0.0.1:80\n"
 	  "  socast - 'TLS(cafile=a.crt)+TLS(cafile=b.crt)+TCP:host2:4430'\n"
-	  "TLS stands on any stream (programs, terminals, pipes, TLS, too), DTLS on datagrams of UDP.\n" },
+	  "  socast - 'TLS+PROXY(to=example.org:443)+TCP:proxy:3128'\n"
+	  "TLS stands on any stream (programs, terminals, pipes, TLS, too), DTLS on datagrams of UDP, SOCKS4,\n"
+	  "SOCKS4A, SOCKS5 and PROXY on any stream to such a server.\n" },
 	{ "ipv6 ipv4 v6 v4", "both versions of IP",
 	  "Types with 6 or 4 in their name have that version; the others connect by whatever the name has, and\n"
 	  "listen by IPv4, with -6 by IPv6. An IPv6 address stands in brackets. IPv6 clients of an IPv4 server:\n"

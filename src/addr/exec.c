@@ -386,7 +386,8 @@ static enum step_result without_fork(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	if (left->unread) {
 		err_set(err, 0,
-			"option nofork: what came right behind the proxy's answer cannot be handed "
+			"option nofork: what came right behind the answer of the proxy cannot be "
+			"handed "
 			"on to a program");
 		return STEP_FAIL;
 	}

@@ -105,7 +105,7 @@ def test_nofork_behind_a_proxy_that_speaks_first(local):
     p = local.start(DIALOGUES[0][0].format(p=port), "EXEC:cat,nofork")
     play(s, [(GO, OK + b"hello")])
     r = p.wait()
-    assert r.status == 1 and "E option nofork: what came right behind the proxy's answer" in r.log, r
+    assert r.status == 1 and "E option nofork: what came right behind the answer of the proxy" in r.log, r
 
 
 def test_short_reads_and_writes(local, chaos):

@@ -7,10 +7,11 @@ import threading
 import pytest
 
 import lab
+from certs import zoo_if_any
 from proxies import both_ways, play, take
 from test_socks import GO5, HELLO, NAMED, OK4, OK5
 from test_tcp import BIG, LOOP, accept, read_all, server
-from test_tls import _zoo, python_server  # noqa: F401
+from test_tls import python_server
 
 GO, OK = b"CONNECT h.test:443 HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"
 
@@ -28,6 +29,14 @@ LAYERS = [
     ("SOCKS5(to=[2001:db8::1]:80)", [HELLO, (b"\5\1\0\4" + socket.inet_pton(socket.AF_INET6, "2001:db8::1") + b"\0\x50", OK5)]),
     ("SOCKS5-LISTEN(to=10.1.2.3:80)", [HELLO, (b"\5\2\0\1\n\1\2\3\0\x50", OK5), (b"", OK5)]),
 ]
+
+
+@pytest.fixture(scope="module", name="zoo")
+def _zoo(tmp_path_factory):
+    zoo = zoo_if_any(tmp_path_factory)
+    if zoo is None:
+        pytest.skip("without OpenSSL")
+    return zoo
 
 
 def glue(dialogue, data):
