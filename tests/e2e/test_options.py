@@ -692,6 +692,7 @@ ELSEWHERE = {"by test_mcast.py": "join-if mcast-if if-wait hops loop",
              "by test_exec.py": """so-type pty pipes nofork fdin fdout stderr path dash shell sighup sigint sigquit setsid
     tiocsctty chdir umask""",
              "by test_standing.py": "reopen",
+             "by test_proxy_stacks.py": "to",
              "by test_ending.py": "close-timeout so-linger",
              "by test_tun.py": "iff-no-pi retrieve-vlan",
              "by test_posixmq.py": "posixmq-flush posixmq-maxmsg posixmq-msgsize posixmq-priority",
