@@ -3,10 +3,10 @@
  * The session has an end in memory (end/queue.h). Below it is the end that the address opens to: a
  * connection, a device, a program. When that has ended or failed it is closed and opened again.
  *
- * States. Opening: @opening goes on. Open: @lower is there, and this is its user. Away: neither, and
- * the timer runs: the first pause is the option's, each failure doubles it up to PAUSE_MAX, and some
- * chance is in it, so that a thousand of us do not come back at the same moment. Over: the session
- * has said that it writes no more, and the peer has ended, too: that is an end of file.
+ * States. Opening: @opening goes on. Open: @lower is there, and this is its user. Away: neither,
+ * and the timer runs: the first pause is the option's, each failure doubles it up to PAUSE_MAX, and
+ * some chance is in it, so that a thousand of us do not come back at the same moment. Over: the
+ * session has said that it writes no more, and the peer has ended, too: that is an end of file.
  *
  * Who calls what. Events of the lower end come to on_lower(): what can be read is pushed into the
  * queue, until that is full; tell_drained() goes on. What the session writes goes straight to the
@@ -15,8 +15,8 @@
  *
  * Ownership. The session owns the upper end; with it go the lower one and the opening.
  *
- * What is lost is what the lower end had been given and its peer has not: as far as the kernel knows
- * it is told. */
+ * What is lost is what the lower end had been given and its peer has not: as far as the kernel
+ * knows it is told. */
 #include "relay/standing.h"
 
 #include "base/list.h"

@@ -12,8 +12,8 @@ struct endpoint;
 /* @addr is to stand (option reopen). */
 bool standing_is_wanted(const struct address *addr);
 
-/* An end of @addr that stands; what is below is opened from the loop, as @mode says, and whenever it
- * has been lost. @other: the end on the other side, which lives as long, or NULL. */
+/* An end of @addr that stands; what is below is opened from the loop, as @mode says, and whenever
+ * it has been lost. @other: the end on the other side, which lives as long, or NULL. */
 struct endpoint *standing_new(struct address *addr, enum open_mode mode, struct endpoint *other);
 
 /* Can an address like @half stand? 0, or -1 with @err. */
