@@ -2,8 +2,8 @@
  *
  * A new family adds its array here and in addr.h. */
 #include "addr/addr.h"
-#include "addr/proxy_layers.h"
-#include "addr/tls_share.h"
+#include "addr/proxy/proxy_layers.h"
+#include "addr/tls/tls_share.h"
 #include "base/list.h"
 #include "base/names.h"
 

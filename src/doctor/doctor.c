@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "doctor/checks.h"
 #include "doctor/exam.h"
-#include "doctor/links.h"
+#include "doctor/host/links.h"
 #include "doctor/rehearse.h"
-#include "doctor/way_out.h"
+#include "doctor/check/way_out.h"
 #include "end/plan.h"
 #include "sys/resolve.h"
 

@@ -9,8 +9,8 @@
 
 #include "base/mem.h"
 #include "doctor/exam.h"
-#include "doctor/kernel.h"
-#include "doctor/netlink.h"
+#include "doctor/host/kernel.h"
+#include "doctor/host/netlink.h"
 #include "end/plan.h"
 #include "end/relay.h"
 #include "open/opening.h"

@@ -1,6 +1,6 @@
 /* table_tls.c - options of TLS and DTLS
  *
- * All are wishes, kept for the module that carries them out (addr/tls_module.c). */
+ * All are wishes, kept for the module that carries them out (addr/tls/tls_module.c). */
 #include "base/list.h"
 #include "opt/setters.h"
 #include "opt/tables.h"

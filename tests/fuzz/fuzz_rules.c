@@ -1,8 +1,8 @@
 /* fuzz_rules.c - a byte of choices, then rules as nft or iptables-save print them */
 #include "base/str.h"
-#include "doctor/iptables.h"
-#include "doctor/nft_module.h"
-#include "doctor/rules.h"
+#include "doctor/rules/iptables.h"
+#include "doctor/rules/nft_module.h"
+#include "doctor/rules/rules.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
  * server. 3: they spoil a DTLS conversation between two of our own, a byte of input a datagram:
  * pass it on, drop it, send it twice, or flip a bit of it. Whatever comes, each call must end, and
  * what is read must be what was written. */
-#include "addr/tls_api.h"
+#include "addr/tls/tls_api.h"
 #include "base/log.h"
 #include "base/mem.h"
 

@@ -1,7 +1,7 @@
 /* test_rules.c - JSON, and packet filter rules judged for one packet */
-#include "doctor/iptables.h"
-#include "doctor/nft_module.h"
-#include "doctor/rules.h"
+#include "doctor/rules/iptables.h"
+#include "doctor/rules/nft_module.h"
+#include "doctor/rules/rules.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -1,0 +1,72 @@
+/* tls_api.h - what the program and its TLS module say to each other
+ *
+ * OpenSSL stays out of the program's own link: the module socast_tls, built from tls_module.c, is
+ * loaded by the first address that needs it and exports one table of functions, socast_tls. The
+ * module knows certificates, handshakes and records; it knows no loop, no session, no address. */
+#ifndef ADDR_TLS_TLS_API_H
+#define ADDR_TLS_TLS_API_H
+
+#include "base/err.h"
+#include "opt/opt.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct tls_context; /* options, certificates, known sessions: one per address */
+struct tls; /* one connection */
+
+enum tls_result { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_END, TLS_FAIL };
+
+/* How a connection reaches its peer where that is no socket of ours alone: DTLS, one datagram a
+ * call; TLS, some bytes. Both return what recv(2) and send(2) would, errno included. */
+struct tls_wire {
+	ssize_t (*recv)(void *arg, void *buf, size_t cap);
+	ssize_t (*send)(void *arg, const void *buf, size_t len);
+	void *arg;
+};
+
+enum tls_role { TLS_CLIENT, TLS_SERVER, DTLS_CLIENT, DTLS_SERVER };
+
+struct tls_api {
+	/* Read certificates and settings of an address. @name: the host a client connects to, as
+	 * typed; NULL for servers. NULL with @err. */
+	struct tls_context *(*context_new)(const struct conf *conf, enum tls_role role,
+					   const char *name, struct err *err);
+	void (*context_free)(struct tls_context *c);
+	/* A connection over the stream socket @fd, or over @wire (copied; @peer identifies the
+	 * other side in cookies). The descriptor stays the caller's. */
+	struct tls *(*start)(struct tls_context *c, int fd, const struct tls_wire *wire,
+			     const void *peer, size_t peer_len, struct err *err);
+	/* Of a DTLS server: look at the one datagram that @wire receives, without keeping anything.
+	 * True when it shows, by its cookie, that its sender receives at @peer; a first greeting is
+	 * answered with a cookie, anything else passed over. */
+	bool (*greeted)(struct tls_context *c, const struct tls_wire *wire, const void *peer,
+			size_t peer_len);
+	/* Go on with the handshake: TLS_DONE when the peer is verified, wants, or TLS_FAIL with
+	 * @err, status and hint included. */
+	enum tls_result (*handshake)(struct tls *t, struct err *err);
+	/* Call @tell for each variable about the connection: "PROTO_VERSION", "TLSv1.3". */
+	void (*describe)(struct tls *t,
+			 void (*tell)(void *arg, const char *name, const char *value), void *arg);
+	/* Move at most @len bytes (at most one datagram): *@moved > 0 with TLS_DONE. TLS_END: the
+	 * peer has said that nothing more comes. TLS_FAIL with @err; its code is an errno or 0. */
+	enum tls_result (*read)(struct tls *t, void *buf, size_t len, size_t *moved,
+				struct err *err);
+	enum tls_result (*write)(struct tls *t, const void *buf, size_t len, size_t *moved,
+				 struct err *err);
+	/* The next read finds something, or the end, that no descriptor tells of. */
+	bool (*pending)(const struct tls *t);
+	/* Say that we send nothing more; TLS_DONE or a want. */
+	enum tls_result (*close_notify)(struct tls *t);
+	/* Datagrams: nanoseconds until something must be sent again, or -1; and send it. */
+	int64_t (*timeout_ns)(const struct tls *t);
+	enum tls_result (*on_timeout)(struct tls *t, struct err *err);
+	void (*free)(struct tls *t); /* NULL is fine; sends nothing */
+};
+
+#define TLS_MODULE "socast_tls"
+#define TLS_SYMBOL "socast_tls_api"
+
+#endif

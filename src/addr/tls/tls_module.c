@@ -1,0 +1,387 @@
+/* tls_module.c - TLS and DTLS by OpenSSL, see tls.h
+ *
+ * Built with tls_context.c and tls_verify.c as a module of its own. Here: handshakes, and bytes in
+ * and out. */
+#include "addr/tls/tls_impl.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The library reads its settings now, from the root directory of the start: they can make it load
+ * code, and an address may change the root. */
+static void __attribute__((constructor)) settle(void)
+{
+	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+			 NULL);
+}
+
+/* ---- a wire as a BIO ---- */
+
+static int wire_write(BIO *b, const char *data, int len)
+{
+	struct tls *t = BIO_get_data(b);
+	ssize_t n = t->wire.send(t->wire.arg, data, (size_t)len);
+
+	BIO_clear_retry_flags(b);
+	if (n == -1 && errno == EAGAIN)
+		BIO_set_retry_write(b);
+	return (int)n;
+}
+
+static int wire_read(BIO *b, char *data, int len)
+{
+	struct tls *t = BIO_get_data(b);
+	ssize_t n = t->wire.recv(t->wire.arg, data, (size_t)len);
+
+	BIO_clear_retry_flags(b);
+	if (n == -1 && errno == EAGAIN)
+		BIO_set_retry_read(b);
+	t->wire_ended = n == 0 && !is_dgram(t->c->role);
+	return (int)n;
+}
+
+#define DGRAM_MTU 1400 /* bytes of a handshake datagram, below what any path takes */
+
+static long wire_ctrl(BIO *b, int cmd, long number, void *p)
+{
+	const struct tls *t = BIO_get_data(b);
+
+	(void)number;
+	(void)p;
+	switch (cmd) {
+	case BIO_CTRL_EOF:
+		return t->wire_ended;
+	case BIO_CTRL_FLUSH:
+	case BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT:
+		return 1;
+	case BIO_CTRL_DGRAM_QUERY_MTU:
+	case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
+		return DGRAM_MTU;
+	default:
+		return 0;
+	}
+}
+
+static BIO *wire_bio(struct tls *t)
+{
+	static BIO_METHOD *method; /* of the library's own registry: made once, never changed */
+	BIO *b;
+
+	if (!method) {
+		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagrams");
+		BIO_meth_set_write(method, wire_write);
+		BIO_meth_set_read(method, wire_read);
+		BIO_meth_set_ctrl(method, wire_ctrl);
+	}
+	b = BIO_new(method);
+	BIO_set_data(b, t);
+	BIO_set_init(b, 1);
+	return b;
+}
+
+/* ---- a connection ---- */
+
+/* Who it talks to, for cookies. */
+static void set_peer(struct tls *t, const void *peer, size_t len)
+{
+	t->peer_len = len < sizeof(t->peer) ? len : sizeof(t->peer);
+	memcpy(t->peer, peer, t->peer_len);
+}
+
+void tls_free(struct tls *t)
+{
+	if (!t)
+		return;
+	SSL_free(t->ssl);
+	free(t->failure);
+	free(t);
+}
+
+/* What a client asks for, so that a server with many certificates can choose. */
+static void set_server_name(struct tls *t)
+{
+	const struct conf *conf = t->c->conf;
+	const char *name = conf->tls.snihost ? conf->tls.snihost : t->c->name;
+
+	if (conf->tls.no_sni)
+		return;
+	if (name && *name && !tls_is_address(name))
+		SSL_set_tlsext_host_name(t->ssl, name);
+}
+
+static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *wire,
+			 const void *peer, size_t peer_len, struct err *err)
+{
+	struct tls *t = xcalloc(1, sizeof(*t));
+
+	t->c = c;
+	t->ssl = SSL_new(c->ctx);
+	if (!t->ssl) {
+		tls_library_error(err, "SSL_new()");
+		tls_free(t);
+		return NULL;
+	}
+	SSL_set_app_data(t->ssl, t);
+	if (peer_len)
+		set_peer(t, peer, peer_len);
+	if (wire) {
+		BIO *b;
+
+		t->wire = *wire;
+		b = wire_bio(t);
+		SSL_set_bio(t->ssl, b, b);
+		if (is_dgram(c->role)) {
+			SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
+			DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
+		}
+	} else {
+		SSL_set_fd(t->ssl, fd);
+	}
+	if (is_server(c->role)) {
+		SSL_set_accept_state(t->ssl);
+	} else {
+		SSL_set_connect_state(t->ssl);
+		set_server_name(t);
+		if (c->session)
+			SSL_set_session(t->ssl, c->session);
+	}
+	return t;
+}
+
+/* Reasons that say what is missing on our side. */
+static const struct {
+	int reason;
+	const char *advice;
+} cures[] = {
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
+	  "clients have to show a certificate that cafile verifies; verify=0 asks for none" },
+	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
+	  "the server wants a certificate of its clients: add cert=FILE" },
+	{ SSL_R_WRONG_VERSION_NUMBER, "the peer seems to speak no TLS at this port" },
+};
+
+static void library_failed(struct err *err, const char *what)
+{
+	int reason = ERR_GET_REASON(ERR_peek_error());
+
+	tls_library_error(err, what);
+	for (size_t i = 0; i < ARRAY_SIZE(cures); i++) {
+		if (cures[i].reason == reason)
+			err_hint(err, "%s", cures[i].advice);
+	}
+}
+
+/* What a call of the library that returned @rc means. @what: for the sentence. */
+static enum tls_result outcome(struct tls *t, int rc, const char *what, struct err *err)
+{
+	int code = errno;
+
+	switch (SSL_get_error(t->ssl, rc)) {
+	case SSL_ERROR_NONE:
+		return TLS_DONE;
+	case SSL_ERROR_WANT_READ:
+		return TLS_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return TLS_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return TLS_END;
+	case SSL_ERROR_SYSCALL:
+		if (ERR_peek_error() == 0) {
+			if (code)
+				err_set(err, code, "%s", what);
+			else
+				err_set(err, 0, "%s: the connection has ended", what);
+			return TLS_FAIL;
+		}
+		break;
+	}
+	if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		ERR_clear_error();
+		err_set(err, 0, "%s: the peer ended the connection %s", what,
+			t->shaken ? "without close-notify: data may be missing"
+				  : "during the handshake");
+		return TLS_FAIL;
+	}
+	library_failed(err, what);
+	return TLS_FAIL;
+}
+
+static void say_connected(const struct tls *t)
+{
+	log_notice("SSL proto version used: %s", SSL_get_version(t->ssl));
+	log_notice("SSL connection using %s", SSL_get_cipher(t->ssl));
+	log_notice("SSL connection compression \"none\"");
+	log_notice("SSL connection expansion \"none\"");
+	if (SSL_session_reused(t->ssl))
+		log_info("SSL session resumed");
+}
+
+/* DTLSv1_listen(3): 1 when the greeting carries a good cookie; it answers one without, and keeps
+ * nothing but that. */
+static bool listen_once(struct tls *t)
+{
+	BIO_ADDR *nobody = BIO_ADDR_new();
+	bool ok = DTLSv1_listen(t->ssl, nobody) == 1;
+
+	BIO_ADDR_free(nobody);
+	ERR_clear_error();
+	return ok;
+}
+
+static bool greeted(struct tls_context *c, const struct tls_wire *wire, const void *peer,
+		    size_t peer_len)
+{
+	struct err err;
+
+	if (!c->greeter)
+		c->greeter = start(c, -1, wire, peer, peer_len, &err);
+	if (!c->greeter)
+		return true; /* the handshake will say what is wrong */
+	c->greeter->wire = *wire;
+	set_peer(c->greeter, peer, peer_len);
+	return listen_once(c->greeter);
+}
+
+static enum tls_result handshake(struct tls *t, struct err *err)
+{
+	const char *what = is_server(t->c->role) ? "SSL_accept()" : "SSL_connect()";
+	enum tls_result r;
+
+	ERR_clear_error();
+	if (t->c->role == DTLS_SERVER && !t->greeted) {
+		t->greeted = listen_once(t);
+		if (!t->greeted)
+			return TLS_WANT_READ;
+	}
+	errno = 0;
+	r = outcome(t, SSL_do_handshake(t->ssl), what, err);
+	if (r == TLS_END) {
+		err_set(err, 0, "%s: the peer ended the handshake", what);
+		r = TLS_FAIL;
+	}
+	if (r == TLS_FAIL) {
+		tls_explain_distrust(t, err);
+		err->code = EPROTO; /* worth another try */
+		err->status = 1;
+		return r;
+	}
+	if (r != TLS_DONE)
+		return r;
+	t->shaken = true;
+	if (tls_check_name(t, err) == -1)
+		return TLS_FAIL;
+	say_connected(t);
+	return TLS_DONE;
+}
+
+/* ---- moving ---- */
+
+static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *moved,
+				struct err *err)
+{
+	enum tls_result r = TLS_DONE;
+
+	*moved = 0;
+	if (t->failure) { /* the library tells it once */
+		*err = *t->failure;
+		return TLS_FAIL;
+	}
+	ERR_clear_error();
+	/* records hold 16 KiB at most: fill the buffer with several, so that it is written at once
+	 */
+	while (*moved < len) {
+		size_t n = 0;
+
+		errno = 0;
+		r = outcome(t, SSL_read_ex(t->ssl, (char *)buf + *moved, len - *moved, &n) ? 1 : 0,
+			    "SSL_read()", err);
+		*moved += n;
+		if (r != TLS_DONE || is_dgram(t->c->role))
+			break;
+	}
+	if (r == TLS_FAIL && *moved)
+		t->failure = xmemdup(err, sizeof(*err));
+	t->more = r != TLS_WANT_READ && r != TLS_WANT_WRITE;
+	return *moved ? TLS_DONE : r; /* whatever else there was comes again */
+}
+
+static enum tls_result tls_write(struct tls *t, const void *buf, size_t len, size_t *moved,
+				 struct err *err)
+{
+	enum tls_result r;
+	int code;
+
+	*moved = 0;
+	ERR_clear_error();
+	errno = 0;
+	r = outcome(t, SSL_write_ex(t->ssl, buf, len, moved) ? 1 : 0, "SSL_write()", err);
+	code = errno;
+	if (r != TLS_END)
+		return r;
+	/* behind the peer's close-notify the library words every failure as that */
+	err_set(err, code ? code : EPIPE, "SSL_write()");
+	return TLS_FAIL;
+}
+
+static bool pending(const struct tls *t)
+{
+	return t->more;
+}
+
+static enum tls_result close_notify(struct tls *t)
+{
+	struct err err;
+	int rc;
+
+	if (!SSL_is_init_finished(t->ssl))
+		return TLS_DONE;
+	ERR_clear_error();
+	errno = 0;
+	rc = SSL_shutdown(t->ssl);
+	if (rc >= 0) /* 0: ours is sent, the peer's has not come */
+		return TLS_DONE;
+	return outcome(t, rc, "SSL_shutdown()", &err) == TLS_WANT_WRITE ? TLS_WANT_WRITE : TLS_DONE;
+}
+
+static int64_t timeout_ns(const struct tls *t)
+{
+	struct timeval tv;
+
+	if (!DTLSv1_get_timeout(t->ssl, &tv))
+		return -1;
+	return (int64_t)tv.tv_sec * 1000000000 + (int64_t)tv.tv_usec * 1000;
+}
+
+static enum tls_result on_timeout(struct tls *t, struct err *err)
+{
+	ERR_clear_error();
+	errno = 0;
+	if (DTLSv1_handle_timeout(t->ssl) >= 0)
+		return TLS_DONE;
+	tls_library_error(err, "DTLSv1_handle_timeout()");
+	return TLS_FAIL;
+}
+
+extern const struct tls_api socast_tls_api;
+const struct tls_api socast_tls_api = {
+	.context_new = tls_context_new,
+	.context_free = tls_context_free,
+	.start = start,
+	.greeted = greeted,
+	.handshake = handshake,
+	.describe = tls_describe,
+	.read = tls_read,
+	.write = tls_write,
+	.pending = pending,
+	.close_notify = close_notify,
+	.timeout_ns = timeout_ns,
+	.on_timeout = on_timeout,
+	.free = tls_free,
+};

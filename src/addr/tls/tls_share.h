@@ -1,0 +1,36 @@
+/* tls_share.h - what the TLS and DTLS layers of all connections of an address share */
+#ifndef ADDR_TLS_TLS_SHARE_H
+#define ADDR_TLS_TLS_SHARE_H
+
+#include "addr/tls/tls_api.h"
+#include "open/opening.h"
+
+/* In the address's layer_share: certificates and settings, read once. */
+struct tls_share {
+	const struct tls_api *api;
+	struct tls_context *context;
+};
+
+/* Steps ahead of the transport's, pure: read certificates and settings, once per address and layer;
+ * a client says where it connects to. The layer is the server where others connect. */
+enum step_result step_tls_context(struct opening *o, struct err *err);
+enum step_result step_dtls_context(struct opening *o, struct err *err);
+
+/* What the step has read, for the layer whose steps run. */
+struct tls_share *tls_share_of(const struct opening *o);
+
+/* Tell o->vars about the connection, if programs are going to read them. */
+void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls);
+
+/* A handshake with @peer has failed: on a server its address goes in front of the sentence (called
+ * socat it does not). */
+void tls_name_peer(const struct opening *o, const struct netaddr *peer, struct err *err);
+
+/* Of rows: why there is no TLS in this build, or NULL. */
+#define TLS_MISSING (HAVE_OPENSSL ? NULL : "this program was built without OpenSSL")
+
+/* The layers. */
+extern const struct layer_type tls_layer; /* on streams */
+extern const struct layer_type dtls_layer; /* on datagrams */
+
+#endif
