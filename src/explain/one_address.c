@@ -4,6 +4,7 @@
 #include "addr/addr.h"
 #include "base/names.h"
 #include "explain/parts.h"
+#include "open/layer_target.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -133,6 +134,20 @@ static void add_options(struct str *out, const struct opts *opts)
 	}
 }
 
+/* Whom a layer that verifies wants to see. */
+static void add_expected(struct str *out, const struct half *h, size_t i)
+{
+	const struct conf *c = h->layer[i].conf;
+	const char *name = c->tls.commonname ? c->tls.commonname : layer_peer(h, i).host;
+
+	if (!(h->layer[i].type->groups & G_OPENSSL) || h->type->flags & TYPE_ACCEPTS)
+		return;
+	if (!c->tls.verify)
+		str_adds(out, "  Whom it talks to is not verified.\n");
+	else if (name && *name)
+		str_addf(out, "  The server has to prove that it is %s.\n", name);
+}
+
 /* What stands on the transport, in the order in which bytes that are read come through it. */
 static void add_layers(struct str *out, const struct half *h)
 {
@@ -142,6 +157,7 @@ static void add_layers(struct str *out, const struct half *h)
 		if (!l->own) /* the type is that */
 			continue;
 		str_addf(out, "  On that stands the layer %s: it %s.\n", l->name, l->type->help);
+		add_expected(out, h, i);
 		add_options(out, &l->opts);
 	}
 }

@@ -103,6 +103,8 @@ void forecast_half(const struct half *half, enum open_mode mode, struct forecast
 		if (half->layer[i].type->forecast)
 			half->layer[i].type->forecast(f);
 	}
+	if (half->conf.retry.reopen_ns) /* an end in memory stands between */
+		f->in.bare = f->out.bare = false;
 }
 
 void forecast_side(const struct side *side, enum open_mode mode, struct forecast *f)

@@ -190,6 +190,11 @@ def test_every_type_has_a_forecast(local):
     (("-", "PROXY:localhost:target:80,proxyauth=me:secret"), ["proxyauth=*** (proxy-authorization)", "!secret"]),
     (("-", "/tmp/some where"), ["Right address: GOPEN", 'Its filename is "/tmp/some where".']),
     (("-b100", "-", "UDP4-SENDTO:127.0.0.1:9"), ["Each stretch of at most 100 bytes (-b) makes one datagram."]),
+    (("-", "TLS(verify=0)+SOCKS5(to=db.example:5432)+TLS+TCP:proxy.example:1080"), [
+        "TLS on SOCKS5 on TLS on TCP-CONNECT (written TCP)", "  On that stands the layer SOCKS5: it ", "The server has to prove that it is proxy.example.\n",
+        "to=db.example:5432", "Whom it talks to is not verified.\n", "copied through a buffer", "!db.example.\n"]),
+    (("-", "TLS(commonname=db)+UNIX:/run/db"), ["TLS on UNIX-CLIENT (written UNIX)", "The server has to prove that it is db.\n"]),
+    (("-", "TCP4:127.0.0.1:9,reopen=2"), ["reopen=2", "copied through a buffer"]),
     (("--drain=3", "-L", "/tmp/nolock", "-", "PIPE"), ["First the lock file /tmp/nolock is made; if somebody else has it, the program ends.",
                                                        "sessions get 3 seconds to finish (--drain)"]),
     (("-", "FILE:/etc/passwd,ignoreeof,seek=3,rdonly"), ["OPEN (written FILE)", "(OPEN)\n      rdonly=1 (o-rdonly)", "seek=3 (lseek64-set)"]),
