@@ -21,6 +21,10 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 	const struct opt_row *row = opt_find(opt->name);
 
 	*taker = NULL;
+	if (row && row->flags & OPT_SERVER && h->type->layer && takes(h->type->layer, row)) {
+		*taker = &h->layer[0]; /* the type's own */
+		return 0;
+	}
 	for (size_t i = h->nlayers; row && i-- > 0;) {
 		struct half_layer *l = &h->layer[i];
 

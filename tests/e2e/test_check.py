@@ -361,7 +361,7 @@ def test_found(local, folder, zoo, head):
     "TCP-L:80,bind=no.such.name.test,range=[fd00::]/8 -", "ACCEPT-FD:3,range=[::1]/128 -", "- UDP-DATAGRAM:no.such.name.test:5,range=[fd00::]/8,dst=multicast", "- EXEC:ls", "- 'SYSTEM:no-such-command but a shell'", "- EXEC:ls,path=/bin",
     "- UNIX:{d}/not-yet-there", "-u OPEN:{d}/key -", "-u - OPEN:{d}/new,creat", "-u - CREATE:{d}/new", "- GOPEN:{d}/new", "PTY,link={d}/pty,raw,b9600,cs8 -",
     "- TLS:a:1,cafile={z}/ca.crt,cert={z}/client.crt,key={z}/client.key", "TLS-L:1,cert={z}/server.pem,verify=0 -", "- TCP4:1.2.3.4:1,bind=:5,sourceport=6",
-    "- SOCKS5:a:b:80,socksuser=x,sockspass=y", "-u - UDP4-SENDTO:10.0.0.1:5,seal={d}/key", "- MCAST:224.1.1.1:5,if=to-come0,if-wait=5",
+    "- SOCKS5:a:b:80,socksuser=x,sockspass=y", "- 'PROXY(to=c:1)+PROXY:a:b:1,proxyport=3128'", "-u - UDP4-SENDTO:10.0.0.1:5,seal={d}/key", "- MCAST:224.1.1.1:5,if=to-come0,if-wait=5",
     "EXEC:ls,su=root TCP4:a:1", "- EXEC:cat,fdin=3,fdout=4", "- 'SHELL:ls,shell=/bin/sh'", "- EXEC:ls,nofork", "FD:7 -", "- IP4:a:255",
     "'UDP4-RECV:1!!/dev/null' -", "- 'STDIN!!STDOUT'", "- 'UNIX-RECV:{d}/r!!UNIX-SENDTO:{d}/s'"])
 def test_good_lines(local, folder, zoo, line):
