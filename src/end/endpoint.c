@@ -160,26 +160,57 @@ static bool flush_layers(struct layer *l)
 	return !l || (flush_layers(l->below) && (!l->ops->flush || l->ops->flush(l)));
 }
 
+/* The next layer is told the end: what it says about it goes behind all that those above it say. */
+static void tell_next(struct endpoint *ep)
+{
+	struct layer *l = ep->untold;
+
+	ep->untold = l->below;
+	if (ep->finishing) {
+		if (l->ops->finish)
+			l->ops->finish(l);
+	} else if (l->ops->shut_write && !l->ops->shut_write(l)) {
+		ep->untold = NULL;
+		ep->shut_asked = false;
+	}
+}
+
 static bool flush(struct endpoint *ep)
 {
-	if (!flush_layers(ep->top))
-		return false;
-	if (ep->shut_asked)
-		ep->ops->shut_write(ep);
-	ep->shut_asked = false;
-	return true;
+	while (flush_layers(ep->top)) {
+		if (ep->untold) {
+			tell_next(ep);
+			continue;
+		}
+		if (ep->shut_asked)
+			ep->ops->shut_write(ep);
+		ep->shut_asked = false;
+		return true;
+	}
+	return false;
+}
+
+/* Tell all layers that the end is over, or only that nothing more will be written, and behind that
+ * (@shut) the transport. True: it is done; else every event goes on with it. */
+static bool tell(struct endpoint *ep, bool finishing, bool shut)
+{
+	ep->untold = ep->top;
+	ep->finishing = finishing;
+	ep->shut_asked = shut;
+	if (flush(ep))
+		return true;
+	endpoint_rewatch(ep);
+	return false;
 }
 
 void endpoint_shut_write(struct endpoint *ep)
 {
-	struct layer *l = ep->top;
+	tell(ep, false, true);
+}
 
-	while (l && (!l->ops->shut_write || l->ops->shut_write(l)))
-		l = l->below;
-	ep->shut_asked = !l;
-	flush(ep);
-	if (ep->top)
-		endpoint_rewatch(ep);
+void endpoint_finish(struct endpoint *ep)
+{
+	tell(ep, true, true);
 }
 
 static void free_layers(struct endpoint *ep)
@@ -202,6 +233,8 @@ static void watch_wanted(struct endpoint *ep)
 	struct loop *loop = ep->addr->engine->loop;
 	uint32_t want = ep->want & ~ep->masked;
 
+	if (ep->over) /* who closes it waits by himself, whatever a layer asks for */
+		return;
 	for (const struct layer *l = ep->top; l; l = l->below)
 		want = l->ops->poll ? l->ops->poll(l, want) : want;
 	if (ep->ops->wants)
@@ -381,11 +414,7 @@ static bool says_farewell(struct endpoint *ep)
 				     .arg = ep,
 				     .closes = !lingers };
 
-	for (struct layer *l = ep->top; l; l = l->below) {
-		if (l->ops->finish)
-			l->ops->finish(l);
-	}
-	if (flush(ep))
+	if (tell(ep, true, false))
 		return false;
 	linger_close(ep->addr, ep->wfd, &ep->parting, &rest);
 	return true;
@@ -401,6 +430,7 @@ void endpoint_free(struct endpoint *ep)
 	loop_timer_stop(ep->addr->engine->loop, &ep->look);
 	loop_unready(&ep->ready);
 	ep->user = NULL;
+	ep->over = true;
 	if (ep->proc)
 		proc_release(ep->proc, ep->caps & EP_SHARED || ep->addr->conf->flow.end_close);
 	ep->proc = NULL;

@@ -114,7 +114,10 @@ struct endpoint {
 	uint16_t masked; /* of these, what is not watched for the time being */
 	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
 	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
-	bool shut_asked; /* the transport is to be told behind what the layers still have */
+	struct layer *untold; /* of its layers the next to be told the end, or NULL, */
+	bool finishing; /* and that it is over, not only that nothing more will be written; */
+	bool shut_asked; /* the transport is to be told behind what all of them still have */
+	bool over; /* it is being closed */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
@@ -144,6 +147,9 @@ ssize_t endpoint_write(struct endpoint *ep, const struct iovec *iov, int niov, s
 long endpoint_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err);
 int endpoint_send(struct endpoint *ep, struct batch *b, struct err *err);
 void endpoint_shut_write(struct endpoint *ep);
+/* The session is over, and @ep stays for a while: the layers say farewell, then the transport is
+ * told that nothing more will be written. */
+void endpoint_finish(struct endpoint *ep);
 bool endpoint_holds(const struct endpoint *ep);
 void endpoint_report(struct endpoint *ep);
 
