@@ -28,8 +28,8 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 		if (!takes(l->type, row))
 			continue;
 		if (*taker) {
-			err_set(err, 0, "option \"%s\" could be that of %s or that of %s", opt->name,
-				(*taker)->name, l->name);
+			err_set(err, 0, "option \"%s\" could be that of %s or that of %s",
+				opt->name, (*taker)->name, l->name);
 			return err_hint(err, "put it in parentheses: %s(%s%s%s)+...",
 					(*taker)->name, opt->name, opt->value ? "=" : "",
 					opt->value ? opt->value : "");
@@ -158,6 +158,9 @@ int plan_layers_fit(const struct half *h, struct err *err)
 		return 0;
 	if (!h->type->reads || !h->type->writes)
 		return err_set(err, 0, "%s cannot stand on %s, which has one direction only",
+			       h->layer[0].name, h->keyword);
+	if (h->type->flags & TYPE_ONE_SHOT)
+		return err_set(err, 0, "%s cannot stand on %s, whose sessions are one datagram",
 			       h->layer[0].name, h->keyword);
 	h->type->forecast(h, MODE_RW, &f);
 	if (f.unknown)
