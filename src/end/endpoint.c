@@ -414,6 +414,7 @@ static bool says_farewell(struct endpoint *ep)
 				     .arg = ep,
 				     .closes = !lingers };
 
+	ep->parting.expected = ep->top->below; /* the lower peer's farewell is read by nobody */
 	if (tell(ep, true, false))
 		return false;
 	linger_close(ep->addr, ep->wfd, &ep->parting, &rest);
