@@ -284,7 +284,8 @@ static void on_look(struct timer *t)
 bool endpoint_lingers(const struct endpoint *ep)
 {
 	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
-	       ep->parting.written_to && !ep->parting.told && !ep->addr->conf->flow.end_close;
+	       (ep->parting.written_to || ep->parting.expected) && !ep->parting.told &&
+	       !ep->addr->conf->flow.end_close;
 }
 
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)
@@ -408,13 +409,12 @@ static void close_socket_flushed(void *arg)
 /* Layers say their farewell. True: that takes a while, and the end goes behind it. */
 static bool says_farewell(struct endpoint *ep)
 {
-	bool lingers = endpoint_lingers(ep);
-	struct linger_layer rest = { .flush = flush_rest,
-				     .free = lingers ? close_socket_flushed : close_flushed,
-				     .arg = ep,
-				     .closes = !lingers };
+	struct linger_layer rest = { .flush = flush_rest, .free = close_flushed, .arg = ep };
 
-	ep->parting.expected = ep->top->below; /* the lower peer's farewell is read by nobody */
+	ep->parting.expected = ep->top->below; /* the lower peer's farewell, which nobody reads */
+	rest.closes = !endpoint_lingers(ep);
+	if (!rest.closes)
+		rest.free = close_socket_flushed;
 	if (tell(ep, true, false))
 		return false;
 	linger_close(ep->addr, ep->wfd, &ep->parting, &rest);
