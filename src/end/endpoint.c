@@ -201,14 +201,12 @@ static void tell_next(struct endpoint *ep)
 	struct layer *l = ep->untold;
 	bool ends = !l;
 
-	if (ep->telling == TELL_SHUT) {
-		if (!l)
-			ep->ops->shut_write(ep);
-		else if (l->ops->shut_write)
-			ends = !l->ops->shut_write(l);
-	} else if (l && l->ops->finish) {
+	if (!l && ep->telling != TELL_OVER)
+		ep->ops->shut_write(ep);
+	else if (l && ep->telling == TELL_SHUT)
+		ends = l->ops->shut_write && !l->ops->shut_write(l);
+	else if (l && l->ops->finish)
 		l->ops->finish(l);
-	}
 	if (!ends)
 		ep->untold = l->below;
 	else
@@ -226,12 +224,22 @@ static bool flush(struct endpoint *ep)
 	return false;
 }
 
-void endpoint_shut_write(struct endpoint *ep)
+static void tell(struct endpoint *ep, enum telling what)
 {
-	begin_to_tell(ep, TELL_SHUT);
+	begin_to_tell(ep, what);
 	flush(ep);
 	if (ep->top)
 		endpoint_rewatch(ep);
+}
+
+void endpoint_shut_write(struct endpoint *ep)
+{
+	tell(ep, TELL_SHUT);
+}
+
+void endpoint_finish(struct endpoint *ep)
+{
+	tell(ep, TELL_FINISH);
 }
 
 static void free_layers(struct endpoint *ep)
@@ -306,7 +314,8 @@ static void on_look(struct timer *t)
 bool endpoint_lingers(const struct endpoint *ep)
 {
 	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
-	       ep->parting.written_to && !ep->parting.told && !ep->addr->conf->flow.end_close;
+	       (ep->parting.written_to || ep->parting.expected) && !ep->parting.told &&
+	       !ep->addr->conf->flow.end_close;
 }
 
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)
@@ -462,12 +471,12 @@ static bool can_be_told(const struct endpoint *ep)
 /* Layers say their farewell. True: that takes a while, and the end goes behind it. */
 static bool says_farewell(struct endpoint *ep)
 {
-	bool lingers = endpoint_lingers(ep);
-	struct linger_layer rest = { .flush = flush_rest,
-				     .free = lingers ? close_socket_flushed : close_flushed,
-				     .arg = ep,
-				     .closes = !lingers };
+	struct linger_layer rest = { .flush = flush_rest, .free = close_flushed, .arg = ep };
 
+	ep->parting.expected = ep->top->below; /* the lower peer's farewell, which nobody reads */
+	rest.closes = !endpoint_lingers(ep);
+	if (!rest.closes)
+		rest.free = close_socket_flushed;
 	if (ep->telling == TELL_NOTHING)
 		begin_to_tell(ep, TELL_OVER);
 	if (flush(ep))
