@@ -59,7 +59,7 @@ void help_version(FILE *out, bool classic)
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
 		const struct addr_type *type =
 			features[i].type ? addr_find(features[i].type) : NULL;
-		bool on = type ? !type->unavailable : features[i].on;
+		bool on = type ? !addr_missing(type) : features[i].on;
 
 		fprintf(out, "  %s WITH_%s%s\n", on ? "#define" : "#undef", features[i].name,
 			on ? " 1" : "");

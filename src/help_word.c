@@ -199,8 +199,8 @@ static void print_type(FILE *out, const struct addr_type *t)
 	print_aliases(out, t->names);
 	if (t->reads != t->writes)
 		fprintf(out, "  Only for %s.\n", t->reads ? "reading" : "writing");
-	if (t->unavailable)
-		fprintf(out, "  Not in this build: %s\n", t->unavailable);
+	if (addr_missing(t))
+		fprintf(out, "  Not in this build: %s\n", addr_missing(t));
 	if (example)
 		fprintf(out, "  Example: %s\n", example);
 	print_options(out, t);

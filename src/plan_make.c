@@ -263,12 +263,6 @@ static int load_modules(struct half *h, struct err *err)
 	return h->conf.wrap.on ? wrap_prepare(&h->conf, h->type->source != NULL, err) : 0;
 }
 
-/* Why this build has not what the type needs, or NULL. */
-static const char *missing(const struct addr_type *t)
-{
-	return t->layer && t->layer->unavailable ? t->layer->unavailable : t->unavailable;
-}
-
 /* What an option says that was not given may depend on the program's name. */
 static void set_by_name(struct conf *conf, const struct settings *set)
 {
@@ -296,8 +290,8 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 		return unknown_type(s, err);
 	if (check_params(h, err) == -1)
 		return -1;
-	if (missing(h->type))
-		return err_set(err, 0, "%s: %s", h->keyword, missing(h->type));
+	if (addr_missing(h->type))
+		return err_set(err, 0, "%s: %s", h->keyword, addr_missing(h->type));
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
 	if (plan_layers_make(h, s, flags, err) == -1)
 		return -1;

@@ -43,6 +43,9 @@ const struct addr_type *addr_find(const char *name);
 const struct layer_type *layer_find(const char *word, size_t len);
 const struct layer_type *layer_number(size_t i);
 
+/* Why @type, with the layer it brings, cannot be used in this build, or NULL. */
+const char *addr_missing(const struct addr_type *type);
+
 /* Call @fn for every type; stops and returns early when it returns non-zero. */
 int addr_each(int (*fn)(const struct addr_type *type, void *arg), void *arg);
 

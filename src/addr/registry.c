@@ -86,6 +86,13 @@ const struct addr_type *addr_find(const char *name)
 	return NULL;
 }
 
+const char *addr_missing(const struct addr_type *type)
+{
+	const char *why = type->layer ? type->layer->unavailable : NULL;
+
+	return why ? why : type->unavailable;
+}
+
 const char *addr_suggest(const char *name, char *buf, size_t cap)
 {
 	struct names_near near;

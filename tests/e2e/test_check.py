@@ -32,6 +32,7 @@ PROVOKED = {
     'option "..." could be that of ... or that of ...': "- TLS+TLS+TCP:a:1,verify=0",
     'option "..." is none of layer ...': "- 'TLS(crnl)+TCP:a:1'",
     "needs ..., and ... gives ...": "- TLS+UDP4:127.0.0.1:1",
+    "cannot stand on ..., whose sessions are one datagram": "DTLS+UDP-RECVFROM:1,fork -",
     "cannot stand on ..., which has one direction only": "- TLS+UDP4-RECV:1",
     "a layer cannot stand on one half of a dual address": "- 'TLS(verify=0)+TCP:a:1!!-'",
     "has no host name to verify": "- TLS+UNIX:/x",
