@@ -201,14 +201,12 @@ static void tell_next(struct endpoint *ep)
 	struct layer *l = ep->untold;
 	bool ends = !l;
 
-	if (ep->telling == TELL_SHUT) {
-		if (!l)
-			ep->ops->shut_write(ep);
-		else if (l->ops->shut_write)
-			ends = !l->ops->shut_write(l);
-	} else if (l && l->ops->finish) {
+	if (!l && ep->telling != TELL_OVER)
+		ep->ops->shut_write(ep);
+	else if (l && ep->telling == TELL_SHUT && l->ops->shut_write)
+		ends = !l->ops->shut_write(l);
+	else if (l && ep->telling != TELL_SHUT && l->ops->finish)
 		l->ops->finish(l);
-	}
 	if (!ends)
 		ep->untold = l->below;
 	else
@@ -226,12 +224,22 @@ static bool flush(struct endpoint *ep)
 	return false;
 }
 
-void endpoint_shut_write(struct endpoint *ep)
+static void tell(struct endpoint *ep, enum telling what)
 {
-	begin_to_tell(ep, TELL_SHUT);
+	begin_to_tell(ep, what);
 	flush(ep);
 	if (ep->top)
 		endpoint_rewatch(ep);
+}
+
+void endpoint_shut_write(struct endpoint *ep)
+{
+	tell(ep, TELL_SHUT);
+}
+
+void endpoint_finish(struct endpoint *ep)
+{
+	tell(ep, TELL_END);
 }
 
 static void free_layers(struct endpoint *ep)

@@ -47,7 +47,12 @@ enum ep_caps {
 };
 
 /* What is being told down the stack: to each behind the output of those above it. */
-enum telling { TELL_NOTHING, TELL_SHUT, TELL_OVER };
+enum telling {
+	TELL_NOTHING,
+	TELL_SHUT,
+	TELL_OVER,
+	TELL_END, /* TELL_OVER, and the transport that nothing more will be written */
+};
 
 /* What happens to the descriptors at the very end. */
 enum ep_final { FINAL_CLOSE, FINAL_SHUTDOWN };
@@ -150,6 +155,9 @@ ssize_t endpoint_write(struct endpoint *ep, const struct iovec *iov, int niov, s
 long endpoint_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err);
 int endpoint_send(struct endpoint *ep, struct batch *b, struct err *err);
 void endpoint_shut_write(struct endpoint *ep);
+/* The session is over, and @ep stays for a while: the layers say farewell, then the transport is
+ * told that nothing more will be written. */
+void endpoint_finish(struct endpoint *ep);
 bool endpoint_holds(const struct endpoint *ep);
 void endpoint_report(struct endpoint *ep);
 

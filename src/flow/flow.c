@@ -276,7 +276,7 @@ enum move_result flow_write_failed(struct flow *f)
 
 	if (code == EMSGSIZE)
 		tally_add(&f->dst->addr->tally->oversize, 1);
-	if (gone && f->dst->caps & EP_QUIET_PIPE) {
+	if (gone && f->dst->caps & EP_QUIET_PIPE && !f->dst->top) {
 		log_info("%s (nobody reads it any more)", f->err->text);
 		return MOVE_QUIET;
 	}

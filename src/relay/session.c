@@ -259,25 +259,50 @@ static void on_silence(struct session *s)
 	}
 }
 
+/* A program behind layers carries what others wait for: while it takes what it was given, its time
+ * begins anew. */
+static bool is_carrying(struct session *s)
+{
+	int left = 0, before = s->left_to_take;
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = session_endpoint(s, i);
+
+		if (ep && ep->top)
+			left += left_to_program(ep);
+	}
+	s->left_to_take = left;
+	return left != before;
+}
+
+static void on_programs_late(struct session *s)
+{
+	if (is_carrying(s)) {
+		s->closing_ns = loop_now(s->relay->engine->loop);
+		session_wait_for_programs(s);
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct endpoint *ep = session_endpoint(s, i);
+
+		if (ep && runs(ep) && !s->drained[i])
+			log_notice("program %d was only written to and still runs: %s",
+				   (int)ep->proc->child.pid,
+				   proc_end_signal(ep->proc->kind) ? "ending it now"
+								   : "leaving it alone");
+	}
+	session_finish(s);
+}
+
 static void on_timer(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, timer);
 	int old = log_shutup(s->shutup);
 
-	if (s->state == SESSION_CLOSING) {
-		for (int i = 0; i < 2; i++) {
-			struct endpoint *ep = session_endpoint(s, i);
-
-			if (ep && ep->proc && !ep->proc->done && !s->drained[i])
-				log_notice("program %d was only written to and still runs: %s",
-					   (int)ep->proc->child.pid,
-					   proc_end_signal(ep->proc->kind) ? "ending it now"
-									   : "leaving it alone");
-		}
-		session_finish(s);
-	} else {
+	if (s->state == SESSION_CLOSING)
+		on_programs_late(s);
+	else
 		on_silence(s);
-	}
 	log_shutup(old);
 }
 

@@ -29,7 +29,8 @@ int session_highest_fd(const struct session *s)
 	return high;
 }
 
-/* How long after the end of the session the program behind end @i may go on, 0: not at all. */
+/* How long after the end of the session the program behind end @i may go on, 0: not at all. Behind
+ * layers it has not ended its output: they have told the end of theirs, and it carries that. */
 static int64_t program_time(const struct session *s, int i)
 {
 	const struct endpoint *ep = i ? s->right : s->left;
@@ -39,6 +40,8 @@ static int64_t program_time(const struct session *s, int i)
 	if (!ep || !ep->proc || ep->proc->done || ep->addr->conf->flow.end_close ||
 	    ep->caps & EP_SHARED)
 		return 0;
+	if (!endpoint_is_bare(ep))
+		return proc_end_wait(ep->proc->kind, PROC_TOLD);
 	return proc_end_wait(ep->proc->kind, s->drained[i] ? PROC_SPOKEN
 					     : read_from   ? PROC_TALKING
 							   : PROC_TOLD);
@@ -97,6 +100,17 @@ static void stop_opening(struct session *s)
 	session_is_whole(s);
 }
 
+/* Who is given time is told that nothing more comes. */
+static void tell_programs(struct session *s)
+{
+	for (int i = 0; i < 2; i++) {
+		struct endpoint *ep = session_endpoint(s, i);
+
+		if (program_time(s, i) > 0 && (s->flow[1 - i].active || ep->top))
+			endpoint_finish(ep);
+	}
+}
+
 void session_end(struct session *s, const char *why)
 {
 	if (s->state == SESSION_CLOSING)
@@ -105,10 +119,8 @@ void session_end(struct session *s, const char *why)
 	s->state = SESSION_CLOSING;
 	stop_opening(s);
 	tell_pending(s);
-	for (int i = 0; i < 2; i++) { /* who is given time is told that nothing more comes */
-		if (s->flow[1 - i].active && !s->broken && program_time(s, i) > 0)
-			endpoint_shut_write(session_endpoint(s, i));
-	}
+	if (!s->broken)
+		tell_programs(s);
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	loop_timer_stop(s->relay->engine->loop, &s->poll);
