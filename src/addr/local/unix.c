@@ -159,10 +159,12 @@ static enum step_result step_own_name(struct opening *o, struct err *err)
 
 int unix_connect_to(struct opening *o, const char *name, struct err *err)
 {
-	size_t n = o->addr->conf->sock.type < 0 && !o->addr->half->type->net.type
-			   ? ARRAY_SIZE(kinds)
-			   : 1;
+	const struct half *half = o->addr->half;
+	bool any = o->addr->conf->sock.type < 0 && !half->type->net.type;
+	size_t n = any && !half->nlayers ? ARRAY_SIZE(kinds) : 1;
 
+	if (any && half->nlayers) /* they know what they need */
+		o->socktype = half->layer[0].type->needs_datagrams ? SOCK_DGRAM : SOCK_STREAM;
 	if (set_name(&o->remote.addr[0], o, name, err) == -1)
 		return -1;
 	/* one target for each kind of socket that it may be */
@@ -452,8 +454,8 @@ static const struct step recvfrom_steps[] = {
 	  .help = "one datagram to a socket " NAME " and the answers to it; fork serves every " \
 		  "datagram", \
 	  .groups = GROUPS | G_DGRAM | G_CHILD, .reads = true, .writes = true, .min_params = 1, \
-	  .max_params = 1, .net = { AF_UNIX, SOCK_DGRAM, 0 }, .flags = ENTRY, \
-	  .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom }, \
+	  .max_params = 1, .net = { AF_UNIX, SOCK_DGRAM, 0 }, \
+	  .flags = ENTRY | TYPE_ONE_SHOT, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom }, \
 	{ .names = CLIENT_NAMES, .syntax = ":<filename>", \
 	  .help = "client of a socket " NAME ", be it stream, seqpacket or datagram", \
 	  .groups = GROUPS, .reads = true, .writes = true, .min_params = 1, .max_params = 1, \

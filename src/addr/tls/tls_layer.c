@@ -277,7 +277,7 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	}
 	if (s->due_ns && now >= s->due_ns) {
-		err_set(err, ETIMEDOUT, "%s: handshake", o->addr->half->keyword);
+		err_set(err, ETIMEDOUT, "%s: handshake", opening_layer(o)->name);
 		err->status = 1;
 		tls_name_peer(o, &s->peer, err);
 		return STEP_FAIL;

@@ -105,11 +105,14 @@ void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls
 
 void tls_name_peer(const struct opening *o, const struct netaddr *peer, struct err *err)
 {
-	char host[NETADDR_TEXT_LEN], text[ERR_TEXT_LEN];
+	char host[NETADDR_TEXT_LEN], text[ERR_TEXT_LEN], port[16] = "";
 
-	if (!is_server(o) || o->addr->relay->plan->set.classic || !peer->len)
+	if (!is_server(o) || o->addr->relay->plan->set.classic ||
+	    peer->len <= sizeof(peer->any.sa_family)) /* nobody, or a UNIX socket without a name */
 		return;
+	if (netaddr_port(peer))
+		snprintf(port, sizeof(port), ":%u", netaddr_port(peer));
 	snprintf(text, sizeof(text), "%s", err->text);
-	snprintf(err->text, sizeof(err->text), "%s:%u: %.900s", netaddr_host_text(peer, host),
-		 netaddr_port(peer), text);
+	snprintf(err->text, sizeof(err->text), "%.500s%s: %.500s", netaddr_host_text(peer, host),
+		 port, text);
 }
