@@ -175,6 +175,9 @@ int plan_layers_fit(const struct half *h, struct err *err)
 	if (!h->type->reads || !h->type->writes)
 		return err_set(err, 0, "%s cannot stand on %s, which has one direction only",
 			       h->layer[0].name, h->keyword);
+	if (h->type->flags & TYPE_ONE_SHOT)
+		return err_set(err, 0, "%s cannot stand on %s, whose sessions are one datagram",
+			       h->layer[0].name, h->keyword);
 	h->type->forecast(h, MODE_RW, &f);
 	if (f.unknown)
 		return 0;

@@ -424,6 +424,15 @@ bool dgram_ep_shares_socket(const struct dgram_ep *d)
 	return d->ep.ops == &shared_ops;
 }
 
+const struct netaddr *dgram_ep_peer(const struct endpoint *ep)
+{
+	static const struct netaddr nobody;
+
+	if (ep->ops != &ops && ep->ops != &shared_ops)
+		return &nobody;
+	return &container_of(ep, const struct dgram_ep, ep)->to;
+}
+
 void dgram_ep_feed(struct dgram_ep *d, int fd)
 {
 	d->ep.ops = &ops;

@@ -43,6 +43,9 @@ struct dgram_ep {
 /* An endpoint that uses @sock, which it takes a reference of. */
 struct dgram_ep *dgram_ep_new(struct dgram_sock *sock, const struct netaddr *to);
 
+/* Whom @ep sends to, or nobody (len 0), where it is connected or something else than these. */
+const struct netaddr *dgram_ep_peer(const struct endpoint *ep);
+
 /* The endpoint of one datagram: end of file follows it, answers go to its sender. */
 void dgram_ep_one_shot(struct dgram_ep *d);
 

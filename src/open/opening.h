@@ -63,6 +63,7 @@ enum type_flag {
 	TYPE_DATA = 256, /* addresses are written as data, and so is option range */
 	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
 	TYPE_ACCEPTS = 2048, /* others connect to it: layers on it play the server */
+	TYPE_ONE_SHOT = 4096, /* its sessions are one datagram and the answers to it: no layers */
 	TYPE_FORK_FIRST = 1024, /* fork means nothing behind an address that forks already */
 };
 

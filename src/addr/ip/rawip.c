@@ -88,7 +88,7 @@ static const struct step recvfrom_steps[] = {
 	  .help = NAME ": one packet of a protocol and the answers to it; fork serves every packet", \
 	  .needs = "CAP_NET_RAW", .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_RAW, 0 }, \
-	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, \
+	  .flags = TYPE_PASSIVE | TYPE_ONE_SHOT, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, \
 	  .source = dgram_source_recvfrom }, \
 	{ .names = DATAGRAM, .syntax = ":<host>:<protocol>", \
 	  .help = NAME " packets of one protocol to a host or group, and from everybody", \

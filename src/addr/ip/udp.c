@@ -116,7 +116,7 @@ static const struct step listen_steps[] = {
 	  .help = NAME ": one datagram and the answers to it; fork serves every datagram", \
 	  .groups = GROUPS | G_CHILD | G_RANGE, .reads = true, .writes = true, \
 	  .min_params = 1, .max_params = 1, .net = { FAMILY, SOCK_DGRAM, PROTO }, \
-	  .flags = TYPE_PASSIVE, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, \
+	  .flags = TYPE_PASSIVE | TYPE_ONE_SHOT, .steps = recvfrom_steps, .forecast = forecast_packets, .make = dgram_make_recvfrom, \
 	  .source = dgram_source_recvfrom }, \
 	{ .names = DATAGRAM, .syntax = ":<host>:<port>", \
 	  .help = NAME " to an address, a group or a broadcast address, and from everybody who " \

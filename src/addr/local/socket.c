@@ -194,7 +194,7 @@ static const struct addr_type types[] = {
 	{ .names = "SOCKET-RECVFROM", .syntax = ":<domain>:<type>:<protocol>:<local-address>",
 	  .help = "one datagram of any family and the answers to it; fork serves every datagram",
 	  .groups = G_ANY | G_DGRAM | G_CHILD | G_RANGE, .reads = true, .writes = true, .min_params = 4,
-	  .max_params = 4, .flags = TYPE_DATA, .steps = recvfrom_steps,
+	  .max_params = 4, .flags = TYPE_DATA | TYPE_ONE_SHOT, .steps = recvfrom_steps,
 	  .forecast = forecast_packets, .make = dgram_make_recvfrom, .source = dgram_source_recvfrom },
 };
 /* clang-format on */

@@ -294,11 +294,6 @@ static void shaking_free(void *impl)
 }
 
 /* Whom the end talks to. */
-static const struct netaddr *peer_of(const struct opening *o)
-{
-	return &((const struct dgram_ep *)o->end)->to;
-}
-
 static struct dtls_end *push(struct opening *o, struct err *err)
 {
 	struct tls_share *share = tls_share_of(o);
@@ -306,8 +301,8 @@ static struct dtls_end *push(struct opening *o, struct err *err)
 	struct tls_wire wire = { wire_recv, wire_send, d };
 
 	d->api = share->api;
-	d->tls =
-		share->api->start(share->context, -1, &wire, peer_of(o)->raw, peer_of(o)->len, err);
+	d->tls = share->api->start(share->context, -1, &wire, dgram_ep_peer(o->end)->raw,
+				   dgram_ep_peer(o->end)->len, err);
 	if (!d->tls) {
 		free(d);
 		return NULL;
@@ -355,14 +350,14 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		return STEP_DONE;
 	}
 	if (r == TLS_FAIL || r == TLS_END) {
-		tls_name_peer(o, peer_of(o), err);
+		tls_name_peer(o, dgram_ep_peer(o->end), err);
 		return STEP_FAIL;
 	}
 	if (s->d->over || (s->due_ns && loop_now(o->addr->engine->loop) >= s->due_ns)) {
 		err_set(err, s->d->over ? ECONNRESET : ETIMEDOUT, "%s: handshake",
-			o->addr->half->keyword);
+			opening_layer(o)->name);
 		err->status = 1;
-		tls_name_peer(o, peer_of(o), err);
+		tls_name_peer(o, dgram_ep_peer(o->end), err);
 		return STEP_FAIL;
 	}
 	arm(s->d);
