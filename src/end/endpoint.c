@@ -470,12 +470,12 @@ static bool can_be_told(const struct endpoint *ep)
 /* Layers say their farewell. True: that takes a while, and the end goes behind it. */
 static bool says_farewell(struct endpoint *ep)
 {
-	bool lingers = endpoint_lingers(ep);
-	struct linger_layer rest = { .flush = flush_rest,
-				     .free = lingers ? close_socket_flushed : close_flushed,
-				     .arg = ep,
-				     .closes = !lingers };
+	struct linger_layer rest = { .flush = flush_rest, .free = close_flushed, .arg = ep };
 
+	ep->parting.expected = ep->top->below; /* the lower peer's farewell, which nobody reads */
+	rest.closes = !endpoint_lingers(ep);
+	if (!rest.closes)
+		rest.free = close_socket_flushed;
 	if (ep->telling == TELL_NOTHING)
 		begin_to_tell(ep, TELL_OVER);
 	if (flush(ep))

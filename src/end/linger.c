@@ -331,7 +331,7 @@ static bool all_is_over(int fd, const struct parting *parting, const struct ling
 {
 	int n = 1;
 
-	return parting->ended && !(layer && layer->flush) && ioctl(fd, SIOCOUTQ, &n) == 0 && n == 0;
+	return parting->ended && !parting->expected && !(layer && layer->flush) && ioctl(fd, SIOCOUTQ, &n) == 0 && n == 0;
 }
 
 /* In a session process: the socket is another's. */
@@ -370,6 +370,7 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 		.progress_ns = loop_now(engine->loop),
 		.heard_ns = loop_now(engine->loop),
 		.look_ns = LOOK_MIN_NS,
+		.talks = parting->expected,
 	};
 	if (layer)
 		l->layer = *layer;

@@ -16,10 +16,13 @@
 #include "open/opening.h"
 #include "open/source.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 enum session_state { SESSION_NEW, SESSION_OPENING, SESSION_RELAYING, SESSION_CLOSING };
+
+#define NOT_LOOKED INT_MIN /* left_to_take, before anybody has */
 
 struct session {
 	struct relay *relay;
@@ -42,7 +45,7 @@ struct session {
 	bool promised; /* descriptors, until its right end is there */
 	bool broken; /* a transfer has failed: nothing is waited for */
 	bool counted[2]; /* it is among the sessions of that address */
-	int left_to_take; /* bytes that a peer had not acknowledged when -t was looked at last, */
+	int left_to_take; /* bytes that a peer had not taken when somebody looked last, */
 	union {
 		int64_t taken_ns; /* and since when it is so many */
 		int64_t closing_ns; /* SESSION_CLOSING: when it began to be */

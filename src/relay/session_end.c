@@ -121,6 +121,7 @@ void session_end(struct session *s, const char *why)
 	tell_pending(s);
 	if (!s->broken)
 		tell_programs(s);
+	s->left_to_take = NOT_LOOKED; /* so a program that carries layers is looked at twice */
 	flow_stop(&s->flow[0]);
 	flow_stop(&s->flow[1]);
 	loop_timer_stop(s->relay->engine->loop, &s->poll);

@@ -24,11 +24,25 @@ static void __attribute__((constructor)) settle(void)
 
 /* ---- a wire as a BIO ---- */
 
+/* The library has one list of errors for all connections: what a layer below does is not to touch
+ * the reason @failed why this one sends an alert. */
+static void put_back_reason(unsigned long failed)
+{
+	int code = errno;
+
+	ERR_clear_error();
+	if (failed)
+		ERR_raise(ERR_GET_LIB(failed), ERR_GET_REASON(failed));
+	errno = code;
+}
+
 static int wire_write(BIO *b, const char *data, int len)
 {
 	struct tls *t = BIO_get_data(b);
+	unsigned long failed = ERR_peek_error();
 	ssize_t n = t->wire.send(t->wire.arg, data, (size_t)len);
 
+	put_back_reason(failed);
 	BIO_clear_retry_flags(b);
 	if (n == -1 && errno == EAGAIN)
 		BIO_set_retry_write(b);
@@ -38,8 +52,10 @@ static int wire_write(BIO *b, const char *data, int len)
 static int wire_read(BIO *b, char *data, int len)
 {
 	struct tls *t = BIO_get_data(b);
+	unsigned long failed = ERR_peek_error();
 	ssize_t n = t->wire.recv(t->wire.arg, data, (size_t)len);
 
+	put_back_reason(failed);
 	BIO_clear_retry_flags(b);
 	if (n == -1 && errno == EAGAIN)
 		BIO_set_retry_read(b);
