@@ -314,7 +314,8 @@ static void on_look(struct timer *t)
 bool endpoint_lingers(const struct endpoint *ep)
 {
 	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
-	       ep->parting.written_to && !ep->parting.told && !ep->addr->conf->flow.end_close;
+	       (ep->parting.written_to || ep->parting.expected) && !ep->parting.told &&
+	       !ep->addr->conf->flow.end_close;
 }
 
 struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)

@@ -143,7 +143,7 @@ static void failed(struct lingering *l, int code)
 	char more[80];
 	struct err err;
 
-	if (l->parting.told)
+	if (l->parting.told || !l->parting.written_to) /* it had to take no more than a farewell */
 		return;
 	if (relay_is_crowded(relay) && !log_limit_pass(&relay->shared->lost_ends, l->addr->number,
 						       loop_now(relay->engine->loop), &n))
@@ -331,7 +331,8 @@ static bool all_is_over(int fd, const struct parting *parting, const struct ling
 {
 	int n = 1;
 
-	return parting->ended && !parting->expected && !(layer && layer->flush) && ioctl(fd, SIOCOUTQ, &n) == 0 && n == 0;
+	return parting->ended && !parting->expected && !(layer && layer->flush) &&
+	       ioctl(fd, SIOCOUTQ, &n) == 0 && n == 0;
 }
 
 /* In a session process: the socket is another's. */

@@ -543,8 +543,7 @@ static void on_again(struct ready *r)
 static void note_status(struct session *s, struct endpoint *ep)
 {
 	int status = ep->proc->status;
-	bool carries_farewell =
-		s->state == SESSION_CLOSING && ep->top && !ep->parting.written_to;
+	bool carries_farewell = s->state == SESSION_CLOSING && ep->top && !ep->parting.written_to;
 
 	if (!carries_farewell)
 		s->failed |= WIFSIGNALED(status) || WEXITSTATUS(status);
