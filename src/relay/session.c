@@ -264,15 +264,18 @@ static void on_silence(struct session *s)
 static bool is_carrying(struct session *s)
 {
 	int left = 0, before = s->left_to_take;
+	bool carries = false;
 
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = session_endpoint(s, i);
 
-		if (ep && ep->top)
-			left += left_to_program(ep);
+		if (!ep || !ep->top || !runs(ep))
+			continue;
+		carries = true;
+		left += left_to_program(ep);
 	}
 	s->left_to_take = left;
-	return left != before;
+	return carries && left != before;
 }
 
 static void on_programs_late(struct session *s)
