@@ -269,7 +269,7 @@ static bool is_carrying(struct session *s)
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = session_endpoint(s, i);
 
-		if (!ep || !ep->top || !runs(ep))
+		if (!ep || !ep->top || !program_runs(ep))
 			continue;
 		carries = true;
 		left += left_to_program(ep);
@@ -288,7 +288,7 @@ static void on_programs_late(struct session *s)
 	for (int i = 0; i < 2; i++) {
 		struct endpoint *ep = session_endpoint(s, i);
 
-		if (ep && runs(ep) && !s->drained[i])
+		if (ep && program_runs(ep) && !s->drained[i])
 			log_notice("program %d was only written to and still runs: %s",
 				   (int)ep->proc->child.pid,
 				   proc_end_signal(ep->proc->kind) ? "ending it now"
