@@ -75,10 +75,13 @@ static const struct help_topic topics[] = {
 	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,verify=0 TCP:127.0.0.1:80\n"
 	  "Clients with a certificate (made likewise, alice.crt then goes into clients.crt), the server first:\n"
 	  "  socast TLS-LISTEN:4433,fork,reuseaddr,cert=server.pem,cafile=clients.crt TCP:127.0.0.1:80\n"
-	  "  socast - TLS:192.168.10.2:4433,cafile=server.crt,commonname=server,cert=alice.pem\n" },
+	  "  socast - TLS:192.168.10.2:4433,cafile=server.crt,commonname=server,cert=alice.pem\n"
+	  "On a UNIX socket, a program, through a proxy: --help layers.\n" },
 	{ "serial serial-port tty ttys pty pseudo-terminal device com com-port rs232 uart modem null-modem minicom ser2net virtual-serial virtual", "serial lines and terminals of devices",
 	  "  socast - OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
 	  "  socast TCP-LISTEN:7000,reuseaddr,fork,max-children=1 OPEN:/dev/ttyUSB0,b115200,raw,echo=0\n"
+	  "A device that is plugged out and in again, without the end of the session:\n"
+	  "  socast TCP-LISTEN:7000,reuseaddr OPEN:/dev/ttyUSB0,b115200,raw,echo=0,reopen\n"
 	  "Two real ports joined; a null modem, that is, two virtual ports joined:\n"
 	  "  socast /dev/ttyS0,b9600,raw,echo=0 /dev/ttyS1,b9600,raw,echo=0\n"
 	  "  socast PTY,link=/tmp/ttyV0,raw,echo=0 PTY,link=/tmp/ttyV1,raw,echo=0\n"
@@ -115,6 +118,7 @@ static const struct help_topic topics[] = {
 	  "  socast 'TLS(cert=server.pem,verify=0)+UNIX-LISTEN:/run/app.sock,fork' TCP:127.0.0.1:80\n"
 	  "  socast - 'TLS(cafile=a.crt)+TLS(cafile=b.crt)+TCP:host2:4430'\n"
 	  "  socast - 'TLS+PROXY(to=example.org:443)+TCP:proxy:3128'\n"
+	  "  socast - 'TLS(commonname=db)+EXEC:\"ssh bastion -W db:5432\"'\n"
 	  "TLS stands on any stream (programs, terminals, pipes, TLS, too), DTLS on datagrams of UDP, SOCKS4,\n"
 	  "SOCKS4A, SOCKS5 and PROXY on any stream to such a server.\n" },
 	{ "ipv6 ipv4 v6 v4", "both versions of IP",
@@ -177,7 +181,10 @@ static const struct help_topic topics[] = {
 	{ "reconnect retry keep-alive", "connections that come back",
 	  "retry=N and forever try to connect again; with fork,max-children=1 a new connection follows the last\n"
 	  "one, while the other address stays; -t 0 sends nothing more into one that has ended:\n"
-	  "  socast -t 0 PTY,link=/tmp/dev,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n" },
+	  "  socast -t 0 PTY,link=/tmp/dev,raw,echo=0 TCP:192.168.10.2:7000,forever,fork,max-children=1,interval=2\n"
+	  "With reopen the session stays, and what is to be written waits, while a connection, a device or a\n"
+	  "program comes and goes:\n"
+	  "  socast -u UDP4-RECV:5000 TCP:192.168.10.2:7000,reopen=0.5\n" },
 	{ "limits limit many rate max-clients max-connections clients connections", "how many at once",
 	  "max-children=N sessions of a listener, others wait; max-sessions=N peers of UDP-LISTEN, the longest\n"
 	  "silent one goes.\n"

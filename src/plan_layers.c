@@ -21,8 +21,8 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 	const struct opt_row *row = opt_find(opt->name);
 
 	*taker = NULL;
-	if (row && row->flags & OPT_SERVER && h->type->layer && takes(h->type->layer, row)) {
-		*taker = &h->layer[0]; /* the type's own */
+	if (row && h->type->layer && takes(h->type->layer, row)) {
+		*taker = &h->layer[0]; /* the address as it is written has brought it */
 		return 0;
 	}
 	for (size_t i = h->nlayers; row && i-- > 0;) {
@@ -178,9 +178,15 @@ int plan_layers_fit(const struct half *h, struct err *err)
 	if (h->type->flags & TYPE_ONE_SHOT)
 		return err_set(err, 0, "%s cannot stand on %s, whose sessions are one datagram",
 			       h->layer[0].name, h->keyword);
+	if (h->conf.prog.nofork)
+		return err_set(err, 0, "%s cannot stand on %s with option nofork", h->layer[0].name,
+			       h->keyword);
 	h->type->forecast(h, MODE_RW, &f);
 	if (f.unknown)
 		return 0;
+	if (f.in.kind == FD_FILE)
+		return err_set(err, 0, "%s cannot stand on %s: a file answers nobody",
+			       h->layer[0].name, h->keyword);
 	datagrams = f.in.caps & EP_DGRAM_IN;
 	for (size_t i = 0; i < h->nlayers; i++) {
 		const struct half_layer *l = &h->layer[i];

@@ -190,8 +190,19 @@ static bool flush_layers(struct layer *top)
 	return done;
 }
 
+/* What the peer has not acknowledged now is the session's, and what comes is farewells. */
+static void look_what_is_taken(struct endpoint *ep)
+{
+	if (!ep->top || ep->wfd < 0 || ep->parting.counted)
+		return;
+	ep->parting.counted = true;
+	ep->parting.all_taken = !linger_unacknowledged(ep->wfd);
+}
+
 static void begin_to_tell(struct endpoint *ep, enum telling what)
 {
+	if (what != TELL_NOTHING)
+		look_what_is_taken(ep);
 	ep->telling = what;
 	ep->untold = ep->top;
 }

@@ -143,7 +143,8 @@ static void failed(struct lingering *l, int code)
 	char more[80];
 	struct err err;
 
-	if (l->parting.told || !l->parting.written_to) /* it had to take no more than a farewell */
+	/* it had to take no more than a farewell */
+	if (l->parting.told || l->parting.all_taken || !l->parting.written_to)
 		return;
 	if (relay_is_crowded(relay) && !log_limit_pass(&relay->shared->lost_ends, l->addr->number,
 						       loop_now(relay->engine->loop), &n))

@@ -29,6 +29,7 @@ struct parting {
 	bool read_from; /* it was the source of one: what it says at the end is missed by nobody */
 	bool ended; /* it has delivered its end of file: the peer has said everything */
 	bool expected; /* something of its layers may still come, though it has ended for them */
+	bool counted, all_taken; /* when its layers began their farewell: had the peer all else? */
 	bool told; /* its failure has been told already */
 	int64_t grace_ns; /* how long the peer may still talk when it has everything */
 };

@@ -140,9 +140,12 @@ static void add_expected(struct str *out, const struct half *h, size_t i)
 	const struct conf *c = h->layer[i].conf;
 	const char *name = c->tls.commonname ? c->tls.commonname : layer_peer(h, i).host;
 
-	if (!(h->layer[i].type->groups & G_OPENSSL) || h->type->flags & TYPE_ACCEPTS)
+	if (!(h->layer[i].type->groups & G_OPENSSL))
 		return;
-	if (!c->tls.verify)
+	if (h->type->flags & TYPE_ACCEPTS)
+		str_addf(out, "  It is the server; clients %s.\n",
+			 c->tls.verify ? "have to show a certificate" : "need no certificate");
+	else if (!c->tls.verify)
 		str_adds(out, "  Whom it talks to is not verified.\n");
 	else if (name && *name)
 		str_addf(out, "  The server has to prove that it is %s.\n", name);

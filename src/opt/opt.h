@@ -358,7 +358,6 @@ enum opt_flag {
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
 	OPT_SECRET = 4, /* the value is kept out of the log */
 	OPT_HOSTS = 16, /* the value names hosts: see opts_collect() */
-	OPT_SERVER = 32, /* of the server that a type connects to: no layer of a stack is meant */
 	OPT_IFNAME = 8, /* the value is a network interface: completion offers those there are */
 };
 

@@ -70,7 +70,8 @@ int conf_ns_or_second(struct target *t, const struct opt *o, struct err *err)
 {
 	const int64_t ns = o->val.null ? NSEC_PER_SEC : o->val.ns;
 
-	(void)err;
+	if (ns <= 0)
+		return err_set(err, 0, "option reopen: a pause is longer than 0 seconds");
 	return store(t, o, &ns, sizeof(ns));
 }
 

@@ -269,7 +269,7 @@ static bool is_carrying(struct session *s)
 	for (int i = 0; i < 2; i++) {
 		const struct endpoint *ep = session_endpoint(s, i);
 
-		if (!ep || !ep->top)
+		if (!ep || !ep->top || !program_runs(ep))
 			continue;
 		carries = true;
 		left += left_to_program(ep);

@@ -89,7 +89,7 @@ static int64_t unacknowledged(const struct standing *s)
 	socklen_t len = sizeof(info);
 	int64_t left;
 
-	if (ep->wfd < 0)
+	if (ep->wfd < 0 || ep->parting.all_taken)
 		return 0;
 	if (!endpoint_is_bare(ep) || getsockopt(ep->wfd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
 		return linger_unacknowledged(ep->wfd);
@@ -97,7 +97,7 @@ static int64_t unacknowledged(const struct standing *s)
 	return left > 0 ? left : 0;
 }
 
-static void tell_loss(const struct standing *s)
+static void tell_loss(const struct standing *s, const struct err *err)
 {
 	int64_t n = unacknowledged(s);
 
@@ -105,6 +105,9 @@ static void tell_loss(const struct standing *s)
 		log_warn("%lld bytes written to socket %u had not been acknowledged when it was "
 			 "lost",
 			 (long long)n, s->q.ep.addr->number);
+	else if (err && err->code == ECONNRESET && s->lower->rkind == FD_SOCKET)
+		log_warn("the peer of socket %u has gone without reading all that was written",
+			 s->q.ep.addr->number);
 }
 
 /* The lower end has ended (@err NULL) or failed. */
@@ -114,7 +117,7 @@ static void lose_lower(struct standing *s, const struct err *err)
 
 	if (err)
 		log_notice("%s", err->text);
-	tell_loss(s);
+	tell_loss(s, err);
 	s->lower->parting.told = true;
 	endpoint_free(s->lower);
 	s->lower = NULL;

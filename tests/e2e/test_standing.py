@@ -227,3 +227,15 @@ def test_drain(local, server):
     assert a.recv(1) == b""
     a.close()
     assert p.wait().status == 143
+
+
+def test_a_local_peer_that_did_not_read(local, tmp_path):
+    """A UNIX peer that goes with bytes unread: nobody knows how many, and that is told."""
+    server = Server(local, socket.AF_UNIX, tmp_path)
+    server.open()
+    p = local.start("-u", "SYSTEM:seq 100000 200000; sleep 5", server.address + ",reopen=0.01")
+    c = server.accept()
+    assert recv_exactly(c, 7) == b"100000\n"
+    c.close()
+    p.wait_log(" W .*the peer of socket 2 has gone without reading all that was written")
+    p.stop()

@@ -641,6 +641,27 @@ def test_a_peer_that_says_goodbye_and_is_gone(local, zoo, right, version):
     lab.wait_until(lambda: not lab.descendants(p.pid), 5, "session processes are left")
 
 
+def test_a_server_that_ends_first(local, zoo):
+    """It has had everything, and is gone when our close-notify comes: that is no failure (classic: status 0)."""
+    listener, there, context = python_server(local, zoo)
+    for _ in range(3):
+        p = local.start("-t", "3", "-", f"OPENSSL:localhost:{there},cafile={zoo / 'ca.crt'}")
+        listener.settimeout(5)
+        far = context.wrap_socket(listener.accept()[0], server_side=True)
+        p.send(b"question")
+        assert far.recv(99) == b"question"
+        far.sendall(b"answer")
+        far.setblocking(False)
+        with contextlib.suppress(OSError):
+            far.unwrap()
+        far.close()
+        p.until(lambda: p.out == b"answer", 5, "answer")  # pylint: disable=cell-var-from-loop
+        lab.rest(0.1)
+        p.close_stdin()
+        r = p.wait()
+        assert (r.status, r.log) == (0, ""), r
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("size", [4, 300000])
 def test_a_server_that_answers_early_and_goes(local, zoo, size, version):

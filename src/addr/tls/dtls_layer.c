@@ -375,7 +375,7 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 
 const struct layer_type dtls_layer = {
 	.names = "DTLS",
-	.help = "encrypts datagrams; certificate and name of the server are verified",
+	.help = "encrypts datagrams",
 	.groups = G_OPENSSL,
 	.needs_datagrams = true,
 	.makes_datagrams = true,

@@ -297,7 +297,7 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 
 const struct layer_type tls_layer = {
 	.names = "TLS",
-	.help = "encrypts a stream; certificate and name of the server are verified",
+	.help = "encrypts a stream",
 	.groups = G_OPENSSL,
 	.before = before,
 	.steps = steps,
