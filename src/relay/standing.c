@@ -97,6 +97,19 @@ static int64_t unacknowledged(const struct standing *s)
 	return left > 0 ? left : 0;
 }
 
+/* A local peer that closes with something unread leaves an error for us, whoever meets it first. */
+static bool left_unread(const struct standing *s, const struct err *err)
+{
+	socklen_t len = sizeof(int);
+	int code = 0;
+
+	if (!err || s->lower->wkind != FD_SOCKET)
+		return false;
+	if (err->code == EPIPE)
+		(void)getsockopt(s->lower->wfd, SOL_SOCKET, SO_ERROR, &code, &len);
+	return err->code == ECONNRESET || code == ECONNRESET;
+}
+
 static void tell_loss(const struct standing *s, const struct err *err)
 {
 	int64_t n = unacknowledged(s);
@@ -105,7 +118,7 @@ static void tell_loss(const struct standing *s, const struct err *err)
 		log_warn("%lld bytes written to socket %u had not been acknowledged when it was "
 			 "lost",
 			 (long long)n, s->q.ep.addr->number);
-	else if (err && err->code == ECONNRESET && s->lower->rkind == FD_SOCKET)
+	else if (left_unread(s, err))
 		log_warn("the peer of socket %u has gone without reading all that was written",
 			 s->q.ep.addr->number);
 }
