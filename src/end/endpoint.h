@@ -119,18 +119,18 @@ struct endpoint {
 	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
 	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
 	bool over; /* nobody is called for it any more; it may still say its farewell */
-	enum telling telling : 8; /* to those from @untold down, the transport being last */
-	struct layer *untold;
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
+	enum telling telling : 8; /* to those from @untold down, the transport being last */
+	enum fd_how rhow : 8, whow : 8;
+	enum fd_kind rkind : 8, wkind : 8; /* FD_OTHER where nobody has looked */
+	enum shut_how half_close : 8; /* what shut_write does */
+	enum ep_final final : 8;
+	struct layer *untold;
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
 	void *owner; /* the user's */
 	int rfd, wfd; /* -1: not open in this direction, or in memory */
-	enum fd_how rhow, whow;
-	enum fd_kind rkind : 8, wkind : 8; /* FD_OTHER where nobody has looked */
 	unsigned caps; /* enum ep_caps */
-	enum shut_how half_close : 8; /* what shut_write does */
-	enum ep_final final : 8;
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
 	struct parting parting; /* how it is closed */
 	struct undo *undo; /* owned, or NULL */

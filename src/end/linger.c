@@ -60,7 +60,7 @@ struct lingering {
 	bool talks; /* it has said something that nobody reads: more may come */
 };
 
-static void free_now(struct deferred *d)
+static void free_lingering(struct deferred *d)
 {
 	free(container_of(d, struct lingering, free));
 }
@@ -72,7 +72,7 @@ static void drop_layer(struct lingering *l)
 	l->layer = (struct linger_layer){ 0 };
 }
 
-static void finish(struct lingering *l)
+static void finish_lingering(struct lingering *l)
 {
 	struct relay *relay = l->addr->relay;
 
@@ -84,7 +84,7 @@ static void finish(struct lingering *l)
 	list_del(&l->node);
 	list_del(&l->forget.node);
 	relay->engine->nlingering--;
-	loop_defer(relay->engine->loop, &l->free, free_now);
+	loop_defer(relay->engine->loop, &l->free, free_lingering);
 	engine_settle(relay->engine);
 }
 
@@ -129,14 +129,14 @@ static bool peer_lives(const struct lingering *l, int64_t ns)
 }
 
 /* There is no connection any more, and somebody else has been told why: the error comes once. */
-static bool is_dead(const struct lingering *l)
+static bool connection_is_dead(const struct lingering *l)
 {
 	struct tcp_info info;
 
 	return tcp_info(l, &info) && info.tcpi_state == TCP_CLOSE;
 }
 
-static void failed(struct lingering *l, int code)
+static void peer_failed(struct lingering *l, int code)
 {
 	struct relay *relay = l->addr->relay;
 	unsigned n = 0;
@@ -161,7 +161,7 @@ static void on_reset(struct lingering *l, int code)
 {
 	l->unacked = unacknowledged(l); /* some may have been taken since we asked */
 	if (l->unacked || !l->parting.read_from)
-		failed(l, code);
+		peer_failed(l, code);
 	else
 		log_info("socket %u was reset after its end: %s", l->addr->number, strerror(code));
 }
@@ -175,7 +175,7 @@ static void say_untold(const struct lingering *l)
 static void on_limit(struct lingering *l)
 {
 	if (l->unacked && !peer_lives(l, l->limit_ns))
-		failed(l, ETIMEDOUT);
+		peer_failed(l, ETIMEDOUT);
 	else if (l->state == FLUSHING)
 		say_untold(l);
 	else if (l->unacked)
@@ -215,7 +215,7 @@ static bool heard_the_end(struct lingering *l)
 	return false;
 }
 
-static void shut(struct lingering *l)
+static void shut_lingering(struct lingering *l)
 {
 	drop_layer(l);
 	(void)shutdown(l->fd, SHUT_WR);
@@ -223,7 +223,7 @@ static void shut(struct lingering *l)
 }
 
 /* True when all is sent, or the time is over. */
-static bool flushed(struct lingering *l)
+static bool layer_is_flushed(struct lingering *l)
 {
 	if (l->layer.flush(l->layer.arg))
 		return true;
@@ -234,22 +234,22 @@ static bool flushed(struct lingering *l)
 }
 
 /* Go as far as possible. True when there is nothing more to wait for. */
-static bool advance(struct lingering *l)
+static bool advance_lingering(struct lingering *l)
 {
 	int64_t now = loop_now(l->addr->engine->loop);
 	int before = l->unacked;
 
 	if (l->flush_only)
-		return flushed(l);
+		return layer_is_flushed(l);
 	if (l->state == FLUSHING && (!l->layer.flush || l->layer.flush(l->layer.arg)))
-		shut(l);
+		shut_lingering(l);
 	l->unacked = unacknowledged(l);
 	if (l->ended ? has_everything(l) : heard_the_end(l))
 		return true;
-	if (l->unacked && is_dead(l)) {
+	if (l->unacked && connection_is_dead(l)) {
 		l->unacked = unacknowledged(l); /* it may have been taken since, and all be well */
 		if (l->unacked)
-			failed(l, ECONNRESET);
+			peer_failed(l, ECONNRESET);
 		return true;
 	}
 	if (l->unacked < before)
@@ -290,8 +290,8 @@ static void on_watch(struct watch *w, uint32_t events)
 	struct lingering *l = container_of(w, struct lingering, watch);
 
 	(void)events;
-	if (advance(l))
-		finish(l);
+	if (advance_lingering(l))
+		finish_lingering(l);
 	else
 		watch_on(l);
 }
@@ -300,8 +300,8 @@ static void on_look(struct timer *t)
 {
 	struct lingering *l = container_of(t, struct lingering, look);
 
-	if (advance(l)) {
-		finish(l);
+	if (advance_lingering(l)) {
+		finish_lingering(l);
 		return;
 	}
 	watch_on(l);
@@ -337,7 +337,7 @@ static bool all_is_over(int fd, const struct parting *parting, const struct ling
 }
 
 /* In a session process: the socket is another's. */
-static void forget(struct forget *f)
+static void forget_lingering(struct forget *f)
 {
 	struct lingering *l = container_of(f, struct lingering, forget);
 
@@ -378,19 +378,19 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 		l->layer = *layer;
 	l->flush_only = layer && layer->closes;
 	list_add_tail(&engine->lingering, &l->node);
-	engine_on_fork(engine, &l->forget, forget);
+	engine_on_fork(engine, &l->forget, forget_lingering);
 	engine->nlingering++;
 	watch_init(&l->watch, on_watch);
 	timer_init(&l->look, on_look);
 	(void)getsockopt(l->fd, SOL_SOCKET, SO_DOMAIN, &l->domain, &len);
 	l->unacked = l->flush_only ? 0 : unacknowledged(l);
-	if (!obey_options(l) || advance(l) || addr->relay->ending ||
+	if (!obey_options(l) || advance_lingering(l) || addr->relay->ending ||
 	    !engine_has_descriptors(engine)) {
-		finish(l);
+		finish_lingering(l);
 		return;
 	}
 	if (engine->nlingering > MANY)
-		finish(container_of(engine->lingering.next, struct lingering, node));
+		finish_lingering(container_of(engine->lingering.next, struct lingering, node));
 	log_info("socket %u lingers: waiting for its peer to take and end", l->addr->number);
 	watch_on(l);
 	look_later(l);
@@ -402,6 +402,6 @@ void lingers_end(struct relay *relay)
 		struct lingering *l = container_of(node, struct lingering, node);
 
 		if (l->addr->relay == relay)
-			finish(l);
+			finish_lingering(l);
 	}
 }

@@ -36,7 +36,7 @@ static void break_off(struct queue_end *q)
 }
 
 /* A piece is lost, if it may be. */
-static void lose(struct queue_end *q, const struct about *about)
+static void lose_piece(struct queue_end *q, const struct about *about)
 {
 	if (!about->datagram) {
 		break_off(q);
@@ -52,7 +52,7 @@ static void lose_eldest(struct queue_end *q)
 
 	chunk_list_take(&q->in, 1, &run);
 	q->bytes -= chunk_cost(run.chunk, run.first);
-	lose(q, chunk_about(run.chunk, run.first));
+	lose_piece(q, chunk_about(run.chunk, run.first));
 	chunk_unref(run.chunk);
 }
 
@@ -68,7 +68,7 @@ static bool give_way(struct queue_end *q, const struct chunk *c, uint32_t i)
 			lose_eldest(q);
 		return true;
 	case QUEUE_DROP_NEW:
-		lose(q, chunk_about(c, i));
+		lose_piece(q, chunk_about(c, i));
 		return true;
 	case QUEUE_END:
 		break_off(q);
@@ -126,7 +126,7 @@ static void empty_hand(struct queue_end *q)
 }
 
 /* Take pieces in hand, as many as @max. False: there are none. */
-static bool take(struct queue_end *q, uint32_t max)
+static bool take_pieces(struct queue_end *q, uint32_t max)
 {
 	empty_hand(q);
 	if (!chunk_list_take(&q->in, max, &q->hand))
@@ -146,7 +146,7 @@ static void tell_drained(struct queue_end *q)
 }
 
 /* Nothing waits: the end of file, or EAGAIN. */
-static int nothing(const struct queue_end *q)
+static int nothing_waits(const struct queue_end *q)
 {
 	if (q->finished)
 		return 0;
@@ -176,10 +176,10 @@ static ssize_t read_bytes(struct endpoint *ep, void *buf, size_t len, struct err
 
 	if (is_broken(ep, err))
 		return -1;
-	while (got < len && (q->hand.chunk || take(q, 1)))
+	while (got < len && (q->hand.chunk || take_pieces(q, 1)))
 		got += read_piece(q, (uint8_t *)buf + got, len - got);
 	tell_drained(q);
-	return got ? (ssize_t)got : nothing(q);
+	return got ? (ssize_t)got : nothing_waits(q);
 }
 
 static long recv_pieces(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
@@ -190,8 +190,8 @@ static long recv_pieces(struct endpoint *ep, struct batch *b, size_t max, struct
 	b->n = b->next = 0;
 	if (is_broken(ep, err))
 		return -1;
-	if (!take(q, (uint32_t)(max < BATCH_MAX ? max : BATCH_MAX)))
-		return nothing(q);
+	if (!take_pieces(q, (uint32_t)(max < BATCH_MAX ? max : BATCH_MAX)))
+		return nothing_waits(q);
 	c = q->hand.chunk;
 	for (uint32_t i = q->hand.first; i < q->hand.first + q->hand.n; i++) {
 		struct message *m = batch_lend(b, chunk_data(c, i), c->piece[i].len);
@@ -204,7 +204,7 @@ static long recv_pieces(struct endpoint *ep, struct batch *b, size_t max, struct
 }
 
 /* Whoever has been lent something comes back, and it can go. */
-static bool holds(const struct endpoint *ep)
+static bool queue_holds(const struct endpoint *ep)
 {
 	const struct queue_end *q = (const struct queue_end *)ep;
 
@@ -225,7 +225,7 @@ static int send_packets(struct endpoint *ep, struct batch *b, struct err *err)
 	return is_broken(ep, err) ? -1 : q->ops->send(q, b, err);
 }
 
-static void shut_write(struct endpoint *ep)
+static void shut_queue(struct endpoint *ep)
 {
 	struct queue_end *q = queue_of(ep);
 
@@ -245,7 +245,7 @@ static void close_queue(struct endpoint *ep)
 		q->ops->closed(q);
 }
 
-static void report(struct endpoint *ep)
+static void report_queue(struct endpoint *ep)
 {
 	const struct queue_end *q = (const struct queue_end *)ep;
 
@@ -261,11 +261,11 @@ static const struct endpoint_ops queue_ops = {
 	.write = write_bytes,
 	.recv_batch = recv_pieces,
 	.send_batch = send_packets,
-	.shut_write = shut_write,
+	.shut_write = shut_queue,
 	.close = close_queue,
-	.holds = holds,
+	.holds = queue_holds,
 	.broken = is_broken,
-	.report = report,
+	.report = report_queue,
 };
 
 static const struct queue_ops nobody = { 0 };

@@ -95,7 +95,7 @@ void dialogue_end(struct opening *o, const char *noun)
 enum step_result dialogue_failed(struct err *err, int code)
 {
 	err->code = code;
-	err->status = 1; /* it has its own sentence, see failed() in open/opening.c */
+	err->status = 1; /* it has its own sentence, see attempt_failed() in open/opening.c */
 	return STEP_FAIL;
 }
 

@@ -6,15 +6,15 @@
  * it is in.
  *
  * States. Queued: opening_start() has put it into the loop's ready list; nothing has run. Running:
- * run() calls steps until one waits, fails, or there is none left. Waiting: a step has asked for a
- * descriptor, a time, or opening_ready(), and is resumed at the next step (STEP_WAIT) or at
- * itself (STEP_AGAIN). Over: done() has been called, or never will be; the memory goes at the end
- * of the turn.
+ * run_opening() calls steps until one waits, fails, or there is none left. Waiting: a step has
+ * asked for a descriptor, a time, or opening_ready(), and is resumed at the next step (STEP_WAIT)
+ * or at itself (STEP_AGAIN). Over: done() has been called, or never will be; the memory goes at the
+ * end of the turn.
  *
  * When a step fails: options and look-ups have a sentence of their own; a type that connects tries
  * the next address of the name first, then, with retry or forever, everything again after interval,
  * for errors that have a code. drop_attempt() undoes what the attempt has made. When all are
- * through: succeed() builds the endpoint (or, with fork, the source) and calls done().
+ * through: opening_succeeds() builds the endpoint (or, with fork, the source) and calls done().
  *
  * A dual address is opened half by half: the reading half is kept in o->dual_in while the writing
  * half goes through the same lists.
@@ -45,7 +45,7 @@
 
 #define SHORT_NS (100 * NSEC_PER_MSEC) /* to the next look for descriptors */
 
-static void run(struct opening *o);
+static void run_opening(struct opening *o);
 
 const char *mode_word(enum open_mode mode)
 {
@@ -104,7 +104,7 @@ static void drop_attempt(struct opening *o)
 	o->proc = NULL;
 }
 
-static void free_now(struct deferred *d)
+static void free_opening(struct deferred *d)
 {
 	struct opening *o = container_of(d, struct opening, deferred);
 
@@ -115,21 +115,21 @@ static void free_now(struct deferred *d)
 	free(o);
 }
 
-static void dispose(struct opening *o)
+static void dispose_opening(struct opening *o)
 {
 	o->over = true;
 	list_del(&o->node);
 	drop_attempt(o);
 	leftovers_remove(&o->undo.left);
 	endpoint_free(o->dual_in);
-	loop_defer(o->addr->engine->loop, &o->deferred, free_now);
+	loop_defer(o->addr->engine->loop, &o->deferred, free_opening);
 }
 
 void opening_cancel(struct opening *o)
 {
 	struct source *src = o->from;
 
-	dispose(o);
+	dispose_opening(o);
 	if (src)
 		source_opened(src, NULL, NULL);
 }
@@ -147,29 +147,29 @@ void opening_forget(struct opening *o)
 	o->proc = NULL;
 	endpoint_abandon(o->end);
 	o->end = NULL;
-	dispose(o);
+	dispose_opening(o);
 }
 
 static void on_watch(struct watch *w, uint32_t events)
 {
 	(void)events;
-	run(container_of(w, struct opening, watch));
+	run_opening(container_of(w, struct opening, watch));
 }
 
 static void on_timer(struct timer *t)
 {
-	run(container_of(t, struct opening, timer));
+	run_opening(container_of(t, struct opening, timer));
 }
 
 static void on_ready(struct ready *r)
 {
-	run(container_of(r, struct opening, ready));
+	run_opening(container_of(r, struct opening, ready));
 }
 
 static void on_end_ready(struct endpoint *ep, uint32_t events)
 {
 	(void)events;
-	run(ep->owner);
+	run_opening(ep->owner);
 }
 
 static void on_end_taken(struct endpoint *ep, const char *why)
@@ -207,7 +207,7 @@ bool opening_forks(const struct opening *o)
 	       !(type->flags & TYPE_FORK_FIRST && relay_has_source(o->addr->relay));
 }
 
-static bool at_end(const struct step *s)
+static bool is_list_end(const struct step *s)
 {
 	return !s->run && s->after == PH_NONE;
 }
@@ -252,7 +252,7 @@ static const struct step *steps_of(const struct opening *o, enum opening_part pa
 	return NULL;
 }
 
-static void go_to(struct opening *o, enum opening_part part)
+static void go_to_part(struct opening *o, enum opening_part part)
 {
 	o->part = part;
 	o->layer = 0;
@@ -299,7 +299,7 @@ static const struct step *behind_addresses(const struct opening *o)
 
 	if (o->part < PART_STEPS)
 		return NULL;
-	for (; step != o->step && !at_end(step); step++) {
+	for (; step != o->step && !is_list_end(step); step++) {
 		if (step->flags & STEP_NEXT_ADDRESS)
 			behind = step + 1;
 	}
@@ -308,20 +308,20 @@ static const struct step *behind_addresses(const struct opening *o)
 
 /* ---- outcome ---- */
 
-static void give_up(struct opening *o, struct err *err)
+static void opening_gives_up(struct opening *o, struct err *err)
 {
 	opening_done_fn *done = o->done;
 
 	if (o->addr->relay->plan->set.sloppy && !err->over)
 		err->status = 255;
-	dispose(o);
+	dispose_opening(o);
 	done(o, NULL, NULL, err);
 }
 
 static void end_watched(struct opening *o, const struct err *err)
 {
 	o->watcher->ended(o, err);
-	dispose(o);
+	dispose_opening(o);
 }
 
 static void open_second_half(struct opening *o, struct endpoint *in);
@@ -402,7 +402,7 @@ static struct source *make_source(struct opening *o, struct err *err)
 	return src;
 }
 
-static void succeed(struct opening *o)
+static void opening_succeeds(struct opening *o)
 {
 	struct endpoint *ep = NULL;
 	struct source *src = NULL;
@@ -417,7 +417,7 @@ static void succeed(struct opening *o)
 	else
 		ep = opening_take_end(o, &err);
 	if (!ep && !src) {
-		give_up(o, &err);
+		opening_gives_up(o, &err);
 		return;
 	}
 	if (ep && o->is_dual) {
@@ -428,7 +428,7 @@ static void succeed(struct opening *o)
 		ep = dual_new(o->dual_in, ep);
 		o->dual_in = NULL;
 	}
-	dispose(o);
+	dispose_opening(o);
 	o->done(o, ep, src, NULL);
 }
 
@@ -448,10 +448,10 @@ static void final_connect_error(const struct opening *o, struct err *err)
 }
 
 /* Begin anew with the steps after @delay_ns. */
-static void try_again(struct opening *o, int64_t delay_ns)
+static void try_opening_again(struct opening *o, int64_t delay_ns)
 {
 	if (o->part != PART_PROLOGUE) {
-		go_to(o, PART_PROLOGUE);
+		go_to_part(o, PART_PROLOGUE);
 		next_list(o);
 	}
 	o->remote_i = 0;
@@ -460,7 +460,7 @@ static void try_again(struct opening *o, int64_t delay_ns)
 }
 
 /* This session's right address finds no descriptors, and other sessions will give some back. */
-static bool is_short(const struct opening *o, const struct err *err)
+static bool opening_is_short(const struct opening *o, const struct err *err)
 {
 	const struct list *all = &o->addr->relay->sessions;
 
@@ -498,7 +498,7 @@ static bool is_of_connecting(const struct opening *o, const struct err *err)
 	return o->addr->half->type->flags & TYPE_CONNECTS && err->code && !err->status;
 }
 
-static void failed(struct opening *o, struct err *err)
+static void attempt_failed(struct opening *o, struct err *err)
 {
 	const struct step *behind = behind_addresses(o);
 	bool connects = is_of_connecting(o, err);
@@ -510,9 +510,9 @@ static void failed(struct opening *o, struct err *err)
 		return;
 	}
 	drop_attempt(o);
-	if (is_short(o, err)) {
+	if (opening_is_short(o, err)) {
 		say_short(o, err);
-		try_again(o, SHORT_NS);
+		try_opening_again(o, SHORT_NS);
 		return;
 	}
 	if (connects)
@@ -523,7 +523,7 @@ static void failed(struct opening *o, struct err *err)
 		o->remote_i++;
 		o->part = PART_STEPS;
 		o->step = behind;
-		run(o);
+		run_opening(o);
 		return;
 	}
 	if (retry) {
@@ -532,12 +532,12 @@ static void failed(struct opening *o, struct err *err)
 				err);
 		if (o->retries_left > 0)
 			o->retries_left--;
-		try_again(o, o->addr->conf->retry.interval_ns);
+		try_opening_again(o, o->addr->conf->retry.interval_ns);
 		return;
 	}
 	if (connects)
 		final_connect_error(o, err);
-	give_up(o, err);
+	opening_gives_up(o, err);
 }
 
 /* ---- running ---- */
@@ -603,21 +603,21 @@ static enum step_result run_step(struct opening *o, struct err *err)
 /* No step is left, or the watcher wants to see none of the others. */
 static bool is_through(struct opening *o)
 {
-	while (at_end(o->step)) {
+	while (is_list_end(o->step)) {
 		if (!next_list(o))
 			return true;
 	}
 	return o->watcher && o->watcher->stop_before(o, o->step);
 }
 
-static void run(struct opening *o)
+static void run_opening(struct opening *o)
 {
 	struct err err = { 0 };
 
 	stop_waiting(o);
 	for (;;) {
 		if (is_through(o)) {
-			succeed(o);
+			opening_succeeds(o);
 			return;
 		}
 		switch (run_step(o, &err)) {
@@ -633,7 +633,7 @@ static void run(struct opening *o)
 			o->waiting = STEP_AGAIN;
 			return;
 		case STEP_FAIL:
-			failed(o, &err);
+			attempt_failed(o, &err);
 			return;
 		}
 	}
@@ -667,7 +667,7 @@ static void begin_half(struct opening *o, struct address *addr, enum open_mode m
 
 	o->addr = addr;
 	o->mode = half->nlayers ? MODE_RW : mode; /* a layer has something to say, too */
-	go_to(o, PART_PROLOGUE);
+	go_to_part(o, PART_PROLOGUE);
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;
 	o->protocol =
@@ -694,7 +694,7 @@ static void open_second_half(struct opening *o, struct endpoint *in)
 	o->is_dual = false;
 	o->dual_in = in;
 	begin_half(o, o->addr->dual, MODE_WRITE);
-	run(o);
+	run_opening(o);
 }
 
 static struct opening *new_opening(struct address *addr, const struct vars *vars,
@@ -753,7 +753,7 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 	o->from = src;
 	begin_half(o, src->addr, mode);
 	if (fd != -1 || end) {
-		go_to(o, PART_CONNECTION);
+		go_to_part(o, PART_CONNECTION);
 		o->target.fd = fd;
 		o->retries_left = 0;
 	} else {
@@ -787,7 +787,7 @@ static int check_steps(struct opening *o, struct err *err)
 	do {
 		if (o->part == PART_EPILOGUE)
 			return 0;
-		for (; !at_end(o->step); o->step++) {
+		for (; !is_list_end(o->step); o->step++) {
 			if (o->step->check && o->step->check(o, err) == STEP_FAIL)
 				return -1;
 		}
@@ -816,7 +816,7 @@ static int check_half(struct address *half, bool is_dual, enum open_mode mode,
 	}
 	if (o->impl)
 		o->impl_free(o->impl);
-	free_now(&o->deferred);
+	free_opening(&o->deferred);
 	return rc;
 }
 

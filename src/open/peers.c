@@ -10,7 +10,7 @@
  * datagram is put into the inbox of its peer, and the peer's endpoint, or what opens it, is queued
  * as ready. Nothing of a session runs in between; all of it runs behind, in the same turn. So that
  * nothing is lost by that, hand_out() stops where the inbox of a peer that is due holds enough
- * (has_enough()), or where somebody new would push out somebody who has not been served yet
+ * (peer_has_enough()), or where somebody new would push out somebody who has not been served yet
  * (is_too_early()), and goes on behind the sessions (on_more()).
  *
  * A peer is waiting (no session: max-children are active), or has an endpoint (p->ep: a session
@@ -73,7 +73,7 @@ static void on_peer_sent(struct dgram_ep *d, void *arg)
 }
 
 /* The endpoint lives on, the peer does not. */
-static void part(struct peer *p)
+static void part_from_peer(struct peer *p)
 {
 	if (p->ep)
 		p->ep->on_close = p->ep->on_sent = NULL;
@@ -88,7 +88,7 @@ static void end_peer(struct peer *p, const char *why)
 	struct dgram_ep *ep = p->ep;
 
 	log_notice("session with %s ends: %s", netaddr_text(&p->addr, text), why);
-	part(p);
+	part_from_peer(p);
 	if (ep && ep->ep.user)
 		ep->ep.user->end(&ep->ep, why);
 	else if (ep && !(ep->ep.caps & EP_LENT))
@@ -118,7 +118,7 @@ static void on_expiry(struct timer *timer)
 
 /* Somebody new wants a session: who has been silent longest makes room, where there is none. True:
  * what he had is free for the new one, though others of the same size would have to wait. */
-static bool make_room(struct peers *t)
+static bool make_room_for_peer(struct peers *t)
 {
 	int64_t max = t->src.addr->conf->listen.max_sessions;
 	struct peer *p = peer_oldest(&t->table);
@@ -136,7 +136,7 @@ static bool make_room(struct peers *t)
 
 /* ---- handing datagrams out ---- */
 
-static struct vars vars_of(struct peers *t, const struct message *m)
+static struct vars vars_of_message(struct peers *t, const struct message *m)
 {
 	struct vars vars = { 0 };
 
@@ -161,7 +161,7 @@ static struct netaddr reply_source(const struct message *m)
 	return dst;
 }
 
-static struct dgram_ep *new_end(struct peers *t, const struct message *m)
+static struct dgram_ep *new_peer_end(struct peers *t, const struct message *m)
 {
 	struct dgram_ep *d = dgram_ep_new(t->sock, &m->peer);
 
@@ -183,8 +183,8 @@ static void begin_one_shot(struct peers *t, const struct packet *p)
 		tally_add(&t->sock->addr->tally->lost[LOSS_EMPTY], 1);
 		return; /* the closing datagram of a CONNECT type asks nothing */
 	}
-	d = new_end(t, m);
-	vars = vars_of(t, m);
+	d = new_peer_end(t, m);
+	vars = vars_of_message(t, m);
 	dgram_ep_one_shot(d);
 	if (p->len)
 		dgram_ep_push(d, p->data, p->len);
@@ -202,7 +202,7 @@ static void set_local_vars(struct peers *t, const struct netaddr *local, struct 
 }
 
 /* To a session in another process. */
-static void pass_on(struct peers *t, struct peer *p, const struct packet *packet)
+static void pass_to_process(struct peers *t, struct peer *p, const struct packet *packet)
 {
 	char text[NETADDR_TEXT_LEN], more[80];
 	unsigned hidden;
@@ -247,7 +247,7 @@ static void begin_session(struct peers *t, struct peer *p)
 	list_del(&p->waiting);
 	log_notice("accepting UDP connection from %s", netaddr_text(&p->addr, text));
 	log_info("permitting UDP connection from %s", text);
-	endpoint_ready(&ep->ep, EPOLLIN); /* it runs in this turn, see has_enough() */
+	endpoint_ready(&ep->ep, EPOLLIN); /* it runs in this turn, see peer_has_enough() */
 	if (t->src.addr->half->nlayers) {
 		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layers);
 	} else {
@@ -290,8 +290,8 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	}
 	if (!is_greeting(t, m, local, p))
 		return;
-	has_place = make_room(t);
-	d = new_end(t, m);
+	has_place = make_room_for_peer(t);
+	d = new_peer_end(t, m);
 	d->from = *local;
 	d->ep.half_close = SHUT_NULL;
 	dgram_ep_push(d, p->data, p->len);
@@ -300,7 +300,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	d->on_close = on_peer_close;
 	d->on_sent = on_peer_sent;
 	d->arg = peer;
-	peer->vars = vars_of(t, m);
+	peer->vars = vars_of_message(t, m);
 	set_local_vars(t, local, &peer->vars);
 	vars_set(&peer->vars, "PEERPORT", "%u", netaddr_port(&m->peer));
 	arm_expiry(t);
@@ -313,7 +313,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 }
 
 /* Its session, or what opens it, runs later in this turn. */
-static bool is_due(const struct peer *peer)
+static bool peer_is_due(const struct peer *peer)
 {
 	struct dgram_ep *d = peer->ep;
 
@@ -322,9 +322,9 @@ static bool is_due(const struct peer *peer)
 
 /* Until its session has run in this turn, and emptied the inbox, @peer gets no more than a session
  * can always have. */
-static bool has_enough(const struct peer *peer, size_t len)
+static bool peer_has_enough(const struct peer *peer, size_t len)
 {
-	return is_due(peer) && peer->ep->inbox.len + len > INBOX_SHARE_EARLY / 2;
+	return peer_is_due(peer) && peer->ep->inbox.len + len > INBOX_SHARE_EARLY / 2;
 }
 
 /* Somebody new would take the place of somebody who has not been served yet. */
@@ -335,11 +335,11 @@ static bool is_too_early(const struct peers *t)
 	bool full = (max > 0 && t->table.n >= (size_t)max) ||
 		    (t->src.paused && !engine_has_descriptors(t->src.addr->engine));
 
-	return full && oldest && is_due(oldest);
+	return full && oldest && peer_is_due(oldest);
 }
 
 /* False: not now, but behind what the sessions do in this turn. */
-static bool to_peer(struct peers *t, const struct packet *p)
+static bool give_to_peer(struct peers *t, const struct packet *p)
 {
 	const struct message *m = &t->batch->msg[p->msg];
 	struct netaddr local = reply_source(m);
@@ -351,11 +351,11 @@ static bool to_peer(struct peers *t, const struct packet *p)
 		begin_peer(t, p, &local);
 		return true;
 	}
-	if (has_enough(peer, p->len))
+	if (peer_has_enough(peer, p->len))
 		return false;
 	peer_touch(peer);
 	if (peer->feed >= 0) {
-		pass_on(t, peer, p);
+		pass_to_process(t, peer, p);
 		return true;
 	}
 	if (!peer->ep) /* in another process, and there were no descriptors for a feed */
@@ -381,7 +381,7 @@ static bool hand_out(struct peers *t)
 			continue;
 		if (!t->per_peer) {
 			begin_one_shot(t, p);
-		} else if (!to_peer(t, p)) {
+		} else if (!give_to_peer(t, p)) {
 			t->batch->next--;
 			loop_ready(t->src.addr->engine->loop, &t->more);
 			return false;
@@ -391,7 +391,7 @@ static bool hand_out(struct peers *t)
 }
 
 /* What recvmsg(2) says of a socket that is no use any more; all else is about one datagram. */
-static bool is_lost(int code)
+static bool socket_is_lost(int code)
 {
 	return code == EBADF || code == ENOTSOCK || code == EINVAL;
 }
@@ -417,14 +417,14 @@ static bool receive_batch(struct peers *t)
 		dgram_judge(t->sock, t->batch, NULL);
 		return true;
 	}
-	if (is_lost(errno)) {
+	if (socket_is_lost(errno)) {
 		err_set(&err, errno, "recvmsg(%d)", t->sock->fd);
 		source_fail(&t->src, &err);
 	}
 	return false;
 }
 
-static void receive(struct peers *t)
+static void receive_some(struct peers *t)
 {
 	int most = t->per_peer ? BATCHES_PER_TURN : 1;
 
@@ -436,7 +436,7 @@ static void receive(struct peers *t)
 
 static void on_more(struct ready *r)
 {
-	receive(container_of(r, struct peers, more));
+	receive_some(container_of(r, struct peers, more));
 }
 
 static void on_readable(struct watch *w, uint32_t events)
@@ -444,7 +444,7 @@ static void on_readable(struct watch *w, uint32_t events)
 	struct peers *t = container_of(w, struct peers, watch);
 	struct err err;
 
-	receive(t);
+	receive_some(t);
 	if (events & EPOLLHUP && !t->released) {
 		loop_watch(t->src.addr->engine->loop, w, w->fd, 0);
 		err_set(&err, 0, "socket %d has been shut down", t->sock->fd);
@@ -505,7 +505,7 @@ static void peers_release(struct source *src)
 	give_batch_back(t);
 	/* sessions that live on must not find a freed table */
 	while ((p = peer_oldest(&t->table)))
-		part(p);
+		part_from_peer(p);
 	peer_table_done(&t->table);
 	dgram_sock_unref(t->sock);
 }

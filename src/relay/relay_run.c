@@ -287,8 +287,8 @@ void relay_end(struct relay *relay, int status)
 	list_for_each_safe (node, tmp, &relay->engine->procs) {
 		struct proc *p = container_of(node, struct proc, node);
 
-		if (p->kind != PROC_SESSION || p->addr->relay != relay)
-			continue;
+		if (p->kind != PROC_SESSION || p->addr->relay != relay || p->released)
+			continue; /* released: a second signal, and its place is given back */
 		proc_release(p, false);
 		source_session_ended(p->arg); /* nobody waits for it */
 	}

@@ -217,6 +217,20 @@ def test_drain_is_over(local, kind, own):
     nothing_left(pids)
 
 
+@pytest.mark.parametrize("own", [",isolate", ",su=nobody"])
+def test_two_signals(local, kind, own):
+    """The second one finds session processes that have been told, and are still there: each gives its place back once."""
+    p = listen(local, kind, own, options=",max-children=1")
+    c = begin(local, kind)
+    p.kill(signal.SIGSTOP)      # so that it finds both together
+    p.kill(signal.SIGTERM)
+    p.kill(signal.SIGHUP)
+    p.kill(signal.SIGCONT)
+    r = p.wait()
+    assert r.status in (143, 129) and "ssertion" not in r.log, r
+    c.s.close() if hasattr(c, "s") else c.p.stop()
+
+
 def test_stopped_session_process(local, tmp_path):
     """A session's process that somebody has stopped (SIGSTOP) ends with the listener as well."""
     kind = Kind("tcp", tmp_path, None)

@@ -845,6 +845,14 @@ static void test_ends_once(void **state)
 	has_ended(0);
 }
 
+/* An idle session costs a kilobyte: itself and two ends, each with the allocator's head. */
+static void test_what_it_costs(void **state)
+{
+	(void)state;
+	if (sizeof(void *) == 8)
+		assert_true(sizeof(struct session) + 2 * sizeof(struct endpoint) <= 1024 - 3 * 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -877,6 +885,7 @@ int main(void)
 		cmocka_unit_test(test_end_closing),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_ends_once),
+		cmocka_unit_test(test_what_it_costs),
 	};
 
 	log_threshold = LV_FATAL;

@@ -94,18 +94,19 @@ static enum step_result step_fd(struct opening *o, struct err *err)
 	return STEP_DONE;
 }
 
-/* A terminal of our own description can be made non-blocking without disturbing anybody. */
-static void own_terminal(int *fd, enum fd_how *how, int flags)
+/* A terminal of our own description can be made non-blocking without disturbing anybody. How it is
+ * read or written then. */
+static enum fd_how own_terminal(int *fd, enum fd_how how, int flags)
 {
 	int own;
 
-	if (*how != FD_HOW_READY || fd_kind(*fd) != FD_TTY)
-		return;
+	if (how != FD_HOW_READY || fd_kind(*fd) != FD_TTY)
+		return how;
 	own = fd_reopen(*fd, flags);
 	if (own == -1)
-		return;
+		return how;
 	*fd = own;
-	*how = FD_HOW_PLAIN;
+	return FD_HOW_PLAIN;
 }
 
 static void close_stdio(struct endpoint *ep)
@@ -143,17 +144,17 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	endpoint_probe(ep);
 	ep->caps |= EP_KEEP_OPEN;
 	if (rfd >= 0 && rfd == wfd) {
-		own_terminal(&ep->rfd, &ep->rhow, fcntl(rfd, F_GETFL) & O_ACCMODE);
+		ep->rhow = own_terminal(&ep->rfd, ep->rhow, fcntl(rfd, F_GETFL) & O_ACCMODE);
 		ep->caps |= ep->rfd != rfd ? EP_OWN_READ | EP_OWN_WRITE : 0;
 		ep->wfd = ep->rfd;
 		ep->whow = ep->rhow;
 	}
 	if (rfd >= 0 && rfd != wfd) {
-		own_terminal(&ep->rfd, &ep->rhow, O_RDONLY);
+		ep->rhow = own_terminal(&ep->rfd, ep->rhow, O_RDONLY);
 		ep->caps |= ep->rfd != rfd ? EP_OWN_READ : 0;
 	}
 	if (wfd >= 0 && rfd != wfd) {
-		own_terminal(&ep->wfd, &ep->whow, O_WRONLY);
+		ep->whow = own_terminal(&ep->wfd, ep->whow, O_WRONLY);
 		ep->caps |= ep->wfd != wfd ? EP_OWN_WRITE : 0;
 	}
 	return ep;
