@@ -466,7 +466,8 @@ def test_stunnel_is_the_outer_layer(local, zoo, tmp_path):
 # ---------------------------------------------------------------- refusals
 
 FAILING = some(("tcp4", "unix", "abstract", "exec", "exec-pty", "system", "pty", "stdio-pipes"))
-UNTRUSTED = "SSL_connect\\(\\): error:0A000086.*\\n.*not trusted: unable to get local issuer"
+# The program below may say something in between.
+UNTRUSTED = r"SSL_connect\(\): error:0A000086(?:.*\n)+.*not trusted: unable to get local issuer"
 
 
 @pytest.mark.parametrize("case", ["issuer", "name", "plain", "silent", "gone", "inner issuer", "inner name", "outer issuer", "inner plain", "inner silent"])
@@ -478,7 +479,7 @@ def test_sentences_of_handshakes(local, zoo, way, case):
     theirs, right, ours, text = {
         "issuer": (one, "PIPE", bad, UNTRUSTED),
         "name": (one, "PIPE", misnamed, 'E certificate is valid but its commonName does not match hostname "elsewhere"'),
-        "plain": ("", "SYSTEM:echo 220 hello; exec sleep 9", good, r"E SSL_connect\(\): error:0A00010B.*wrong version number\n.*speak no TLS"),
+        "plain": ("", "SYSTEM:echo 220 hello; exec sleep 9", good, r"E SSL_connect\(\): error:0A00010B.*wrong version number(?:.*\n)+.*speak no TLS"),
         "silent": ("", "SYSTEM:exec sleep 9", quick, "E TLS: handshake: Connection timed out"),
         "gone": ("", "SYSTEM:true", good, r"E SSL_connect\(\): (the (peer ended the connection during the handshake|connection has ended)|Connection reset by peer|Broken pipe)"),
         "inner issuer": (one + "+" + one, "PIPE", bad + "+" + good, UNTRUSTED),
