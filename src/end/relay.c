@@ -107,7 +107,7 @@ void relay_tell(struct relay *relay, enum log_level level, const struct err *err
 	if (level < log_threshold)
 		return;
 	limit = &relay->shared->failures[level == LV_ERROR];
-	now = loop_now(relay->engine->loop);
+	now = loop_clock(relay->engine->loop); /* a turn may have forked for long */
 	if (log_limit_turn(limit, now)) {
 		log_put(level, "%s%s", err->text, log_limit_text(limit, 0, "", more, sizeof(more)));
 		log_hint(err);

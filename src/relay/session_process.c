@@ -42,6 +42,7 @@ static int become_session(struct session *s, pid_t parent, struct err *err)
 		log_error("%s", err->text);
 		_exit(1); /* without a loop nothing can be cleaned up */
 	}
+	(void)loop_clock(engine->loop); /* others have been forked in this turn */
 	engine->session_process = true;
 	engine->parent = parent;
 	engine_forget(engine);
