@@ -4,6 +4,7 @@
 #include "addr/addr.h"
 #include "base/mem.h"
 #include "flow/forecast.h"
+#include "open/layer_fit.h"
 #include "open/opening.h"
 
 #include <stdlib.h>
@@ -146,11 +147,6 @@ void plan_layers_done(struct half *h)
 	h->nlayers = 0;
 }
 
-static const char *kind_word(bool datagrams)
-{
-	return datagrams ? "datagrams" : "a stream";
-}
-
 static int check_each(const struct half *h, struct err *err)
 {
 	for (size_t i = 0; i < h->nlayers; i++) {
@@ -164,17 +160,13 @@ static int check_each(const struct half *h, struct err *err)
 
 int plan_layers_fit(const struct half *h, struct err *err)
 {
-	const char *below = h->keyword;
 	struct forecast f = { 0 };
-	bool datagrams;
 
 	if (!h->nlayers)
 		return 0;
-	if (check_each(h, err) == -1)
+	if (check_each(h, err) == -1 ||
+	    layer_fit_ways(h, h->type->reads && h->type->writes, err) == -1)
 		return -1;
-	if (!h->type->reads || !h->type->writes)
-		return err_set(err, 0, "%s cannot stand on %s, which has one direction only",
-			       h->layer[0].name, h->keyword);
 	if (h->type->flags & TYPE_ONE_SHOT)
 		return err_set(err, 0, "%s cannot stand on %s, whose sessions are one datagram",
 			       h->layer[0].name, h->keyword);
@@ -182,21 +174,10 @@ int plan_layers_fit(const struct half *h, struct err *err)
 		return err_set(err, 0, "%s cannot stand on %s with option nofork", h->layer[0].name,
 			       h->keyword);
 	h->type->forecast(h, MODE_RW, &f);
-	if (f.unknown)
-		return 0;
+	if (f.unknown) /* it is asked again; what stands on each other is known */
+		return layer_fit_kinds(h, h->layer[0].type->needs_datagrams, err);
 	if (f.in.kind == FD_FILE)
 		return err_set(err, 0, "%s cannot stand on %s: a file answers nobody",
 			       h->layer[0].name, h->keyword);
-	datagrams = f.in.caps & EP_DGRAM_IN;
-	for (size_t i = 0; i < h->nlayers; i++) {
-		const struct half_layer *l = &h->layer[i];
-
-		if (l->type->needs_datagrams != datagrams)
-			return err_set(err, 0, "%s needs %s, and %s gives %s", l->name,
-				       kind_word(l->type->needs_datagrams), below,
-				       kind_word(datagrams));
-		datagrams = l->type->makes_datagrams;
-		below = l->name;
-	}
-	return 0;
+	return layer_fit_kinds(h, f.in.caps & EP_DGRAM_IN, err);
 }

@@ -14,6 +14,7 @@
 #include "end/plan.h"
 #include "end/relay.h"
 #include "open/opening.h"
+#include "open/steps.h"
 #include "opt/value_parts.h"
 #include "sys/fd.h"
 #include "sys/groups.h"

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "open/steps.h"
 
 #include <errno.h>
 #include <netinet/in.h>

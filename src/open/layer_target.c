@@ -1,7 +1,7 @@
 /* layer_target.c - what a layer has the server in between connect to, see layer_target.h */
 #include "open/layer_target.h"
 
-#include "open/opening.h"
+#include "open/addr_type.h"
 
 static const struct layer_target none = { NULL, NULL };
 

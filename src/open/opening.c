@@ -1,9 +1,14 @@
 /* opening.c - the step runner, see opening.h
  *
- * An opening goes through lists of steps: the prologue that all types have, the steps of its type,
- * those of a connection, and the epilogue (prologue.c). One for a source begins behind the prologue
- * or, if it has been accepted, at the type's conn_steps. o->step is the next step, o->part the list
- * it is in.
+ * An opening goes through lists of steps: the prologue that all types have, what each layer does
+ * ahead of everything, the steps of the type, those of a connection, those of each layer, lowest
+ * first, and the epilogue (prologue.c). o->step is the next step, o->part and o->layer say which
+ * list it is in. One for a source begins behind the prologue or, if it has been accepted, at the
+ * type's conn_steps, or, if the source has its end already, at the layers.
+ *
+ * The end is made behind the last list (opening_take_end()), or, where layers stand on it, ahead of
+ * theirs (step_bottom()): from then on it is in o->end, and descriptors and options of the last
+ * phases are its.
  *
  * States. Queued: opening_start() has put it into the loop's ready list; nothing has run. Running:
  * run_opening() calls steps until one waits, fails, or there is none left. Waiting: a step has
@@ -33,6 +38,7 @@
 #include "end/dual.h"
 #include "end/proc.h"
 #include "end/relay.h"
+#include "open/layer_fit.h"
 #include "open/source.h"
 #include "sys/groups.h"
 
@@ -357,25 +363,13 @@ static struct endpoint *make_end(struct opening *o, struct err *err)
 
 static enum step_result step_bottom(struct opening *o, struct err *err)
 {
-	const struct half_layer *l = opening_layer(o);
-	bool datagrams;
+	const struct half *half = o->addr->half;
 
 	if (!o->end)
 		o->end = make_end(o, err);
-	if (!o->end)
+	if (!o->end || layer_fit_kinds(half, o->end->caps & EP_DGRAM_IN, err) == -1 ||
+	    layer_fit_ways(half, !(o->end->caps & (EP_NO_READ | EP_NO_WRITE)), err) == -1)
 		return STEP_FAIL;
-	datagrams = o->end->caps & EP_DGRAM_IN; /* of some types nobody knows before */
-	if (datagrams != l->type->needs_datagrams) {
-		err_set(err, 0, "%s needs %s, and %s gives %s", l->name,
-			datagrams ? "a stream" : "datagrams", o->addr->half->keyword,
-			datagrams ? "datagrams" : "a stream");
-		return STEP_FAIL;
-	}
-	if (o->end->caps & (EP_NO_READ | EP_NO_WRITE)) {
-		err_set(err, 0, "%s cannot stand on %s, which has one direction only", l->name,
-			o->addr->half->keyword);
-		return STEP_FAIL;
-	}
 	return STEP_DONE;
 }
 
@@ -746,24 +740,23 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 				     struct endpoint *end, const struct vars *vars,
 				     opening_done_fn *done)
 {
-	static const struct step nothing[] = { STEP_END };
 	struct opening *o = new_opening(src->addr, vars, done, src);
 
 	source_opening(src);
 	o->from = src;
 	begin_half(o, src->addr, mode);
-	if (fd != -1 || end) {
+	if (end) {
+		go_to_part(o, PART_BOTTOM);
+		o->end = end;
+		opening_wait_end(o, end, EPOLLIN, 0); /* who feeds it knows from now on whom */
+	} else if (fd != -1) {
 		go_to_part(o, PART_CONNECTION);
 		o->target.fd = fd;
-		o->retries_left = 0;
 	} else {
 		next_list(o);
 	}
-	if (end) { /* who feeds it knows from now on whom */
-		o->end = end;
-		o->step = nothing;
-		opening_wait_end(o, end, EPOLLIN, 0);
-	}
+	if (end || fd != -1)
+		o->retries_left = 0;
 	opening_ready(o);
 	return o;
 }

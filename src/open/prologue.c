@@ -11,6 +11,7 @@
 #include "dgram/dgram_seal.h"
 #include "end/relay.h"
 #include "open/lock.h"
+#include "open/steps.h"
 #include "sys/route.h"
 
 static enum step_result step_locks(struct opening *o, struct err *err)

@@ -1,10 +1,11 @@
-/* steps.c - steps that several address types share, see opening.h */
+/* steps.c - steps that several address types share, see steps.h */
+#include "open/steps.h"
+
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "end/relay.h"
-#include "open/opening.h"
 #include "sys/port.h"
 #include "sys/route.h"
 

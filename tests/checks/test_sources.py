@@ -78,7 +78,6 @@ OF_SEVERAL = {
     "addr/addr.h": "what a row of a family is, and the registry that has them all",
     "end/layer.h": "what a layer is and may call: endpoint.c",
     "ev/loop.h": "one loop: its timers and signals",
-    "open/opening.h": "what an opening is, and the steps that all families share",
     "opt/opt.h": "what a row of an option is, and what reads it",
     "relay/session.h": "one session: its life and its end",
     "seal/seal.h": "one format: its keys and senders",

@@ -532,6 +532,8 @@ def test_a_server_meets_strangers(local, zoo, way, layers):
 @pytest.mark.parametrize("stack,text", [
     ("TLS(verify=0)+UDP:127.0.0.1:9", "TLS needs a stream, and UDP gives datagrams"),
     ("DTLS(verify=0)+TCP:127.0.0.1:9", "DTLS needs datagrams, and TCP gives a stream"),
+    ("TLS(verify=0)+DTLS(verify=0)+UNIX-CLIENT:./nope", "TLS needs a stream, and DTLS gives datagrams"),
+    ("DTLS(verify=0)+TLS(verify=0)+UNIX-CLIENT:./nope", "DTLS needs datagrams, and TLS gives a stream"),
     ("DTLS(verify=0)+UDP-RECVFROM:{p},fork", "DTLS cannot stand on UDP-RECVFROM, whose sessions are one datagram"),
     ("DTLS(verify=0)+UNIX-RECVFROM:./r", "DTLS cannot stand on UNIX-RECVFROM, whose sessions are one datagram"),
     ("TLS(verify=0)+STDIN", "cannot stand on STDIN"),

@@ -10,6 +10,7 @@
 #include "dgram/dgram_end.h"
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
+#include "open/steps.h"
 #include "sys/netif.h"
 
 #include <arpa/inet.h>

@@ -12,6 +12,7 @@
 #include "dgram/membership.h"
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
+#include "open/steps.h"
 #include "sys/ifset.h"
 
 #include <errno.h>

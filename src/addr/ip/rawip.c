@@ -8,6 +8,7 @@
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
 #include "open/peers.h"
+#include "open/steps.h"
 
 #include <netinet/in.h>
 

@@ -11,6 +11,7 @@
 #include "flow/forecast.h"
 #include "open/dgram_open.h"
 #include "open/peers.h"
+#include "open/steps.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -12,6 +12,7 @@
 #include "open/dgram_open.h"
 #include "open/listen.h"
 #include "open/peers.h"
+#include "open/steps.h"
 #include "sys/fd.h"
 
 #include <errno.h>

@@ -12,6 +12,7 @@
 #include "open/dial.h"
 #include "open/listen.h"
 #include "open/peers.h"
+#include "open/steps.h"
 #include "spec/dalan.h"
 
 #include <netinet/in.h>

@@ -17,6 +17,7 @@
 #include "open/dgram_open.h"
 #include "open/listen.h"
 #include "open/peers.h"
+#include "open/steps.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -10,6 +10,7 @@
 #include "flow/forecast.h"
 #include "open/dial.h"
 #include "open/listen.h"
+#include "open/steps.h"
 
 #include <fcntl.h>
 #include <linux/vm_sockets.h>

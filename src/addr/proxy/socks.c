@@ -8,6 +8,7 @@
 #include "flow/forecast.h"
 #include "open/dial.h"
 #include "open/listen.h"
+#include "open/steps.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

@@ -9,6 +9,7 @@
 #include "open/dgram_open.h"
 #include "open/dial.h"
 #include "open/peers.h"
+#include "open/steps.h"
 
 #include <netinet/in.h>
 

@@ -1,0 +1,34 @@
+/* layer_fit.c - do the layers of a half stand on its transport, see layer_fit.h */
+#include "open/layer_fit.h"
+
+#include "open/addr_type.h"
+
+static const char *kind_word(bool datagrams)
+{
+	return datagrams ? "datagrams" : "a stream";
+}
+
+int layer_fit_ways(const struct half *half, bool both_ways, struct err *err)
+{
+	if (both_ways)
+		return 0;
+	return err_set(err, 0, "%s cannot stand on %s, which has one direction only",
+		       half->layer[0].name, half->keyword);
+}
+
+int layer_fit_kinds(const struct half *half, bool datagrams, struct err *err)
+{
+	const char *below = half->keyword;
+
+	for (size_t i = 0; i < half->nlayers; i++) {
+		const struct half_layer *l = &half->layer[i];
+
+		if (l->type->needs_datagrams != datagrams)
+			return err_set(err, 0, "%s needs %s, and %s gives %s", l->name,
+				       kind_word(l->type->needs_datagrams), below,
+				       kind_word(datagrams));
+		datagrams = l->type->makes_datagrams;
+		below = l->name;
+	}
+	return 0;
+}
