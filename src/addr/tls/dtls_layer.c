@@ -5,10 +5,11 @@
  * datagrams apart and makes its own.
  *
  * States. Shaking hands: the layer is on the end from the first step on, so that repetitions (RFC
- * 6347 4.2.4) have their timer; an opening drives it. Carrying. Notified: our close-notify is sent,
- * once; if it is lost, the peer's own limits hold.
+ * 6347 4.2.4) have their timer; an opening drives it (tls_shake.h). Carrying. Notified: our
+ * close-notify is sent, once; if it is lost, the peer's own limits hold.
  *
  * Ownership. The layer owns the connection of the library, the batch in hand and the timer. */
+#include "addr/tls/tls_shake.h"
 #include "addr/tls/tls_share.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -283,86 +284,38 @@ static bool greets(struct address *addr, const struct dgram_greeting *g)
 
 /* ---- the handshake ---- */
 
-struct shaking {
-	struct dtls_end *d; /* the end's */
-	int64_t due_ns; /* 0: no limit */
-};
-
-static void shaking_free(void *impl)
+static int push(struct opening *o, struct err *err)
 {
-	free(impl);
-}
-
-/* Whom the end talks to. */
-static struct dtls_end *push(struct opening *o, struct err *err)
-{
+	const struct netaddr *peer = dgram_ep_peer(o->end);
 	struct tls_share *share = tls_share_of(o);
 	struct dtls_end *d = xcalloc(1, sizeof(*d));
 	struct tls_wire wire = { wire_recv, wire_send, d };
 
 	d->api = share->api;
-	d->tls = share->api->start(share->context, -1, &wire, dgram_ep_peer(o->end)->raw,
-				   dgram_ep_peer(o->end)->len, err);
+	d->tls = share->api->start(share->context, -1, &wire, peer->raw, peer->len, err);
 	if (!d->tls) {
 		free(d);
-		return NULL;
+		return -1;
 	}
 	timer_init(&d->repeat, on_repeat);
 	layer_push(o->end, &d->l, &ops);
-	return d;
-}
-
-static struct shaking *begin(struct opening *o, struct err *err)
-{
-	int64_t limit = opening_layer(o)->conf->tls.handshake_timeout_ns;
-	struct dtls_end *d = push(o, err);
-	struct shaking *s;
-
-	if (!d)
-		return NULL;
-	s = xcalloc(1, sizeof(*s));
-	s->d = d;
-	if (limit > 0)
-		s->due_ns = loop_now(o->addr->engine->loop) + limit;
-	o->impl = s;
-	o->impl_free = shaking_free;
-	return s;
-}
-
-static void done(struct opening *o, struct shaking *s)
-{
-	tls_tell_variables(o, s->d->api, s->d->tls);
-	arm(s->d);
-	shaking_free(s);
-	o->impl = NULL;
+	tls_shake_begin(o, d->api, d->tls, peer);
+	return 0;
 }
 
 static enum step_result step_handshake(struct opening *o, struct err *err)
 {
-	struct shaking *s = o->impl ? o->impl : begin(o, err);
-	enum tls_result r;
+	struct dtls_end *d;
+	enum step_result r;
 
-	if (!s)
+	if (!tls_shake_goes_on(o) && push(o, err) == -1)
 		return STEP_FAIL;
-	r = s->d->api->handshake(s->d->tls, err);
-	if (r == TLS_DONE) {
-		done(o, s);
-		return STEP_DONE;
-	}
-	if (r == TLS_FAIL || r == TLS_END) {
-		tls_name_peer(o, dgram_ep_peer(o->end), err);
-		return STEP_FAIL;
-	}
-	if (s->d->over || (s->due_ns && loop_now(o->addr->engine->loop) >= s->due_ns)) {
-		err_set(err, s->d->over ? ECONNRESET : ETIMEDOUT, "%s: handshake",
-			opening_layer(o)->name);
-		err->status = 1;
-		tls_name_peer(o, dgram_ep_peer(o->end), err);
-		return STEP_FAIL;
-	}
-	arm(s->d);
-	opening_wait_end(o, o->end, EPOLLIN, s->due_ns);
-	return STEP_AGAIN;
+	d = dtls_of(o->end->top);
+	r = tls_shake(o, err);
+	if (r == STEP_AGAIN && d->over)
+		return tls_shake_failed(o, ECONNRESET, err);
+	arm(d);
+	return r;
 }
 
 static void forecast(struct forecast *f)

@@ -1,14 +1,15 @@
 /* tls_layer.c - TLS as a layer: on any stream, a socket or another layer
  *
- * States. Shaking hands: the layer is on the end, and an opening drives it (struct shaking, the
- * opening's state). Carrying: the session's bytes go through the module (tls_module.c). Closing:
- * our close-notify is to be sent; it is once the stream takes it (flush()).
+ * States. Shaking hands: the layer is on the end, and an opening drives it (tls_shake.h). Carrying:
+ * the session's bytes go through the module (tls_module.c). Closing: our close-notify is to be
+ * sent; it is once the stream takes it (flush()).
  *
  * The library works on the socket itself where nothing stands in between, else on what is below by
  * a wire. It may have to write before it can read on, and the other way round: poll() says so.
  *
  * Ownership. The layer owns the connection of the library; certificates are the address's
  * (tls_share.h). What has failed below, with its sentence, is kept for who reads or writes. */
+#include "addr/tls/tls_shake.h"
 #include "addr/tls/tls_share.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -193,17 +194,6 @@ static const struct layer_ops ops = {
 
 /* ---- the handshake ---- */
 
-struct shaking {
-	struct tls_end *t; /* the end's */
-	int64_t due_ns; /* 0: no limit */
-	struct netaddr peer; /* whose address a reset takes away */
-};
-
-static void shaking_free(void *impl)
-{
-	free(impl);
-}
-
 /* The library may read and write the descriptor itself. */
 static bool is_socket(const struct endpoint *ep)
 {
@@ -211,79 +201,40 @@ static bool is_socket(const struct endpoint *ep)
 	       ep->rkind == FD_SOCKET;
 }
 
-static struct tls_end *push(struct opening *o, struct err *err)
+static int push(struct opening *o, struct err *err)
 {
 	struct tls_end *t = xcalloc(1, sizeof(*t));
 	struct tls_wire wire = { wire_recv, wire_send, t };
 	struct tls_share *share = tls_share_of(o);
 	bool direct = is_socket(o->end);
+	struct netaddr peer = { .len = sizeof(peer.raw) };
 
 	t->api = share->api;
 	t->tls = share->api->start(share->context, direct ? o->end->rfd : -1, direct ? NULL : &wire,
 				   NULL, 0, err);
 	if (!t->tls) {
 		free(t);
-		return NULL;
+		return -1;
 	}
 	layer_push(o->end, &t->l, &ops);
-	return t;
-}
-
-static struct shaking *begin(struct opening *o, struct err *err)
-{
-	int64_t limit = opening_layer(o)->conf->tls.handshake_timeout_ns;
-	struct tls_end *t = push(o, err);
-	struct shaking *s;
-
-	if (!t)
-		return NULL;
-	s = xcalloc(1, sizeof(*s));
-	s->t = t;
-	s->peer.len = sizeof(s->peer.raw);
-	if (getpeername(o->end->rfd, &s->peer.any, &s->peer.len) == -1)
-		s->peer.len = 0;
-	if (limit > 0)
-		s->due_ns = loop_now(o->addr->engine->loop) + limit;
-	o->impl = s;
-	o->impl_free = shaking_free;
-	return s;
-}
-
-static void done(struct opening *o, struct shaking *s)
-{
-	tls_tell_variables(o, s->t->api, s->t->tls);
-	if (o->addr->half->type->layer == &tls_layer && o->addr->half->type->flags & TYPE_CONNECTS)
-		log_notice("successfully connected to SSL server %s:%s", opening_param(o, 0),
-			   opening_param(o, 1));
-	shaking_free(s);
-	o->impl = NULL;
+	if (getpeername(o->end->rfd, &peer.any, &peer.len) == -1)
+		peer.len = 0;
+	tls_shake_begin(o, t->api, t->tls, &peer);
+	return 0;
 }
 
 static enum step_result step_handshake(struct opening *o, struct err *err)
 {
-	int64_t now = loop_now(o->addr->engine->loop);
-	struct shaking *s = o->impl ? o->impl : begin(o, err);
-	enum tls_result r;
+	const struct addr_type *type = o->addr->half->type;
+	enum step_result r;
 
-	if (!s)
+	if (!tls_shake_goes_on(o) && push(o, err) == -1)
 		return STEP_FAIL;
-	r = s->t->api->handshake(s->t->tls, err);
-	if (r == TLS_DONE) {
-		done(o, s);
-		return STEP_DONE;
-	}
-	if (r == TLS_FAIL || r == TLS_END) {
-		tls_name_peer(o, &s->peer, err);
-		return STEP_FAIL;
-	}
-	if (s->due_ns && now >= s->due_ns) {
-		err_set(err, ETIMEDOUT, "%s: handshake", opening_layer(o)->name);
-		err->status = 1;
-		tls_name_peer(o, &s->peer, err);
-		return STEP_FAIL;
-	}
-	opening_wait_end(o, o->end, r == TLS_WANT_READ ? EPOLLIN : EPOLLOUT, s->due_ns);
-	return STEP_AGAIN;
+	r = tls_shake(o, err);
+	if (r == STEP_DONE && type->layer == &tls_layer && type->flags & TYPE_CONNECTS)
+		log_notice("successfully connected to SSL server %s:%s", opening_param(o, 0),
+			   opening_param(o, 1));
+	return r;
 }
 
 /* The bytes on the descriptor are not those of the session. */

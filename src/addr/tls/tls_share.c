@@ -4,10 +4,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "end/relay.h"
 #include "open/layer_target.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static void share_free(void *data)
@@ -84,35 +82,4 @@ enum step_result step_tls_context(struct opening *o, struct err *err)
 enum step_result step_dtls_context(struct opening *o, struct err *err)
 {
 	return context(o, DTLS_CLIENT, DTLS_SERVER, err);
-}
-
-static void tell(void *arg, const char *name, const char *value)
-{
-	struct vars *vars = arg;
-	char full[128];
-
-	snprintf(full, sizeof(full), "OPENSSL_%s", name);
-	vars_set(vars, full, "%s", value);
-	snprintf(full, sizeof(full), "TLS_%s", name);
-	vars_set(vars, full, "%s", value);
-}
-
-void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls)
-{
-	if (o->addr->relay->plan->programs)
-		api->describe(tls, tell, &o->vars);
-}
-
-void tls_name_peer(const struct opening *o, const struct netaddr *peer, struct err *err)
-{
-	char host[NETADDR_TEXT_LEN], text[ERR_TEXT_LEN], port[16] = "";
-
-	if (!is_server(o) || o->addr->relay->plan->set.classic ||
-	    peer->len <= sizeof(peer->any.sa_family)) /* nobody, or a UNIX socket without a name */
-		return;
-	if (netaddr_port(peer))
-		snprintf(port, sizeof(port), ":%u", netaddr_port(peer));
-	snprintf(text, sizeof(text), "%s", err->text);
-	snprintf(err->text, sizeof(err->text), "%.500s%s: %.500s", netaddr_host_text(peer, host),
-		 port, text);
 }

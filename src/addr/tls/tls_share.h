@@ -19,13 +19,6 @@ enum step_result step_dtls_context(struct opening *o, struct err *err);
 /* What the step has read, for the layer whose steps run. */
 struct tls_share *tls_share_of(const struct opening *o);
 
-/* Tell o->vars about the connection, if programs are going to read them. */
-void tls_tell_variables(struct opening *o, const struct tls_api *api, struct tls *tls);
-
-/* A handshake with @peer has failed: on a server its address goes in front of the sentence (called
- * socat it does not). */
-void tls_name_peer(const struct opening *o, const struct netaddr *peer, struct err *err);
-
 /* Of rows: why there is no TLS in this build, or NULL. */
 #define TLS_MISSING (HAVE_OPENSSL ? NULL : "this program was built without OpenSSL")
 
