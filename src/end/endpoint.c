@@ -1,7 +1,19 @@
 /* endpoint.c - a live end of a session, see endpoint.h
  *
  * Here: what all kinds have in common. How plain descriptors are read and written is in fd_end.c,
- * dual addresses are dual.c, ends in memory queue.c. */
+ * dual addresses are dual.c, ends in memory queue.c.
+ *
+ * States. Idle: it has no user. Used: watch_wanted() has the loop watch what the user wants, as the
+ * layers and the transport translate it. Over: endpoint_free() has been called, nobody is told
+ * anything more; with layers that still have something to say it is handed to linger_close(), which
+ * calls flush_rest() until that is said and then close_flushed().
+ *
+ * Who calls what. The loop calls on_read_watch(), on_write_watch(), on_ready() and on_look(), and
+ * they the user; where there are layers, these send first what they have kept. The end of output
+ * goes down the stack one layer after the other (@telling, @untold): the next one is told when
+ * those above it have nothing left.
+ *
+ * Ownership. The end owns its layers and what has been read too far; close_now() frees both. */
 #include "end/endpoint.h"
 
 #include "base/log.h"
@@ -85,15 +97,6 @@ static int send_to(struct endpoint *ep, struct layer *l, struct batch *b, struct
 	return l ? l->ops->send(l, b, err) : ep->ops->send_batch(ep, b, err);
 }
 
-static bool holds(const struct endpoint *ep, const struct layer *l)
-{
-	for (; l; l = l->below) {
-		if (l->unread || (l->ops->holds && l->ops->holds(l)))
-			return true;
-	}
-	return ep->unread || (ep->ops->holds && ep->ops->holds(ep));
-}
-
 ssize_t endpoint_read(struct endpoint *ep, void *buf, size_t len, struct err *err)
 {
 	return read_from(ep, ep->top, buf, len, err);
@@ -116,7 +119,11 @@ int endpoint_send(struct endpoint *ep, struct batch *b, struct err *err)
 
 bool endpoint_holds(const struct endpoint *ep)
 {
-	return holds(ep, ep->top);
+	for (const struct layer *l = ep->top; l; l = l->below) {
+		if (l->unread || (l->ops->holds && l->ops->holds(l)))
+			return true;
+	}
+	return ep->unread || (ep->ops->holds && ep->ops->holds(ep));
 }
 
 ssize_t layer_read(struct layer *l, void *buf, size_t len, struct err *err)
@@ -137,11 +144,6 @@ long layer_recv(struct layer *l, struct batch *b, size_t max, struct err *err)
 int layer_send(struct layer *l, struct batch *b, struct err *err)
 {
 	return send_to(l->end, l->below, b, err);
-}
-
-bool layer_below_holds(const struct layer *l)
-{
-	return holds(l->end, l->below);
 }
 
 void endpoint_report(struct endpoint *ep)
@@ -167,6 +169,53 @@ void endpoint_unread(struct endpoint *ep, const void *data, size_t n)
 	free(behind);
 	*where = u;
 }
+
+/* ---- waiting ---- */
+
+/* Watch what somebody waits for. */
+static void watch_wanted(struct endpoint *ep)
+{
+	struct loop *loop = ep->addr->engine->loop;
+	uint32_t want = ep->want & ~ep->masked;
+
+	if (ep->over)
+		return;
+	for (const struct layer *l = ep->top; l; l = l->below)
+		want = l->ops->poll ? l->ops->poll(l, want) : want;
+	if (ep->ops->wants)
+		want = ep->ops->wants(ep, want);
+	if (ep->rfd == ep->wfd && ep->rfd >= 0) {
+		loop_watch(loop, &ep->rwatch, ep->rfd, want);
+		return;
+	}
+	if (ep->rfd >= 0)
+		loop_watch(loop, &ep->rwatch, ep->rfd, want & EPOLLIN);
+	if (ep->wfd >= 0)
+		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
+}
+
+void layer_repoll(struct layer *l)
+{
+	watch_wanted(l->end);
+}
+
+void endpoint_mask(struct endpoint *ep, uint32_t masked)
+{
+	ep->masked = masked;
+	watch_wanted(ep);
+}
+
+void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off)
+{
+	uint32_t want = (ep->want | on) & ~off;
+
+	if (want == ep->want)
+		return;
+	ep->want = want;
+	watch_wanted(ep);
+}
+
+/* ---- what layers have kept, and are told ---- */
 
 static bool flush_one(struct layer *l)
 {
@@ -240,7 +289,7 @@ static void tell(struct endpoint *ep, enum telling what)
 	begin_to_tell(ep, what);
 	flush(ep);
 	if (ep->top)
-		endpoint_rewatch(ep);
+		watch_wanted(ep);
 }
 
 void endpoint_shut_write(struct endpoint *ep)
@@ -266,40 +315,7 @@ static void free_layers(struct endpoint *ep)
 	ep->unread = NULL;
 }
 
-/* ---- waiting ---- */
-
-/* Watch what somebody waits for. */
-static void watch_wanted(struct endpoint *ep)
-{
-	struct loop *loop = ep->addr->engine->loop;
-	uint32_t want = ep->want & ~ep->masked;
-
-	if (ep->over)
-		return;
-	for (const struct layer *l = ep->top; l; l = l->below)
-		want = l->ops->poll ? l->ops->poll(l, want) : want;
-	if (ep->ops->wants)
-		want = ep->ops->wants(ep, want);
-	if (ep->rfd == ep->wfd && ep->rfd >= 0) {
-		loop_watch(loop, &ep->rwatch, ep->rfd, want);
-		return;
-	}
-	if (ep->rfd >= 0)
-		loop_watch(loop, &ep->rwatch, ep->rfd, want & EPOLLIN);
-	if (ep->wfd >= 0)
-		loop_watch(loop, &ep->wwatch, ep->wfd, want & EPOLLOUT);
-}
-
-void layer_repoll(struct layer *l)
-{
-	watch_wanted(l->end);
-}
-
-void endpoint_mask(struct endpoint *ep, uint32_t masked)
-{
-	ep->masked = masked;
-	watch_wanted(ep);
-}
+/* ---- events ---- */
 
 /* With layers nobody knows which of them can do what now: the user looks at all it wants. */
 static void tell_user(struct endpoint *ep, uint32_t events)
@@ -322,36 +338,9 @@ static void on_look(struct timer *t)
 	tell_user(ep, masked | EPOLLIN);
 }
 
-bool endpoint_lingers(const struct endpoint *ep)
-{
-	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
-	       (ep->parting.written_to || ep->parting.expected) && !ep->parting.told &&
-	       !ep->addr->conf->flow.end_close;
-}
-
-struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)
-{
-	struct endpoint *twin;
-
-	if (!ep->ops->share || ep->top) {
-		err_set(err, 0, "this address cannot serve several sessions");
-		return NULL;
-	}
-	twin = ep->ops->share(ep, err);
-	if (twin) {
-		twin->unread = ep->unread;
-		ep->unread = NULL;
-	}
-	return twin;
-}
-
 static void on_read_watch(struct watch *w, uint32_t events)
 {
-	struct endpoint *ep = container_of(w, struct endpoint, rwatch);
-
-	if (ep->ops->wants) /* it knows what stands for what: both directions look */
-		events |= ep->want;
-	tell_user(ep, events);
+	tell_user(container_of(w, struct endpoint, rwatch), events);
 }
 
 static void on_write_watch(struct watch *w, uint32_t events)
@@ -407,19 +396,29 @@ void endpoint_init(struct endpoint *ep, const struct endpoint_ops *ops, struct a
 	ready_init(&ep->ready, on_ready);
 }
 
-void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off)
+struct endpoint *endpoint_share(struct endpoint *ep, struct err *err)
 {
-	uint32_t want = (ep->want | on) & ~off;
+	struct endpoint *twin;
 
-	if (want == ep->want)
-		return;
-	ep->want = want;
-	watch_wanted(ep);
+	if (!ep->ops->share || ep->top) {
+		err_set(err, 0, "this address cannot serve several sessions");
+		return NULL;
+	}
+	twin = ep->ops->share(ep, err);
+	if (twin) {
+		twin->unread = ep->unread;
+		ep->unread = NULL;
+	}
+	return twin;
 }
 
-void endpoint_rewatch(struct endpoint *ep)
+/* ---- closing ---- */
+
+bool endpoint_lingers(const struct endpoint *ep)
 {
-	watch_wanted(ep);
+	return ep->caps & EP_LINGERS && !(ep->caps & (EP_SHARED | EP_KEEP_OPEN)) && ep->wfd >= 0 &&
+	       (ep->parting.written_to || ep->parting.expected) && !ep->parting.told &&
+	       !ep->addr->conf->flow.end_close;
 }
 
 static void free_now(struct deferred *d)

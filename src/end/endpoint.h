@@ -192,9 +192,6 @@ void endpoint_look_again(struct endpoint *ep, int64_t ns);
 /* Change what is waited for: bits of EPOLLIN and EPOLLOUT to switch on and off. */
 void endpoint_want(struct endpoint *ep, uint32_t on, uint32_t off);
 
-/* The answer of ops->wants may have changed. */
-void endpoint_rewatch(struct endpoint *ep);
-
 /* Do not watch for these events although somebody wants them: an end that hangs up for the time
  * being would report it without a pause. Replaces what was masked before; 0: watch everything. */
 void endpoint_mask(struct endpoint *ep, uint32_t masked);

@@ -75,7 +75,6 @@ ssize_t layer_read(struct layer *l, void *buf, size_t len, struct err *err);
 ssize_t layer_write(struct layer *l, const struct iovec *iov, int niov, struct err *err);
 long layer_recv(struct layer *l, struct batch *b, size_t max, struct err *err);
 int layer_send(struct layer *l, struct batch *b, struct err *err);
-bool layer_below_holds(const struct layer *l);
 
 /* poll() would answer otherwise now. */
 void layer_repoll(struct layer *l);
