@@ -601,7 +601,7 @@ static void analyse_ends(const struct session *s)
 	if (!f.out)
 		return;
 	for (int i = 0; i < 2; i++) {
-		const struct endpoint *ep = i ? s->right : s->left;
+		const struct endpoint *ep = session_endpoint(s, i);
 
 		fdinfo_print(&f, ep->rfd);
 		if (ep->wfd != ep->rfd)
@@ -616,7 +616,7 @@ static void analyse_ends(const struct session *s)
  * A FIFO that had no writer yet reads as if it were at its end; its readiness knows better. */
 static bool waits_first(const struct session *s, int i)
 {
-	const struct endpoint *ep = i ? s->right : s->left;
+	const struct endpoint *ep = session_endpoint(s, i);
 	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
 
 	if (ep->rkind == FD_PIPE)

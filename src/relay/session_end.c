@@ -20,20 +20,34 @@ int session_highest_fd(const struct session *s)
 {
 	int high = -1;
 
-	if (s->left)
-		high = s->left->rfd > s->left->wfd ? s->left->rfd : s->left->wfd;
-	if (s->right && s->right->rfd > high)
-		high = s->right->rfd;
-	if (s->right && s->right->wfd > high)
-		high = s->right->wfd;
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *ep = session_endpoint(s, i);
+
+		if (ep && ep->rfd > high)
+			high = ep->rfd;
+		if (ep && ep->wfd > high)
+			high = ep->wfd;
+	}
 	return high;
+}
+
+/* Nothing moves any more, and nothing wakes it. */
+static void be_still(struct session *s)
+{
+	struct loop *loop = s->relay->engine->loop;
+
+	loop_timer_stop(loop, &s->timer);
+	loop_timer_stop(loop, &s->poll);
+	loop_unready(&s->again);
+	flow_stop(&s->flow[0]);
+	flow_stop(&s->flow[1]);
 }
 
 /* How long after the end of the session the program behind end @i may go on, 0: not at all. Behind
  * layers it has not ended its output: they have told the end of theirs, and it carries that. */
 static int64_t program_time(const struct session *s, int i)
 {
-	const struct endpoint *ep = i ? s->right : s->left;
+	const struct endpoint *ep = session_endpoint(s, i);
 	const struct settings *set = &s->relay->plan->set;
 	bool read_from = i ? set->right_to_left : set->left_to_right;
 
@@ -122,10 +136,7 @@ void session_end(struct session *s, const char *why)
 	if (!s->broken)
 		tell_programs(s);
 	s->left_to_take = NOT_LOOKED; /* so a program that carries layers is looked at twice */
-	flow_stop(&s->flow[0]);
-	flow_stop(&s->flow[1]);
-	loop_timer_stop(s->relay->engine->loop, &s->poll);
-	loop_unready(&s->again);
+	be_still(s);
 	s->closing_ns = loop_now(s->relay->engine->loop);
 	session_wait_for_programs(s);
 }
@@ -142,7 +153,7 @@ static void free_session(struct deferred *d)
 static struct proc *running_program(const struct session *s)
 {
 	for (int i = 0; i < 2; i++) {
-		const struct endpoint *ep = i ? s->right : s->left;
+		const struct endpoint *ep = session_endpoint(s, i);
 
 		if (ep && ep->proc && !ep->proc->done && !(ep->caps & EP_SHARED))
 			return ep->proc;
@@ -167,11 +178,7 @@ void session_forget(struct session *s)
 {
 	struct loop *loop = s->relay->engine->loop;
 
-	loop_timer_stop(loop, &s->timer);
-	loop_timer_stop(loop, &s->poll);
-	loop_unready(&s->again);
-	flow_stop(&s->flow[0]);
-	flow_stop(&s->flow[1]);
+	be_still(s);
 	list_del(&s->node);
 	session_is_whole(s);
 	window_leave(&s->window, loop);
@@ -192,11 +199,7 @@ void session_finish(struct session *s)
 		tell_pending(s);
 	s->state = SESSION_CLOSING;
 	stop_opening(s);
-	loop_timer_stop(relay->engine->loop, &s->timer);
-	loop_timer_stop(relay->engine->loop, &s->poll);
-	loop_unready(&s->again);
-	flow_stop(&s->flow[0]);
-	flow_stop(&s->flow[1]);
+	be_still(s);
 	session_add_stats(&relay->total, s);
 	if (s->failed && !relay_is_settled(relay) && !relay->status)
 		relay->status = 1;
