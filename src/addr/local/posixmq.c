@@ -386,66 +386,32 @@ static const struct step receive_steps[] = {
 
 #define G_QUEUE (G_FD | G_NAMED | G_OPEN | G_RETRY | G_POSIXMQ)
 
+/* clang-format off */
+#define QUEUE(FLAGS) \
+	.syntax = ":<mqname>", .min_params = 1, .max_params = 1, .flags = TYPE_QUEUE | (FLAGS), \
+	.forecast = forecast_packets
+
+#define SENDS \
+	.groups = G_QUEUE | G_CHILD, .writes = true, .steps = queue_steps, .make = make_queue, \
+	.source = dial_source, QUEUE(TYPE_FORK_FIRST)
+
 static const struct addr_type types[] = {
-	{ .names = "POSIXMQ-READ",
-	  .syntax = ":<mqname>",
+	{ .names = "POSIXMQ-READ", QUEUE(0),
 	  .help = "the messages of a POSIX queue, for ever",
-	  .groups = G_QUEUE,
-	  .reads = true,
-	  .min_params = 1,
-	  .max_params = 1,
-	  .flags = TYPE_QUEUE,
-	  .steps = queue_steps,
-	  .forecast = forecast_packets,
-	  .make = make_queue },
-	{ .names = "POSIXMQ-RECEIVE POSIXMQ-RECV",
-	  .syntax = ":<mqname>",
+	  .groups = G_QUEUE, .reads = true, .steps = queue_steps, .make = make_queue },
+	{ .names = "POSIXMQ-RECEIVE POSIXMQ-RECV", QUEUE(0),
 	  .help = "one message of a POSIX queue; fork serves every message",
-	  .groups = G_QUEUE | G_CHILD,
-	  .reads = true,
-	  .min_params = 1,
-	  .max_params = 1,
-	  .flags = TYPE_QUEUE,
-	  .steps = receive_steps,
-	  .forecast = forecast_packets,
-	  .make = make_receive,
+	  .groups = G_QUEUE | G_CHILD, .reads = true, .steps = receive_steps, .make = make_receive,
 	  .source = make_source },
-	{ .names = "POSIXMQ-SEND",
-	  .syntax = ":<mqname>",
-	  .help = "sends messages to a POSIX queue; fork opens the other address again and again",
-	  .groups = G_QUEUE | G_CHILD,
-	  .writes = true,
-	  .min_params = 1,
-	  .max_params = 1,
-	  .flags = TYPE_QUEUE | TYPE_FORK_FIRST,
-	  .steps = queue_steps,
-	  .forecast = forecast_packets,
-	  .make = make_queue,
-	  .source = dial_source },
-	{ .names = "POSIXMQ-WRITE",
-	  .syntax = ":<mqname>",
-	  .help = "the same as POSIXMQ-SEND",
-	  .groups = G_QUEUE | G_CHILD,
-	  .writes = true,
-	  .min_params = 1,
-	  .max_params = 1,
-	  .flags = TYPE_QUEUE | TYPE_FORK_FIRST,
-	  .steps = queue_steps,
-	  .forecast = forecast_packets,
-	  .make = make_queue,
-	  .source = dial_source },
-	{ .names = "POSIXMQ-BIDIRECTIONAL POSIXMQ",
-	  .syntax = ":<mqname>",
+	{ .names = "POSIXMQ-SEND", SENDS,
+	  .help = "sends messages to a POSIX queue; fork opens the other address again and again" },
+	{ .names = "POSIXMQ-WRITE", SENDS,
+	  .help = "the same as POSIXMQ-SEND" },
+	{ .names = "POSIXMQ-BIDIRECTIONAL POSIXMQ", QUEUE(0),
 	  .help = "sends messages to a POSIX queue and reads messages from the same",
-	  .groups = G_QUEUE,
-	  .reads = true,
-	  .writes = true,
-	  .min_params = 1,
-	  .max_params = 1,
-	  .flags = TYPE_QUEUE,
-	  .steps = queue_steps,
-	  .forecast = forecast_packets,
+	  .groups = G_QUEUE, .reads = true, .writes = true, .steps = queue_steps,
 	  .make = make_queue },
 };
+/* clang-format on */
 
 const struct addr_family posixmq_family = { types, ARRAY_SIZE(types) };
