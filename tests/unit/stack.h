@@ -87,19 +87,10 @@ static inline struct endpoint *stack_in_memory(int i)
 	return ep;
 }
 
-static inline int stack_socket_pair(int *peer)
-{
-	int fd[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), 0);
-	*peer = fd[1];
-	return fd[0];
-}
-
 /* A stream socket of ours that was written to. */
 static inline struct endpoint *stack_on_socket(void)
 {
-	struct endpoint *ep = endpoint_socket_new(stack_address(0), stack_socket_pair(&stack.peer));
+	struct endpoint *ep = endpoint_socket_new(stack_address(0), stage_socket_pair(&stack.peer));
 
 	ep->user = &stack_user;
 	ep->parting.written_to = true;
@@ -109,7 +100,7 @@ static inline struct endpoint *stack_on_socket(void)
 /* A descriptor as any other: nobody lingers for it. */
 static inline struct endpoint *stack_on_descriptor(void)
 {
-	int fd = stack_socket_pair(&stack.peer);
+	int fd = stage_socket_pair(&stack.peer);
 	struct endpoint *ep = endpoint_fd_new(stack_address(0), fd, fd);
 
 	ep->user = &stack_user;
@@ -131,6 +122,13 @@ static inline struct endpoint *stack_on_pipe(void)
 static inline struct fake *stack_push(struct endpoint *ep, const struct layer_ops *ops, char name)
 {
 	return fake_push(ep, ops, name, &stack.notes);
+}
+
+/* The peer goes. */
+static inline void stack_hang_up(void)
+{
+	close(stack.peer);
+	stack.peer = -1;
 }
 
 /* Nothing lingers, nothing is left open. */

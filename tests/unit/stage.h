@@ -12,7 +12,10 @@
 #include "memory_end.h"
 
 #include "plan_make.h"
+#include "end/proc.h"
 #include "ev/internal.h"
+#include "open/source.h"
+#include "relay/session.h"
 #include "sys/netaddr.h"
 
 #include <fcntl.h>
@@ -115,6 +118,17 @@ static inline void stage_until(struct memory_relay *m, bool (*done)(void *arg), 
 	}
 }
 
+static inline bool stage_no_program(void *arg)
+{
+	return !procs_run(arg);
+}
+
+/* The same until no program runs, nor a process of a session. */
+static inline void stage_until_no_program(struct memory_relay *m)
+{
+	stage_until(m, stage_no_program, &m->engine);
+}
+
 /* The end of a relay, which has been ended or has come to its end; @texts: its plan is made of. */
 static inline void stage_end(struct memory_relay *m)
 {
@@ -132,6 +146,17 @@ static inline void stage_end(struct memory_relay *m)
 		conf_done(stage_conf(m, i));
 }
 
+/* The same of a relay that must be over, with @status, and have nothing left. */
+static inline void stage_end_with(struct memory_relay *m, int status)
+{
+	assert_true(stage_is_over(m));
+	assert_int_equal(m->relay.status, status);
+	assert_true(list_empty(&m->relay.sessions));
+	assert_true(list_empty(&m->relay.sources));
+	assert_true(list_empty(&m->relay.openings));
+	stage_end(m);
+}
+
 static inline size_t stage_count(const struct list *head)
 {
 	size_t n = 0;
@@ -139,6 +164,20 @@ static inline size_t stage_count(const struct list *head)
 	list_for_each (node, head)
 		n++;
 	return n;
+}
+
+/* The one session of the relay. */
+static inline struct session *stage_session(const struct memory_relay *m)
+{
+	assert_int_equal(stage_count(&m->relay.sessions), 1);
+	return container_of(m->relay.sessions.next, struct session, node);
+}
+
+/* The one source of the relay. */
+static inline struct source *stage_source(const struct memory_relay *m)
+{
+	assert_int_equal(stage_count(&m->relay.sources), 1);
+	return container_of(m->relay.sources.next, struct source, node);
 }
 
 /* ---- descriptors ---- */
@@ -180,6 +219,25 @@ static inline int stage_listening_fd(void)
 			return fd;
 	}
 	return -1;
+}
+
+/* A stream socket for the relay; the test has its @peer. */
+static inline int stage_socket_pair(int *peer)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), 0);
+	*peer = fd[1];
+	return fd[0];
+}
+
+/* Close those of @fd that are still open; -1: is not. */
+static inline void stage_close_fds(const int *fd, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+	}
 }
 
 /* A client of the listening socket @fd; refused or not, it stands in the queue. */
@@ -281,12 +339,18 @@ static inline void stage_wake(struct memory_relay *m, struct stage_side *s)
 	stage_rest(m);
 }
 
-/* It says @text next (borrowed). */
-static inline void stage_say(struct memory_relay *m, struct stage_side *s, const char *text)
+/* @text (borrowed) is what can be read of it next; nobody is told. */
+static inline void stage_give(struct stage_side *s, const char *text)
 {
 	s->m.in = (const uint8_t *)text;
 	s->m.in_len = strlen(text);
 	s->m.in_off = 0;
+}
+
+/* It says @text next (borrowed). */
+static inline void stage_say(struct memory_relay *m, struct stage_side *s, const char *text)
+{
+	stage_give(s, text);
 	stage_wake(m, s);
 }
 

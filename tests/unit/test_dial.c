@@ -100,24 +100,14 @@ static void hang_up(int i)
 
 static struct source *source(void)
 {
-	assert_int_equal(stage_count(&r.m.relay.sources), 1);
-	return container_of(r.m.relay.sources.next, struct source, node);
+	return stage_source(&r.m);
 }
 
 static void end(int status)
 {
-	assert_true(stage_is_over(&r.m));
-	assert_int_equal(r.m.relay.status, status);
-	assert_true(list_empty(&r.m.relay.sessions));
-	assert_true(list_empty(&r.m.relay.sources));
-	assert_true(list_empty(&r.m.relay.openings));
-	stage_end(&r.m);
-	for (int i = 0; i < r.n; i++) {
-		if (r.conn[i] >= 0)
-			close(r.conn[i]);
-	}
-	if (r.server != -1)
-		close(r.server);
+	stage_end_with(&r.m, status);
+	stage_close_fds(r.conn, r.n);
+	stage_close_fds(&r.server, 1);
 	assert_int_equal(stage_new_fd(&r.before), -1);
 }
 

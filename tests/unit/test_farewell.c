@@ -28,17 +28,29 @@ static struct fake *push_polite(struct endpoint *ep)
 	return f;
 }
 
-static struct endpoint *(*const kinds[])(void) = { stack_on_socket, stack_on_descriptor,
-						   stack_on_pipe };
+/* The same, on a transport that is full; how many bytes are in that. */
+static size_t fill_polite(struct endpoint *ep)
+{
+	push_polite(ep);
+	return stack_fill(ep);
+}
+
+typedef struct endpoint *end_fn(void);
+
+static end_fn *const kinds[] = { stack_on_socket, stack_on_descriptor, stack_on_pipe };
+
+static struct endpoint *set_up(end_fn *make)
+{
+	stack_set_up();
+	return make();
+}
 
 static void test_farewell_at_once(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct endpoint *ep;
+		struct endpoint *ep = set_up(kinds[i]);
 
-		stack_set_up();
-		ep = kinds[i]();
 		push_polite(ep);
 		stack_puts_all(ep, "text, ");
 		ep->parting.ended = true;
@@ -53,11 +65,9 @@ static void test_farewell_at_once(void **state)
 /* Said already by the half-close: not a second time. */
 static void test_farewell_was_said(void **state)
 {
-	struct endpoint *ep;
+	struct endpoint *ep = set_up(stack_on_socket);
 	(void)state;
 
-	stack_set_up();
-	ep = stack_on_socket();
 	push_polite(ep)->at_shut = "end";
 	endpoint_shut_write(ep);
 	stack_hears("end", true);
@@ -72,11 +82,9 @@ static void test_farewells_in_order(void **state)
 {
 	(void)state;
 	for (int full = 0; full < 2; full++) {
-		struct endpoint *ep;
+		struct endpoint *ep = set_up(stack_on_socket);
 		size_t filled;
 
-		stack_set_up();
-		ep = stack_on_socket();
 		stack_push(ep, &fake_keep, 'a')->at_finish = "[end of a]";
 		stack_push(ep, &fake_keep, 'b')->at_finish = "[end of b]";
 		filled = full ? stack_fill(ep) : 0;
@@ -90,8 +98,7 @@ static void test_farewells_in_order(void **state)
 		if (full)
 			stack_hears("text[end of b][end of a]", true);
 		stack_noted("finish b, finish a, free b, free a");
-		close(stack.peer);
-		stack.peer = -1;
+		stack_hang_up();
 		stage_pass(&stack.m, LOOK_NS);
 		stack_tear_down();
 	}
@@ -102,13 +109,9 @@ static void test_farewell_later(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct endpoint *ep;
-		size_t filled;
+		struct endpoint *ep = set_up(kinds[i]);
+		size_t filled = fill_polite(ep);
 
-		stack_set_up();
-		ep = kinds[i]();
-		push_polite(ep);
-		filled = stack_fill(ep);
 		stack_puts_all(ep, "text, ");
 		endpoint_free(ep);
 		assert_int_equal(stack.m.engine.nlingering, 1);
@@ -122,10 +125,8 @@ static void test_farewell_later(void **state)
 		stack_noted("finish a, free a, free x");
 		assert_int_equal(stack.calls, 0); /* nobody uses it any more */
 		assert_int_equal(stack.m.relay.status, 0);
-		if (i == 0) { /* its peer may still talk */
-			close(stack.peer);
-			stack.peer = -1;
-		}
+		if (i == 0)
+			stack_hang_up(); /* it may still talk */
 		stage_pass(&stack.m, LOOK_NS);
 		stack_tear_down();
 	}
@@ -165,13 +166,9 @@ static void test_farewell_never(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct endpoint *ep;
-		size_t filled;
+		struct endpoint *ep = set_up(kinds[i]);
+		size_t filled = fill_polite(ep);
 
-		stack_set_up();
-		ep = kinds[i]();
-		push_polite(ep);
-		filled = stack_fill(ep);
 		log_begin();
 		endpoint_free(ep);
 		for (int k = 0; k < 49; k++)
@@ -194,18 +191,14 @@ static void test_farewell_to_nobody(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		for (int before = 0; before < 2; before++) {
-			struct endpoint *ep;
+			struct endpoint *ep = set_up(kinds[i]);
 
-			stack_set_up();
-			ep = kinds[i]();
-			push_polite(ep);
-			stack_fill(ep);
+			fill_polite(ep);
 			stack_puts_all(ep, "text");
 			if (!before)
 				endpoint_free(ep);
 			assert_int_equal(stack.m.engine.nlingering, !before);
-			close(stack.peer);
-			stack.peer = -1;
+			stack_hang_up();
 			if (before)
 				endpoint_free(ep);
 			stage_rest(&stack.m);
@@ -220,16 +213,12 @@ static void test_descriptor_of_others(void **state)
 {
 	(void)state;
 	for (int takes = 0; takes < 2; takes++) {
-		struct endpoint *ep;
+		struct endpoint *ep = set_up(stack_on_descriptor);
+		int fd = ep->wfd;
 		size_t filled;
-		int fd;
 
-		stack_set_up();
-		ep = stack_on_descriptor();
 		ep->caps |= EP_KEEP_OPEN;
-		fd = ep->wfd;
-		push_polite(ep);
-		filled = stack_fill(ep);
+		filled = fill_polite(ep);
 		endpoint_free(ep);
 		if (takes) {
 			stack_hears_behind(filled, "", false);
@@ -250,14 +239,10 @@ static void test_descriptor_of_others(void **state)
 /* A local peer that has said everything, and still reads. */
 static void test_farewell_to_a_listener(void **state)
 {
-	struct endpoint *ep;
-	size_t filled;
+	struct endpoint *ep = set_up(stack_on_socket);
+	size_t filled = fill_polite(ep);
 	(void)state;
 
-	stack_set_up();
-	ep = stack_on_socket();
-	push_polite(ep);
-	filled = stack_fill(ep);
 	stack_puts_all(ep, "text, ");
 	assert_int_equal(shutdown(stack.peer, SHUT_WR), 0);
 	endpoint_free(ep);
@@ -274,13 +259,10 @@ static void test_farewell_to_a_listener(void **state)
  * no reason to hurry. */
 static void test_farewell_to_a_talker(void **state)
 {
-	struct endpoint *ep;
+	struct endpoint *ep = set_up(stack_on_descriptor);
 	(void)state;
 
-	stack_set_up();
-	ep = stack_on_descriptor();
-	push_polite(ep);
-	stack_fill(ep);
+	fill_polite(ep);
 	endpoint_free(ep);
 	stack_says(stack.peer, "I am talking");
 	stage_rest(&stack.m);
@@ -302,8 +284,7 @@ static void test_no_time_for_a_farewell(void **state)
 		stage_conf(&stack.m, 0)->sock.close_timeout_ns = 0;
 		stack_begin();
 		ep = kinds[i]();
-		push_polite(ep);
-		filled = stack_fill(ep);
+		filled = fill_polite(ep);
 		log_begin();
 		endpoint_free(ep);
 		assert_int_equal(stack.m.engine.nlingering, 0);
@@ -319,13 +300,9 @@ static void test_relay_ends(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct endpoint *ep;
-		size_t filled;
+		struct endpoint *ep = set_up(kinds[i]);
+		size_t filled = fill_polite(ep);
 
-		stack_set_up();
-		ep = kinds[i]();
-		push_polite(ep);
-		filled = stack_fill(ep);
 		endpoint_free(ep);
 		lingers_end(&stack.m.relay);
 		stack_noted("finish a, free a, free x");
@@ -340,12 +317,9 @@ static void test_nothing_is_said_for_others(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		for (int abandoned = 0; abandoned < 2; abandoned++) {
-			struct endpoint *ep;
-			int other;
+			struct endpoint *ep = set_up(kinds[i]);
+			int other = dup(ep->wfd);
 
-			stack_set_up();
-			ep = kinds[i]();
-			other = dup(ep->wfd);
 			push_polite(ep);
 			if (abandoned) {
 				endpoint_abandon(ep);
@@ -371,17 +345,13 @@ static void test_forked(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct endpoint *ep;
+		struct endpoint *ep = set_up(kinds[i]);
+		int other = dup(ep->wfd);
 		size_t filled;
-		int other;
 
-		stack_set_up();
-		ep = kinds[i]();
-		other = dup(ep->wfd);
 		if (i == 1)
 			ep->final = FINAL_SHUTDOWN;
-		push_polite(ep);
-		filled = stack_fill(ep);
+		filled = fill_polite(ep);
 		endpoint_free(ep);
 		assert_int_equal(loop_forked(stack.m.loop, &stack.err), 0);
 		engine_forget(&stack.m.engine);
@@ -458,14 +428,13 @@ static void test_session_with_farewells(void **state)
 	(void)state;
 
 	stack_set_up();
-	left = endpoint_socket_new(stack_address(0), stack_socket_pair(&stack.peer));
+	left = endpoint_socket_new(stack_address(0), stage_socket_pair(&stack.peer));
 	push_polite(left)->stops = true;
 	session_new(&stack.m.relay, left, stack_in_memory(1), NULL, NULL);
 	stage_rest(&stack.m);
 	filled = stack_fill(left);
 	stage_say(&stack.m, &stack.right, "answer, ");
-	stack.right.open = false;
-	stage_wake(&stack.m, &stack.right);
+	stage_say_end(&stack.m, &stack.right);
 	assert_int_equal(shutdown(stack.peer, SHUT_WR), 0);
 	stage_rest(&stack.m);
 	assert_true(list_empty(&stack.m.relay.sessions));

@@ -26,8 +26,7 @@ static void test_bare(void **state)
 	stack_set_up();
 	ep = stack_in_memory(0);
 	assert_true(endpoint_is_bare(ep));
-	stack.left.m.in = (const uint8_t *)"text";
-	stack.left.m.in_len = 4;
+	stage_give(&stack.left, "text");
 	stack_gets_text(ep, 10, "text");
 	stack_puts_all(ep, "answer");
 	assert_string_equal(stage_heard(&stack.left), "answer");
@@ -236,8 +235,7 @@ static void test_user_gets_all_bits(void **state)
 		assert_int_equal(stack.calls, 1);
 		ep->parting.ended = true;
 		endpoint_free(ep);
-		close(stack.peer);
-		stack.peer = -1;
+		stack_hang_up();
 		stack_tear_down();
 	}
 }
@@ -509,8 +507,7 @@ static void test_unread(void **state)
 
 	stack_set_up();
 	ep = stack_in_memory(0);
-	stack.left.m.in = (const uint8_t *)"transport";
-	stack.left.m.in_len = 9;
+	stage_give(&stack.left, "transport");
 	endpoint_unread(ep, "", 0);
 	assert_true(endpoint_is_bare(ep));
 	assert_false(endpoint_holds(ep) || ep->changed);
@@ -541,8 +538,7 @@ static void test_unread_below_a_layer(void **state)
 	endpoint_unread(ep, "ABC", 3);
 	stack_push(ep, &fake_xor, '\x20');
 	assert_true(endpoint_holds(ep));
-	stack.left.m.in = (const uint8_t *)"DEF";
-	stack.left.m.in_len = 3;
+	stage_give(&stack.left, "DEF");
 	stack_gets_text(ep, 100, "abc");
 	stack_gets_text(ep, 100, "def");
 	assert_false(endpoint_is_bare(ep));
@@ -553,12 +549,6 @@ static void test_unread_below_a_layer(void **state)
 static uint8_t byte_at(size_t i)
 {
 	return (uint8_t)(i * 7 + (i >> 8));
-}
-
-static struct session *session(void)
-{
-	assert_int_equal(stage_count(&stack.m.relay.sessions), 1);
-	return container_of(stack.m.relay.sessions.next, struct session, node);
 }
 
 /* The first @n bytes are already here, the others come: in order, each once. */
@@ -572,8 +562,8 @@ static void session_with_unread(size_t n)
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = byte_at(i);
 	stack_set_up();
-	left = endpoint_socket_new(stack_address(0), stack_socket_pair(&stack.peer));
-	right = endpoint_socket_new(stack_address(1), stack_socket_pair(&stack.peer2));
+	left = endpoint_socket_new(stack_address(0), stage_socket_pair(&stack.peer));
+	right = endpoint_socket_new(stack_address(1), stage_socket_pair(&stack.peer2));
 	endpoint_unread(left, data, n);
 	session_new(&stack.m.relay, left, right, NULL, NULL);
 	for (int i = 0; i < 2000 && got.len < sizeof(data); i++) {
@@ -586,8 +576,8 @@ static void session_with_unread(size_t n)
 	}
 	assert_int_equal(got.len, sizeof(data));
 	assert_memory_equal(got.data, data, sizeof(data));
-	assert_string_equal(session()->flow[0].path->name, "splicing");
-	assert_string_equal(session()->flow[1].path->name, "splicing");
+	assert_string_equal(stage_session(&stack.m)->flow[0].path->name, "splicing");
+	assert_string_equal(stage_session(&stack.m)->flow[1].path->name, "splicing");
 	stack_says(stack.peer2, "answer");
 	stage_rest(&stack.m);
 	stack_hears("answer", false);

@@ -41,12 +41,17 @@ static void start(const char *left, const char *right)
 	assert_int_not_equal(r.listening, -1);
 }
 
-static void start_local(const char *options)
+static void start_local_to(const char *right, const char *options)
 {
 	char left[128];
 
 	snprintf(left, sizeof(left), "ABSTRACT-LISTEN:socast-test-%d%s", (int)getpid(), options);
-	start(left, "PIPE");
+	start(left, right);
+}
+
+static void start_local(const char *options)
+{
+	start_local_to("PIPE", options);
 }
 
 static void come(int n)
@@ -62,8 +67,7 @@ static size_t sessions(void)
 
 static struct source *source(void)
 {
-	assert_int_equal(stage_count(&r.m.relay.sources), 1);
-	return container_of(r.m.relay.sources.next, struct source, node);
+	return stage_source(&r.m);
 }
 
 static void closes(int i)
@@ -100,16 +104,8 @@ static bool is_turned_away(int i)
 
 static void end(int status)
 {
-	assert_true(stage_is_over(&r.m));
-	assert_int_equal(r.m.relay.status, status);
-	assert_true(list_empty(&r.m.relay.sessions));
-	assert_true(list_empty(&r.m.relay.sources));
-	assert_true(list_empty(&r.m.relay.openings));
-	stage_end(&r.m);
-	for (int i = 0; i < r.n; i++) {
-		if (r.client[i] >= 0)
-			close(r.client[i]);
-	}
+	stage_end_with(&r.m, status);
+	stage_close_fds(r.client, r.n);
 	assert_int_equal(stage_new_fd(&r.before), -1);
 }
 
@@ -119,16 +115,22 @@ static void end_it(void)
 	end(0);
 }
 
+/* The first client goes; with its session, the last one, the relay ends. */
+static void end_with_session(int status)
+{
+	closes(0);
+	stage_rest(&r.m);
+	end(status);
+}
+
 /* However many there are, a turn takes a few, more when they keep coming; and no queue that was
  * empty is asked for more than one. */
 static void test_some_per_turn(void **state)
 {
 	size_t before = 0, most = 0;
-	char left[64];
 
 	(void)state;
-	snprintf(left, sizeof(left), "ABSTRACT-LISTEN:socast-test-%d,fork", (int)getpid());
-	start(left, "/dev/null"); /* needs one descriptor only */
+	start_local_to("/dev/null", ",fork"); /* needs one descriptor only */
 	come(CLIENTS);
 	for (int i = 0; i < CLIENTS && sessions() < CLIENTS; i++) {
 		size_t now;
@@ -298,9 +300,7 @@ static void test_close(void **state)
 	is_served(0);
 	assert_int_equal(stage_count(&r.m.relay.sources), 1);
 	assert_false(stage_is_over(&r.m));
-	closes(0);
-	stage_rest(&r.m);
-	end(0);
+	end_with_session(0);
 }
 
 static void test_accept_timeout(void **state)
@@ -315,9 +315,7 @@ static void test_accept_timeout(void **state)
 	stage_pass(&r.m, 1);
 	assert_true(source()->closed);
 	is_served(0);
-	closes(0);
-	stage_rest(&r.m);
-	end(0);
+	end_with_session(0);
 }
 
 /* Another holder of the socket has shut it down: that is told, not tried for ever. */
@@ -331,9 +329,7 @@ static void test_shut_by_others(void **state)
 	stage_rest(&r.m);
 	assert_true(source()->closed);
 	is_served(0);
-	closes(0);
-	stage_rest(&r.m);
-	end(1);
+	end_with_session(1);
 }
 
 /* ---- without fork ---- */
@@ -349,9 +345,7 @@ static void test_one(void **state)
 	assert_true(list_empty(&r.m.relay.sources));
 	is_served(0);
 	assert_true(is_turned_away(1));
-	closes(0);
-	stage_rest(&r.m);
-	end(0);
+	end_with_session(0);
 }
 
 /* Those who are refused do not keep it from the one that is meant. */
@@ -375,8 +369,7 @@ static void test_one_among_refused(void **state)
 	stage_rest(&r.m);
 	is_served(20);
 	assert_int_equal(relay_address(&r.m.relay, 1)->tally->refused[REFUSE_RANGE], 20);
-	relay_end(&r.m.relay, 0);
-	end(0);
+	end_it();
 }
 
 static void test_one_timeout(void **state)

@@ -114,18 +114,29 @@ static struct conf *set_up(const struct step *steps)
 	return conf;
 }
 
+static void tear_down(void)
+{
+	str_done(&r.trace);
+	memory_relay_done(&r.m);
+}
+
+/* The opening is over; @error is empty if it was none. */
+static void has_ended(const char *trace, const char *error)
+{
+	assert_true(list_empty(&r.m.relay.openings));
+	assert_string_equal(r.trace.data, trace);
+	assert_string_equal(r.error, error);
+	assert_int_equal(r.opened, *error == '\0');
+}
+
 static void play(const char *trace, const char *error)
 {
 	memory_relay_start(&r.m);
 	opening_start(relay_address(&r.m.relay, 1), MODE_RW, NULL, NULL, done, &r);
 	loop_run(r.m.loop);
-	assert_string_equal(r.trace.data, trace);
-	assert_string_equal(r.error, error);
-	assert_int_equal(r.opened, *error == '\0');
+	has_ended(trace, error);
 	assert_int_equal(r.memory.closes, r.opened);
-	assert_true(list_empty(&r.m.relay.openings));
-	str_done(&r.trace);
-	memory_relay_done(&r.m);
+	tear_down();
 }
 
 static const struct step plain[] = {
@@ -195,8 +206,7 @@ static void test_cancel(void **state)
 	assert_string_equal(r.trace.data, "aw");
 	assert_false(r.opened);
 	assert_string_equal(r.error, "");
-	str_done(&r.trace);
-	memory_relay_done(&r.m);
+	tear_down();
 }
 
 /* "A!!A": both halves, the second one for writing; closing closes both. */
@@ -212,8 +222,7 @@ static void test_dual(void **state)
 	assert_string_equal(r.trace.data, "aw0!aw0!");
 	assert_true(r.opened);
 	assert_int_equal(r.memory.closes, 2);
-	str_done(&r.trace);
-	memory_relay_done(&r.m);
+	tear_down();
 }
 
 /* ---- watched ---- */
@@ -290,16 +299,12 @@ static void play_watched(const struct step *steps, const char *trace, const char
 	assert_int_equal(r.trace.len, 0); /* not before it has returned */
 	for (int i = 0; i < 20 && !list_empty(&r.m.relay.openings); i++)
 		loop_turn(r.m.loop, NSEC_PER_MSEC);
-	assert_true(list_empty(&r.m.relay.openings));
-	assert_string_equal(r.trace.data, trace);
-	assert_string_equal(r.error, error);
-	assert_int_equal(r.opened, *error == '\0');
+	has_ended(trace, error);
 	fd = r.taken;
 	assert_true(fd == -1 || fcntl(fd, F_GETFD) != -1); /* what is taken is the watcher's */
 	if (fd != -1)
 		close(fd);
-	str_done(&r.trace);
-	memory_relay_done(&r.m);
+	tear_down();
 }
 
 /* Each option is told, behind its step; what is refused stops nobody, and nothing is built. */
@@ -372,8 +377,7 @@ static void test_watched_cancel(void **state)
 	loop_turn(r.m.loop, NSEC_PER_SEC);
 	assert_string_equal(r.trace.data, "aw");
 	assert_true(list_empty(&r.m.relay.openings));
-	str_done(&r.trace);
-	memory_relay_done(&r.m);
+	tear_down();
 }
 
 int main(void)

@@ -49,8 +49,7 @@ static void start(void)
 
 static struct session *session(void)
 {
-	assert_int_equal(stage_count(&r.m.relay.sessions), 1);
-	return container_of(r.m.relay.sessions.next, struct session, node);
+	return stage_session(&r.m);
 }
 
 static void lives(void)
@@ -58,6 +57,13 @@ static void lives(void)
 	(void)session();
 	assert_int_equal(r.left.m.closes + r.right.m.closes, 0);
 	assert_false(stage_is_over(&r.m));
+}
+
+static void tear_down(void)
+{
+	stage_end(&r.m);
+	stage_side_done(&r.left);
+	stage_side_done(&r.right);
 }
 
 /* It has ended, once, and its bytes are counted, once. */
@@ -82,9 +88,19 @@ static void has_ended(int status)
 	}
 	assert_int_equal(r.m.relay.status, status);
 	assert_int_equal(r.m.engine.fds.promised, 0);
-	stage_end(&r.m);
-	stage_side_done(&r.left);
-	stage_side_done(&r.right);
+	tear_down();
+}
+
+static void fail_read(struct stage_side *s, int code)
+{
+	s->read_code = code;
+	stage_wake(&r.m, s);
+}
+
+static void say_both_ends(void)
+{
+	stage_say_end(&r.m, &r.left);
+	stage_say_end(&r.m, &r.right);
 }
 
 /* ---- ends of file ---- */
@@ -164,8 +180,7 @@ static void test_ignoreeof(void **state)
 	r.left.open = false;
 	start();
 	assert_int_equal(r.right.m.shuts, 0);
-	r.left.m.in = (const uint8_t *)"grown";
-	r.left.m.in_len = 5;
+	stage_give(&r.left, "grown");
 	stage_pass(&r.m, NSEC_PER_SEC - 1); /* it is looked at every second */
 	assert_string_equal(stage_heard(&r.right), "");
 	stage_pass(&r.m, 1);
@@ -199,9 +214,7 @@ static void one_way(struct stage_side *from, struct stage_side *to)
 {
 	start();
 	stage_say(&r.m, from, "there");
-	to->m.in = (const uint8_t *)"and back";
-	to->m.in_len = 8;
-	stage_wake(&r.m, to);
+	stage_say(&r.m, to, "and back");
 	lives();
 	stage_say_end(&r.m, from);
 	assert_string_equal(stage_heard(to), "there");
@@ -362,8 +375,7 @@ static void test_read_fails(void **state)
 	(void)state;
 	set_up();
 	start();
-	r.right.read_code = ETIMEDOUT;
-	stage_wake(&r.m, &r.right);
+	fail_read(&r.right, ETIMEDOUT);
 	assert_int_equal(r.left.m.shuts, 0); /* no end of file was seen */
 	has_ended(1);
 }
@@ -431,17 +443,17 @@ static void start_with_program(enum proc_kind kind)
 	stage_rest(&r.m);
 }
 
-static bool no_program(void *arg)
+/* The program ends, for whatever reason. */
+static void wait_for_program(void)
 {
-	(void)arg;
-	return !procs_run(&r.m.engine);
+	stage_until_no_program(&r.m);
+	close(r.control);
 }
 
 static void end_program(char status)
 {
 	assert_int_equal(write(r.control, &status, 1), 1);
-	close(r.control);
-	stage_until(&r.m, no_program, NULL);
+	wait_for_program();
 	stage_rest(&r.m);
 }
 
@@ -462,8 +474,7 @@ static void test_program_status(void **state)
 
 	set_up();
 	start_with_program(PROC_EXEC);
-	stage_say_end(&r.m, &r.left);
-	stage_say_end(&r.m, &r.right);
+	say_both_ends();
 	end_program(0);
 	has_ended(0);
 }
@@ -474,8 +485,7 @@ static void test_program_leaves(void **state)
 	(void)state;
 	set_up();
 	start_with_program(PROC_EXEC);
-	r.right.m.in = (const uint8_t *)"last words";
-	r.right.m.in_len = 10;
+	stage_give(&r.right, "last words");
 	end_program(0);
 	assert_string_equal(stage_heard(&r.left), "last words");
 	lives();
@@ -495,22 +505,18 @@ static void test_program_is_ended(void **state)
 	stage_pass(&r.m, NSEC_PER_SEC - 1);
 	lives();
 	stage_pass(&r.m, 1);
-	stage_until(&r.m, no_program, NULL);
-	close(r.control);
+	wait_for_program();
 	has_ended(0);
 
 	set_up(); /* in the middle of it: no time at all */
 	start_with_program(PROC_EXEC);
-	r.left.read_code = EIO;
-	stage_wake(&r.m, &r.left);
-	stage_until(&r.m, no_program, NULL);
-	close(r.control);
+	fail_read(&r.left, EIO);
+	wait_for_program();
 	has_ended(1);
 
 	set_up(); /* a command of SYSTEM goes on */
 	start_with_program(PROC_SYSTEM);
-	r.left.read_code = EIO;
-	stage_wake(&r.m, &r.left);
+	fail_read(&r.left, EIO);
 	assert_true(list_empty(&r.m.relay.sessions));
 	assert_int_equal(poll(NULL, 0, 20), 0);
 	stage_rest(&r.m);
@@ -535,19 +541,16 @@ static void test_program_is_told(void **state)
 	stage_pass(&r.m, NSEC_PER_SEC / 4 - 1);
 	session_end(session(), "test");
 	stage_pass(&r.m, 1);
-	stage_until(&r.m, no_program, NULL);
-	close(r.control);
+	wait_for_program();
 	has_ended(0);
 
 	set_up(); /* a transfer that fails waits for nobody */
 	start_with_program(PROC_EXEC);
 	stage_say_end(&r.m, &r.right);
 	lives();
-	r.left.read_code = EIO;
-	stage_wake(&r.m, &r.left);
+	fail_read(&r.left, EIO);
 	assert_true(list_empty(&r.m.relay.sessions));
-	stage_until(&r.m, no_program, NULL);
-	close(r.control);
+	wait_for_program();
 	has_ended(1);
 }
 
@@ -557,9 +560,8 @@ static void test_program_is_killed(void **state)
 	set_up();
 	start_with_program(PROC_EXEC);
 	kill(r.right.ep->proc->child.pid, SIGKILL);
-	stage_until(&r.m, no_program, NULL);
+	wait_for_program();
 	stage_rest(&r.m);
-	close(r.control);
 	has_ended(1);
 }
 
@@ -623,9 +625,7 @@ static void test_right_source_closed(void **state)
 	assert_int_equal(r.right.m.closes, 1);
 	assert_true(list_empty(&r.m.relay.sources));
 	assert_true(stage_is_over(&r.m));
-	stage_end(&r.m);
-	stage_side_done(&r.left);
-	stage_side_done(&r.right);
+	tear_down();
 }
 
 /* ---- the right address is opened ---- */
@@ -687,9 +687,15 @@ static void test_right_opens(void **state)
 	stage_pass(&r.m, 1);
 	assert_int_equal(session()->state, SESSION_RELAYING);
 	assert_string_equal(stage_heard(&r.right), "early");
-	stage_say_end(&r.m, &r.left);
-	stage_say_end(&r.m, &r.right);
+	say_both_ends();
 	has_ended(0);
+}
+
+static void fail_to_open(int status)
+{
+	start_opening(STEP_FAIL);
+	stage_rest(&r.m);
+	has_failed(status);
 }
 
 static void test_right_fails(void **state)
@@ -697,22 +703,16 @@ static void test_right_fails(void **state)
 	(void)state;
 	set_up();
 	err_set(&r.err, 0, "no");
-	start_opening(STEP_FAIL);
-	stage_rest(&r.m);
-	has_failed(1);
+	fail_to_open(1);
 
 	set_up();
 	err_set(&r.err, 0, "no");
 	r.err.status = 42;
-	start_opening(STEP_FAIL);
-	stage_rest(&r.m);
-	has_failed(42);
+	fail_to_open(42);
 
 	set_up(); /* accept-timeout: that is no failure */
 	err_over(&r.err);
-	start_opening(STEP_FAIL);
-	stage_rest(&r.m);
-	has_failed(0);
+	fail_to_open(0);
 
 	set_up(); /* one of many */
 	err_set(&r.err, 0, "no");
@@ -777,13 +777,11 @@ static void test_end_closing(void **state)
 	(void)state;
 	set_up();
 	start_with_program(PROC_EXEC);
-	stage_say_end(&r.m, &r.left);
-	stage_say_end(&r.m, &r.right);
+	say_both_ends();
 	assert_int_equal(session()->state, SESSION_CLOSING);
 	relay_end(&r.m.relay, 143);
 	assert_true(stage_is_over(&r.m));
-	stage_until(&r.m, no_program, NULL); /* it has been told */
-	close(r.control);
+	wait_for_program(); /* it has been told */
 	has_ended(143);
 }
 
@@ -797,8 +795,7 @@ static void test_drain(void **state)
 	stage_say(&r.m, &r.left, "still");
 	assert_string_equal(stage_heard(&r.right), "still");
 	lives();
-	r.left.read_code = EIO;
-	stage_wake(&r.m, &r.left);
+	fail_read(&r.left, EIO);
 	has_ended(0);
 
 	set_up(); /* it has to end */
@@ -813,8 +810,7 @@ static void test_drain(void **state)
 	set_up(); /* its program has its time */
 	r.m.plan.set.drain_ns = NSEC_PER_SEC;
 	start_with_program(PROC_EXEC);
-	stage_say_end(&r.m, &r.left);
-	stage_say_end(&r.m, &r.right);
+	say_both_ends();
 	relay_drain(&r.m.relay, 5);
 	lives();
 	end_program(1);

@@ -121,11 +121,8 @@ static bool fork_session(struct session *s)
 static struct pair pair_new(void)
 {
 	struct pair p;
-	int fd[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), 0);
-	p.ours = fd[0];
-	p.peer = fd[1];
+	p.ours = stage_socket_pair(&p.peer);
 	return p;
 }
 
@@ -225,12 +222,6 @@ static void set_up(void)
 	assert_int_equal(stage_count(&r.m.relay.openings), 1);
 }
 
-static bool nobody_runs(void *arg)
-{
-	(void)arg;
-	return !procs_run(&r.m.engine);
-}
-
 static void tear_down(void)
 {
 	int fd[] = { r.conn.peer,    r.left.peer, r.right.peer, r.opening.peer, r.early.peer,
@@ -239,7 +230,7 @@ static void tear_down(void)
 	if (!r.m.relay.ended)
 		relay_end(&r.m.relay, 0);
 	assert_int_equal(write(r.control.peer, "", 1), 1); /* the program may end */
-	stage_until(&r.m, nobody_runs, NULL);
+	stage_until_no_program(&r.m);
 	assert_int_equal(r.closes, 1);
 	assert_int_equal(r.releases, 1);
 	stage_end(&r.m);
@@ -263,6 +254,15 @@ static bool process_has_ended(void *arg)
 {
 	(void)arg;
 	return r.told > 0;
+}
+
+/* The child may go on, and has found nothing wrong when it ends. */
+static void let_child_end(void)
+{
+	assert_int_equal(write(r.go.peer, "", 1), 1);
+	stage_until(&r.m, process_has_ended, NULL);
+	assert_true(WIFEXITED(r.status));
+	assert_int_equal(WEXITSTATUS(r.status), RIGHT);
 }
 
 /* It waits at most as long as any test does. */
@@ -332,10 +332,7 @@ static void test_child_keeps_its_session(void **state)
 	yield(check_and_serve);
 	source_opened(r.src, NULL, NULL);
 	assert_int_equal(r.src->nsessions, 3);
-	assert_int_equal(write(r.go.peer, "", 1), 1);
-	stage_until(&r.m, process_has_ended, NULL);
-	assert_true(WIFEXITED(r.status));
-	assert_int_equal(WEXITSTATUS(r.status), RIGHT);
+	let_child_end();
 	source_session_ended(r.src);
 	source_session_ended(r.src);
 	tear_down();
@@ -370,9 +367,7 @@ static void test_parent_lets_go(void **state)
 	stage_rest(&r.m);
 	assert_int_equal(fcntl(r.conn.ours, F_GETFD), -1);
 	assert_true(is_open_and_silent(r.conn.peer));
-	assert_int_equal(write(r.go.peer, "", 1), 1);
-	stage_until(&r.m, process_has_ended, NULL);
-	assert_int_equal(WEXITSTATUS(r.status), RIGHT);
+	let_child_end();
 	assert_int_equal(read(r.conn.peer, got, sizeof(got)), 6);
 	assert_int_equal(read(r.conn.peer, got, sizeof(got)), 0);
 	tear_down();
@@ -419,9 +414,7 @@ static void test_parent_counts(void **state)
 	assert_int_equal(r.src->nsessions, 1);
 	assert_int_equal(r.pauses, 1);
 	assert_int_equal(r.resumes, 1);
-	assert_int_equal(write(r.go.peer, "", 1), 1);
-	stage_until(&r.m, process_has_ended, NULL);
-	assert_int_equal(WEXITSTATUS(r.status), RIGHT);
+	let_child_end();
 	assert_int_equal(r.src->nsessions, 0);
 	assert_int_equal(r.resumes, 2);
 	assert_int_equal(r.m.relay.status, 0); /* one of many */
@@ -541,10 +534,7 @@ static void turn(void)
 	loop_turn(r.m.loop, 0);
 	if (getpid() == parent)
 		return;
-	for (int i = 0; i < 2; i++) { /* of the test: their ends are not seen else */
-		if (client[i] >= 0)
-			close(client[i]);
-	}
+	stage_close_fds(client, 2); /* of the test: their ends are not seen else */
 	CHILD_CHECK(stage_listening_fd() == -1);
 	CHILD_CHECK(stage_count(&r.m.relay.sessions) == 1);
 	for (int i = 0; i < 10000 && !stage_is_over(&r.m); i++) {

@@ -91,6 +91,18 @@ static void start(void)
 	source_start(r.src);
 }
 
+static void start_with_room(unsigned sessions)
+{
+	set_up()->listen.max_children = sessions;
+	start();
+}
+
+static void start_with_timeout(void)
+{
+	set_up()->listen.accept_timeout_ns = TIMEOUT_NS;
+	start();
+}
+
 static struct endpoint *end_new(void)
 {
 	return stage_end_new(r.src->addr, &r.side);
@@ -129,11 +141,28 @@ static void is_gone(void)
 	has_gone();
 }
 
+/* The last session ends, and with it the source, which is closed already. */
+static void end_last_session(void)
+{
+	source_session_ended(r.src);
+	is_gone();
+}
+
+/* There is more room than there was: that is seen when a session ends. */
+static void see_room_and_end(void)
+{
+	yield();
+	source_session_ended(r.src);
+	calls(1, 2, 0, 0);
+	source_session_ended(r.src);
+	source_close(r.src);
+	is_gone();
+}
+
 static void test_max_children(void **state)
 {
 	(void)state;
-	set_up()->listen.max_children = 2;
-	start();
+	start_with_room(2);
 	calls(0, 1, 0, 0);
 	yield();
 	assert_true(source_has_room(r.src));
@@ -156,34 +185,26 @@ static void test_max_children(void **state)
 	source_close(r.src);
 	source_session_ended(r.src); /* room, but nothing new begins */
 	calls(2, 2, 1, 0);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 /* A bound of the kind's own (a table of peers), beside max-children. */
 static void test_most(void **state)
 {
 	(void)state;
-	set_up()->listen.max_children = 5;
-	start();
+	start_with_room(5);
 	r.src->most = 1;
 	yield();
 	calls(1, 1, 0, 0);
 	r.src->most = 2;
-	yield();
-	source_session_ended(r.src);
-	calls(1, 2, 0, 0);
-	source_session_ended(r.src);
-	source_close(r.src);
-	is_gone();
+	see_room_and_end();
 }
 
 /* What is on its way has a place, and gives it back when nothing comes of it. */
 static void test_openings(void **state)
 {
 	(void)state;
-	set_up()->listen.max_children = 2;
-	start();
+	start_with_room(2);
 	source_opening(r.src);
 	source_opening(r.src);
 	calls(1, 1, 0, 0);
@@ -205,8 +226,7 @@ static void test_openings(void **state)
 static void test_yielded_in_vain(void **state)
 {
 	(void)state;
-	set_up()->listen.max_children = 1;
-	start();
+	start_with_room(1);
 	source_opening(r.src);
 	calls(1, 1, 0, 0);
 	r.refuse = true;
@@ -231,19 +251,13 @@ static void test_descriptors(void **state)
 	yield();
 	calls(1, 1, 0, 0);
 	r.m.engine.fds.limit = 10000;
-	yield();
-	source_session_ended(r.src);
-	calls(1, 2, 0, 0);
-	source_session_ended(r.src);
-	source_close(r.src);
-	is_gone();
+	see_room_and_end();
 }
 
 static void test_accept_timeout(void **state)
 {
 	(void)state;
-	set_up()->listen.accept_timeout_ns = TIMEOUT_NS;
-	start();
+	start_with_timeout();
 	stage_pass(&r.m, TIMEOUT_NS - 1);
 	assert_false(r.src->closed);
 	stage_pass(&r.m, 1);
@@ -276,15 +290,13 @@ static void test_accept_timeout_waits(void **state)
 	calls(1, 2, 1, 0); /* it waits for its session */
 	assert_false(stage_is_over(&r.m));
 	assert_int_equal(r.m.relay.status, 0);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 static void test_close(void **state)
 {
 	(void)state;
-	set_up()->listen.accept_timeout_ns = TIMEOUT_NS;
-	start();
+	start_with_timeout();
 	source_close(r.src); /* listening, nobody there */
 	source_close(r.src);
 	is_gone();
@@ -297,11 +309,9 @@ static void test_close(void **state)
 	calls(0, 1, 1, 0);
 	assert_int_equal(stage_count(&r.m.relay.sources), 1);
 	assert_false(stage_is_over(&r.m));
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 
-	set_up()->listen.max_children = 1;
-	start();
+	start_with_room(1);
 	yield();
 	source_close(r.src); /* paused: it is not resumed any more */
 	source_session_ended(r.src);
@@ -324,8 +334,7 @@ static void test_close_with_openings(void **state)
 	source_opened(r.src, end_new(), NULL);
 	assert_int_equal(r.yields, 1);
 	calls(0, 1, 1, 0);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 static void close_at_second(struct source *src)
@@ -372,8 +381,7 @@ static void test_pause_within_resume(void **state)
 	assert_int_equal(r.src->nsessions, 2);
 	source_close(r.src);
 	source_session_ended(r.src);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 static void test_fail(void **state)
@@ -388,8 +396,7 @@ static void test_fail(void **state)
 	source_fail(r.src, &err);
 	assert_int_equal(r.m.relay.status, 1);
 	calls(0, 1, 1, 0);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 /* Of a source on the right: the left end all sessions share goes with the end of listening. */
@@ -404,16 +411,14 @@ static void test_other(void **state)
 	source_close(r.src);
 	assert_int_equal(r.other.m.closes, 1);
 	assert_null(r.src->other);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 /* In a session's process: nothing of it is the process's but its memory. */
 static void test_forget(void **state)
 {
 	(void)state;
-	set_up()->listen.accept_timeout_ns = TIMEOUT_NS;
-	start();
+	start_with_timeout();
 	yield();
 	source_session_ended(r.src);
 	source_forget(r.src);
@@ -422,8 +427,7 @@ static void test_forget(void **state)
 	calls(0, 1, 1, 1);
 	r.src->nsessions = 1; /* its one session, as session_process.c says */
 	stage_pass(&r.m, TIMEOUT_NS);
-	source_session_ended(r.src);
-	is_gone();
+	end_last_session();
 }
 
 int main(void)
