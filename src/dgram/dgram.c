@@ -69,7 +69,9 @@ void dgram_serves_many(struct dgram_sock *sock)
 		(void)setsockopt(sock->fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 }
 
-void dgram_ask_destination(int fd)
+/* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
+ */
+static void ask_destination(int fd)
 {
 	set_on(fd, SOL_IP, IP_PKTINFO);
 	set_on(fd, SOL_IPV6, IPV6_RECVPKTINFO);
@@ -82,7 +84,7 @@ void dgram_answers(struct dgram_sock *sock)
 	if (getsockname(sock->fd, &sock->bound.any, &sock->bound.len) == -1)
 		sock->bound.len = 0;
 	if (netaddr_port(&sock->bound))
-		dgram_ask_destination(sock->fd);
+		ask_destination(sock->fd);
 }
 
 int dgram_hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
@@ -90,7 +92,7 @@ int dgram_hear_only(struct dgram_sock *sock, const char *dst, struct err *err)
 	sock->dst = dst_rule_new(dst, sock->kind.family, err);
 	if (!sock->dst)
 		return -1;
-	dgram_ask_destination(sock->fd);
+	ask_destination(sock->fd);
 	return 0;
 }
 
@@ -129,7 +131,7 @@ struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kin
 	}
 	if (conf->seal.file) {
 		sock->seal = dgram_seal_new(addr);
-		dgram_ask_destination(fd);
+		ask_destination(fd);
 	}
 	if (conf->sock.no_echo)
 		sock->echo = echo_new();
@@ -162,7 +164,7 @@ void dgram_member(struct dgram_sock *sock, struct membership *m)
 {
 	sock->member = m;
 	if (m->answers)
-		dgram_ask_destination(sock->fd);
+		ask_destination(sock->fd);
 	if (sock->kind.family == AF_INET6) /* for IPv4 the kernel compares all of it */
 		set_on(sock->fd, SOL_IPV6, IPV6_RECVPKTINFO);
 }

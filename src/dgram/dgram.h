@@ -18,10 +18,6 @@ int dgram_take_groups(struct dgram_sock *sock, struct groups **more, struct err 
 struct dgram_sock *dgram_sock_new(struct address *addr, int fd, struct dgram_kind kind,
 				  unsigned target_port, struct err *err);
 
-/* Linux tells what a datagram was sent to only when asked; refused by sockets of the other version.
- */
-void dgram_ask_destination(int fd);
-
 /* Each datagram that @sock receives may begin a session: its queue is no longer than what can be
  * served within a tenth of a second (unless option rcvbuf), because who is honest waits behind a
  * flood. */

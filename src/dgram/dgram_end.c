@@ -135,6 +135,14 @@ static long recv_feed(struct dgram_ep *d, struct batch *b, size_t max)
 	return n > 0 && d->end && b->packet[0].drop ? 0 : n;
 }
 
+static const struct endpoint_ops shared_ops;
+
+/* Somebody else watches its socket, and pushes what is for it. */
+static bool shares_socket(const struct dgram_ep *d)
+{
+	return d->ep.ops == &shared_ops;
+}
+
 static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err *err)
 {
 	struct dgram_ep *d = (struct dgram_ep *)ep;
@@ -150,7 +158,7 @@ static long ep_recv(struct endpoint *ep, struct batch *b, size_t max, struct err
 		return 0;
 	if (d->feed >= 0)
 		return recv_feed(d, b, max);
-	if (dgram_ep_shares_socket(d))
+	if (shares_socket(d))
 		return would_block();
 	for (;;) {
 		long n = dgram_recv(d->sock, b, max);
@@ -258,7 +266,7 @@ static int ep_send(struct endpoint *ep, struct batch *b, struct err *err)
 	if (rc == 0)
 		tell_sent(d);
 	if (rc == -1 && errno == EAGAIN) {
-		dgram_room_await(&d->room, ep, d->sock, &d->to, dgram_ep_shares_socket(d));
+		dgram_room_await(&d->room, ep, d->sock, &d->to, shares_socket(d));
 		errno = EAGAIN;
 	}
 	return rc;
@@ -417,11 +425,6 @@ static const struct endpoint_ops shared_ops = {
 void dgram_ep_share_socket(struct dgram_ep *d)
 {
 	d->ep.ops = &shared_ops;
-}
-
-bool dgram_ep_shares_socket(const struct dgram_ep *d)
-{
-	return d->ep.ops == &shared_ops;
 }
 
 const struct netaddr *dgram_ep_peer(const struct endpoint *ep)

@@ -55,7 +55,6 @@ struct dgram_sock *dgram_ep_sock(struct endpoint *ep);
 /* @d is one of many on its socket, which is watched by others: who gets a datagram for it calls
  * dgram_ep_push() and endpoint_ready(). From then on, until dgram_ep_feed(). */
 void dgram_ep_share_socket(struct dgram_ep *d);
-bool dgram_ep_shares_socket(const struct dgram_ep *d);
 
 /* Its datagrams come through @fd from now on (own process); takes it. */
 void dgram_ep_feed(struct dgram_ep *d, int fd);

@@ -237,7 +237,8 @@ static bool can_splice(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
-unsigned endpoint_fd_access(int fd)
+/* EP_NO_READ or EP_NO_WRITE, by the access mode of @fd. */
+static unsigned fd_access(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -261,9 +262,9 @@ unsigned endpoint_fd_caps(int rfd, int wfd)
 	unsigned caps = 0;
 
 	if (rfd >= 0)
-		caps |= endpoint_fd_access(rfd) & EP_NO_READ;
+		caps |= fd_access(rfd) & EP_NO_READ;
 	if (wfd >= 0)
-		caps |= endpoint_fd_access(wfd) & EP_NO_WRITE;
+		caps |= fd_access(wfd) & EP_NO_WRITE;
 	if (rfd >= 0 && can_splice(rfd))
 		caps |= EP_SPLICE_IN;
 	/* splice refuses files in append mode */

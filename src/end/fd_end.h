@@ -24,9 +24,6 @@ void endpoint_probe(struct endpoint *ep);
  * EP_NO_WRITE as they were opened. */
 unsigned endpoint_fd_caps(int rfd, int wfd);
 
-/* EP_NO_READ or EP_NO_WRITE, by the access mode of @fd. */
-unsigned endpoint_fd_access(int fd);
-
 /* Whether what is of this kind can be spliced at all; sockets only if they are streams. */
 bool endpoint_kind_splices(enum fd_kind kind);
 

@@ -16,8 +16,8 @@
  *
  * Only a whole datagram may be lost. A queue that would have to lose a part of a stream breaks
  * instead. What a read has begun, or recv_batch has lent, waits no longer: it does not count, and
- *is never dropped. A batch is lent from the chunk itself, which is kept until the next recv_batch
- *or the close: nobody changes its bytes.
+ * is never dropped. A batch is lent from the chunk itself, which is kept until the next recv_batch
+ * or the close: nobody changes its bytes.
  *
  * End of file: queue_end_finish() lets it follow what is queued. What is pushed behind it, into a
  * broken queue, or when option readbytes has been satisfied, goes nowhere.

@@ -26,7 +26,8 @@
  *
  * Watched. An opening that somebody looks at (opening_start_watched()) runs the same steps, but
  * claims nothing, tries nothing twice, goes on behind an option that is refused, and is over
- * without having built anything: the watcher may take what the steps have made.
+ * without having built anything, so no layer says a word: the watcher may take what the steps have
+ * made.
  *
  * Ownership. The opening owns what the steps have made (descriptor, program, state of the type)
  * until the endpoint or source has taken it. In a forked session process openings of others are
@@ -236,8 +237,9 @@ static const struct step *steps_of(const struct opening *o, enum opening_part pa
 	static const struct step bottom[] = { { .run = step_bottom }, STEP_END };
 	const struct half *half = o->addr->half;
 	const struct layer_type *layer = i < half->nlayers ? half->layer[i].type : NULL;
+	bool is_of_end = part == PART_BOTTOM || part == PART_LAYERS;
 
-	if (part >= PART_CONNECTION && leaves_connections(o))
+	if ((part >= PART_CONNECTION && leaves_connections(o)) || (o->watcher && is_of_end))
 		return NULL;
 	switch (part) {
 	case PART_PROLOGUE:

@@ -351,6 +351,23 @@ def test_locks_are_left_alone(host, tmp_path):
     assert os.listdir(tmp_path) == ["lock"]
 
 
+@pytest.mark.parametrize("transport", ["UDP4:{}", "UDP4-DATAGRAM:{}", "UDP4-SENDTO:{}"])
+def test_layers_say_nothing(local, transport):
+    """What is below layers is examined as it is without them; they do not shake hands."""
+    if not lab.has("OPENSSL"):
+        pytest.skip("built without OpenSSL")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        bare = transport.format(f"127.0.0.1:{peer.getsockname()[1]}")
+        stacked = doctor(local, f"DTLS(verify=0)+{bare}", "STDIO")
+        plain = doctor(local, bare, "STDIO")
+        healthy(plain)
+        assert stacked.all["findings"] == plain.all["findings"]
+        peer.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            peer.recv(2000)
+
+
 def test_nothing_but_loopback(local):
     names(doctor(local), "no interface can multicast")
 
