@@ -19,6 +19,10 @@
  * call, so a sum of what is surely left (fds.sure) is used up first. Where nobody counts, the
  * newest one tells: the lowest number that is free is given out.
  *
+ * Forks. Hooks are called the newest first, so who is built upon somebody else is forgotten before
+ * him. While they run @forgetting is set: what is closed then was closed in one of two processes
+ * only, and neither counts as lost nor says goodbye.
+ *
  * What may not happen: a forget hook shuts anything down, signals anybody or removes an entry; a
  * relay is asked anything (its type is not known here). */
 #include "end/engine.h"

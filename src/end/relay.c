@@ -8,6 +8,15 @@
  * The status. While sessions come from a source, or once the relay is being drained, it is settled:
  * no session's failure is the program's. Else the one session decides.
  *
+ * Limits of records. relay_tell() lets ten of a level pass in a second where there are many
+ * sessions, and all where there is one. What is left out is counted; the count goes with the next
+ * record that passes, or is told a moment later (relay_tell_rest_later()), or at the end. Session
+ * processes tell their failures themselves and count in the parent's memory; only the parent tells
+ * the rest, as it lives longest.
+ *
+ * Ownership. Addresses are the relay's, two of them for a dual one, in one array; so is the memory
+ * that session processes share. The plan is borrowed, and constant.
+ *
  * What may not happen: a record for each of many sessions that fail; relay_tell() limits them, and
  * what it has left out is counted and told, all session processes together (shared.h). */
 #include "end/relay.h"

@@ -20,6 +20,15 @@
  * With layers on the datagrams (DTLS) an opening is the user of the peer's endpoint first, while
  * they shake hands, and then the session. The lowest layer's greets() judges strangers.
  *
+ * Who calls what. The loop: on_readable(), on_more(), on_expiry(). source.c: peers_pause() and
+ * peers_resume(), when places run out and come back. The end of a peer: on_peer_sent(), when it has
+ * answered, on_peer_close(), when its session has gone. Its user hears by endpoint_ready(), or by
+ * end() that somebody else takes its place.
+ *
+ * Ownership. The table has the peers and their feeds; their ends belong to who uses them, and to
+ * nobody but the table while they wait. All of them hold a reference of the socket, so it outlives
+ * the source by its last session. A batch that is not handed out to its end is kept.
+ *
  * What receives may find the socket lost, and the last session gone with it: then the batch has
  * been given back, and every step looks at t->batch again. */
 #include "base/log.h"

@@ -11,8 +11,24 @@
  * about. The relay queues a session for what is yielded, by relay->yield; it begins from the loop,
  * here or in a process of its own, and source_session_ended() is called once for each.
  *
- * source_close() may be called from within ops->resume() or while the kind hands out a batch: what
- * it iterates over has to survive that. */
+ * Bounds. max-children, a bound of the kind's own (@most), and descriptors are one question,
+ * source_has_room(), asked behind everything that takes a place. Who waits for one stays where he
+ * is: connections in the kernel's queue, datagrams in the socket, peers in their table. Only the
+ * first session never waits for descriptors, so that a source can always end by a failure that is
+ * told.
+ *
+ * Ownership. The relay links sources and does not own them: a source is freed at the end of the
+ * turn in which it is closed and its last session or opening has gone. It owns the entry it is
+ * found by (@left), and the end that the sessions of a right address share (@other). What it has
+ * yielded belongs to the relay, and then to a session.
+ *
+ * In a session process sources are forgotten (source_forget()): closed for what they have open, but
+ * kept, because the session counts in one of them.
+ *
+ * What may not happen: anything is yielded behind ops->release(); a place is given back twice;
+ * accept-timeout ends a source that is full, where it is we who do not accept. source_close() may
+ * be called from within ops->resume() or while the kind hands out a batch: what it iterates over
+ * has to survive that. */
 #include "open/source.h"
 
 #include "base/log.h"

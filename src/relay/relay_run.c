@@ -16,6 +16,14 @@
  * Ownership. The relay owns its addresses, the shared counters, the metrics server and the line of
  * progress. Its sessions, sources and openings own themselves and are linked here.
  *
+ * Which end first. The left address is opened, and the right one by each session that has its left
+ * end (session.c), unless the left one stands (option reopen): then the session begins at once. An
+ * end that a source of the right address yields gets a copy of the left one.
+ *
+ * The status is settled once, by who decides (relay.c); relay_end() sets it twice, because sessions
+ * that it finishes may fail. In a session process the relay is the same one without what belongs to
+ * others (forget_relay()): it shows no progress, serves no metrics, and tells no manager.
+ *
  * What may not happen: a new session begins in a relay that is stopping; the status changes once it
  * is settled, but by relay_end(). */
 #include "relay/relay_run.h"

@@ -6,6 +6,19 @@
  * parent it is forgotten, and a struct proc of kind PROC_SESSION stands for it: the source counts
  * that until on_session_process_end(), a drain waits for it, and relay_end() ends it.
  *
+ * Who calls what. start_session() calls relay->apart, which is session_process_fork(): from the
+ * loop, so that nothing of a batch or of an accept queue is in hand in two processes. True is
+ * returned in the child alone, and there the caller goes on as if nothing had been. A failure
+ * (no process, no pidfd, an identity that is refused) is one sentence, and the session is finished.
+ *
+ * Time. The loop's clock stands still while a turn goes on, and a turn may fork many; the child
+ * looks at the clock anew, so that its limits count from its own beginning.
+ *
+ * Ownership. The session's ends are the child's; in the parent they are abandoned
+ * (session_forget(), endpoint_abandon()), which closes descriptors and says nothing. The place in
+ * the source is the parent's, and goes with the struct proc, as do entries of the file system that
+ * the source is found by. Counters lie in memory that both have (shared.h).
+ *
  * What may not happen: anything is written to the session's end in the parent, or to the ends of
  * others in the child; a child begins another session, as its sources are closed. */
 #include "relay/session_process.h"
