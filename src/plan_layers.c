@@ -22,6 +22,8 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 	const struct opt_row *row = opt_find(opt->name);
 
 	*taker = NULL;
+	if (row && row->groups & G_LAYERS)
+		return 0; /* of all of them together */
 	if (row && h->type->layer && takes(h->type->layer, row)) {
 		*taker = &h->layer[0]; /* the address as it is written has brought it */
 		return 0;

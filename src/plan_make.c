@@ -295,8 +295,8 @@ static int make_half(struct half *h, const struct spec_single *s, char **kept,
 	h->conf.sock.range_is_data = h->type->flags & TYPE_DATA;
 	if (plan_layers_make(h, s, flags, err) == -1)
 		return -1;
-	if (opts_parse(&h->opts, &h->conf, h->spec_opt, h->nspec_opts, h->type->groups, flags,
-		       err) == 0) {
+	if (opts_parse(&h->opts, &h->conf, h->spec_opt, h->nspec_opts,
+		       h->type->groups | (h->nlayers ? G_LAYERS : 0), flags, err) == 0) {
 		if (check_seal(h, err) == -1 || plan_layers_fit(h, err) == -1)
 			return -1;
 		set_by_name(&h->conf, set);

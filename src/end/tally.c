@@ -35,6 +35,7 @@ const char *tally_refusal_name(size_t why)
 		[REFUSE_ECHO] = "no-echo",
 		[REFUSE_SELF] = "self",
 		[REFUSE_PEER] = "peer",
+		[REFUSE_HANDSHAKE] = "handshake",
 		[REFUSE_SEAL + SEAL_PLAIN] = "unsealed",
 		[REFUSE_SEAL + SEAL_NO_KEY] = "wrong key",
 		[REFUSE_SEAL + SEAL_FORGED] = "forged",

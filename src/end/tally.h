@@ -22,6 +22,7 @@ enum refusal {
 	REFUSE_ECHO,
 	REFUSE_SELF, /* it says that we have sent it */
 	REFUSE_PEER, /* not from the one peer of a connection */
+	REFUSE_HANDSHAKE, /* quiet while shaking hands, and others wanted the place */
 	REFUSE_SEAL, /* and enum seal_result */
 	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
 };

@@ -208,34 +208,36 @@ static void set_vars(struct vars *vars, int fd, const struct netaddr *peer,
 	vars_set(vars, "PEERPORT", "%u", netaddr_port(peer));
 }
 
-/* Take one connection from the queue. ACCEPTED: @fd is permitted; @vars are filled if programs are
- * going to read them. */
-static enum accepted take_one(struct listener *l, int *fd, struct vars *vars, struct err *err)
+/* Take one connection from the queue. ACCEPTED: @fd, of @peer, is permitted; @vars are filled if
+ * programs are going to read them. */
+static enum accepted take_one(struct listener *l, int *fd, struct netaddr *peer, struct vars *vars,
+			      struct err *err)
 {
 	bool programs = l->addr->relay->plan->programs;
-	struct netaddr peer = { .len = sizeof(peer.raw) }, local = { .len = sizeof(local.raw) };
+	struct netaddr local = { .len = sizeof(local.raw) };
 	char a[NETADDR_TEXT_LEN], b[NETADDR_TEXT_LEN];
 	bool need_local = programs || l->addr->conf->wrap.on || log_threshold <= LV_NOTICE;
 
-	*fd = accept4(l->fd, &peer.any, &peer.len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	peer->len = sizeof(peer->raw);
+	*fd = accept4(l->fd, &peer->any, &peer->len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (*fd == -1)
 		return accept_error(l, err);
 	engine_fd_used(l->addr->engine, *fd);
 	if (need_local)
 		getsockname(*fd, &local.any, &local.len);
-	log_info("accept(%d, {%d, %s}, %u) -> %d", l->fd, peer.any.sa_family,
-		 netaddr_text(&peer, a), (unsigned)peer.len, *fd);
-	log_notice("accepting connection from %s on %s", netaddr_text(&peer, a),
+	log_info("accept(%d, {%d, %s}, %u) -> %d", l->fd, peer->any.sa_family,
+		 netaddr_text(peer, a), (unsigned)peer->len, *fd);
+	log_notice("accepting connection from %s on %s", netaddr_text(peer, a),
 		   netaddr_text(&local, b));
-	if (!admit(&l->admission, &peer, need_local ? &local : NULL,
+	if (!admit(&l->admission, peer, need_local ? &local : NULL,
 		   loop_now(l->addr->engine->loop))) {
 		shutdown(*fd, SHUT_RDWR);
 		fd_close(fd);
 		return ACCEPT_AGAIN;
 	}
-	log_info("permitting connection from %s", netaddr_text(&peer, a));
+	log_info("permitting connection from %s", netaddr_text(peer, a));
 	if (programs)
-		set_vars(vars, *fd, &peer, &local);
+		set_vars(vars, *fd, peer, &local);
 	return ACCEPTED;
 }
 
@@ -254,7 +256,7 @@ enum step_result step_accept(struct opening *o, struct err *err)
 	}
 	/* a flood of refused connections must not keep us from everything else */
 	for (int i = 0; i < ACCEPTS_PER_TURN && r == ACCEPT_AGAIN; i++)
-		r = take_one(l, &fd, &o->vars, err);
+		r = take_one(l, &fd, &o->peer, &o->vars, err);
 	if (r == ACCEPTED) {
 		o->target.fd = fd;
 		listener_free(l);
@@ -292,15 +294,17 @@ static void on_connection(struct opening *o, struct endpoint *ep, struct source 
 static void accept_some(struct listen_source *ls)
 {
 	struct source *src = &ls->src;
+	struct netaddr peer;
 	struct err err;
 	int fd;
 
-	for (int i = 0; i < ls->burst && !src->paused && !src->closed; i++) {
+	for (int i = 0; i < ls->burst && source_is_open(src); i++) {
 		struct vars vars = { 0 };
 
-		switch (take_one(ls->l, &fd, &vars, &err)) {
+		switch (take_one(ls->l, &fd, &peer, &vars, &err)) {
 		case ACCEPTED:
-			opening_start_single(src, ls->l->mode, fd, NULL, &vars, on_connection);
+			opening_start_single(src, ls->l->mode, fd, NULL, &vars, on_connection)
+				->peer = peer;
 			vars_done(&vars);
 			break;
 		case ACCEPT_AGAIN:

@@ -46,6 +46,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +60,20 @@ const char *mode_word(enum open_mode mode)
 	static const char *const word[] = { "reading and writing", "reading", "writing" };
 
 	return word[mode];
+}
+
+void opening_name_peer(const struct opening *o, struct err *err)
+{
+	char host[NETADDR_TEXT_LEN], text[ERR_TEXT_LEN], port[16] = "";
+
+	if (o->addr->relay->plan->set.classic ||
+	    o->peer.len <= sizeof(o->peer.any.sa_family)) /* nobody, or a socket without a name */
+		return;
+	if (netaddr_port(&o->peer))
+		snprintf(port, sizeof(port), ":%u", netaddr_port(&o->peer));
+	snprintf(text, sizeof(text), "%s", err->text);
+	snprintf(err->text, sizeof(err->text), "%.500s%s: %.500s",
+		 netaddr_host_text(&o->peer, host), port, text);
 }
 
 const char *opening_param(const struct opening *o, size_t i)
@@ -126,6 +141,7 @@ static void dispose_opening(struct opening *o)
 {
 	o->over = true;
 	list_del(&o->node);
+	handshake_ends(&o->handshake);
 	drop_attempt(o);
 	leftovers_remove(&o->undo.left);
 	endpoint_free(o->dual_in);
@@ -175,7 +191,9 @@ static void on_ready(struct ready *r)
 
 static void on_end_ready(struct endpoint *ep, uint32_t events)
 {
-	(void)events;
+	if (events & EPOLLIN)
+		handshake_heard(&((struct opening *)ep->owner)->handshake,
+				loop_now(ep->addr->engine->loop));
 	run_opening(ep->owner);
 }
 
@@ -203,7 +221,7 @@ void opening_wait_end(struct opening *o, struct endpoint *ep, uint32_t events, i
 	ep->user = &user_of_end;
 	ep->owner = o;
 	endpoint_want(ep, events, 0);
-	opening_wait(o, -1, 0, due_ns);
+	opening_wait(o, -1, 0, handshake_earlier(due_ns, o->handshake.due_ns));
 }
 
 bool opening_forks(const struct opening *o)
@@ -366,13 +384,18 @@ static struct endpoint *make_end(struct opening *o, struct err *err)
 static enum step_result step_bottom(struct opening *o, struct err *err)
 {
 	const struct half *half = o->addr->half;
+	bool is_heard = o->end; /* it is of a peer in a table, who has sent something */
 
 	if (!o->end)
 		o->end = make_end(o, err);
 	if (!o->end || layer_fit_kinds(half, o->end->caps & EP_DGRAM_IN, err) == -1 ||
 	    layer_fit_ways(half, !(o->end->caps & (EP_NO_READ | EP_NO_WRITE)), err) == -1)
 		return STEP_FAIL;
-	return STEP_DONE;
+	handshake_time_begins(&o->handshake, half, loop_now(o->addr->engine->loop));
+	if (is_heard || !(half->type->flags & TYPE_ACCEPTS))
+		return STEP_DONE;
+	opening_wait_end(o, o->end, EPOLLIN, 0); /* nothing is made for who says nothing */
+	return STEP_WAIT;
 }
 
 struct endpoint *opening_take_end(struct opening *o, struct err *err)
@@ -602,8 +625,24 @@ static bool is_through(struct opening *o)
 	while (is_list_end(o->step)) {
 		if (!next_list(o))
 			return true;
+		if (o->part == PART_LAYERS)
+			handshake_layer_begins(&o->handshake, o->addr->half, o->layer,
+					       loop_now(o->addr->engine->loop));
 	}
 	return o->watcher && o->watcher->stop_before(o, o->step);
+}
+
+static bool is_late(const struct opening *o)
+{
+	return o->part == PART_LAYERS && o->handshake.due_ns &&
+	       loop_now(o->addr->engine->loop) >= o->handshake.due_ns;
+}
+
+static enum step_result late(const struct opening *o, struct err *err)
+{
+	err_set(err, ETIMEDOUT, "%s: handshake", opening_layer(o)->name);
+	err->status = 1; /* it has its own sentence */
+	return STEP_FAIL;
 }
 
 static void run_opening(struct opening *o)
@@ -616,7 +655,7 @@ static void run_opening(struct opening *o)
 			opening_succeeds(o);
 			return;
 		}
-		switch (run_step(o, &err)) {
+		switch (is_late(o) ? late(o, &err) : run_step(o, &err)) {
 		case STEP_DONE:
 			o->waiting = STEP_DONE;
 			o->step++;
@@ -629,6 +668,8 @@ static void run_opening(struct opening *o)
 			o->waiting = STEP_AGAIN;
 			return;
 		case STEP_FAIL:
+			if (o->part == PART_LAYERS)
+				opening_name_peer(o, &err);
 			attempt_failed(o, &err);
 			return;
 		}
@@ -703,6 +744,7 @@ static struct opening *new_opening(struct address *addr, const struct vars *vars
 	o->arg = arg;
 	o->job.fd = -1;
 	o->undo.tty[0].fd = o->undo.tty[1].fd = -1;
+	list_init(&o->handshake.node);
 	watch_init(&o->watch, on_watch);
 	timer_init(&o->timer, on_timer);
 	ready_init(&o->ready, on_ready);
@@ -738,13 +780,28 @@ struct opening *opening_start(struct address *addr, enum open_mode mode, const s
 	return o;
 }
 
+/* Others want the place of one who has been quiet for too long. */
+static void give_way(struct handshake *h)
+{
+	struct opening *o = container_of(h, struct opening, handshake);
+	struct address *a = o->addr;
+	struct err err;
+
+	err_set(&err, 0, "%s: handshake: nothing heard for %.2g seconds, and others want the place",
+		opening_layer(o)->name,
+		(double)(loop_now(a->engine->loop) - h->heard_ns) / NSEC_PER_SEC);
+	opening_name_peer(o, &err);
+	tally_add(&a->tally->refused[REFUSE_HANDSHAKE], 1);
+	relay_tell(a->relay, LV_WARN, &err);
+	opening_cancel(o);
+}
+
 struct opening *opening_start_single(struct source *src, enum open_mode mode, int fd,
 				     struct endpoint *end, const struct vars *vars,
 				     opening_done_fn *done)
 {
 	struct opening *o = new_opening(src->addr, vars, done, src);
 
-	source_opening(src);
 	o->from = src;
 	begin_half(o, src->addr, mode);
 	if (end) {
@@ -757,8 +814,14 @@ struct opening *opening_start_single(struct source *src, enum open_mode mode, in
 	} else {
 		next_list(o);
 	}
-	if (end || fd != -1)
+	if (end || fd != -1) {
 		o->retries_left = 0;
+		source_make_room(src);
+		if (o->addr->half->nlayers)
+			handshake_begins(&src->handshakes, &o->handshake,
+					 loop_now(src->addr->engine->loop), give_way);
+	}
+	source_opening(src);
 	opening_ready(o);
 	return o;
 }

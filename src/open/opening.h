@@ -13,6 +13,7 @@
 #include "end/vars.h"
 #include "ev/loop.h"
 #include "open/addr_type.h"
+#include "open/handshakes.h"
 #include "sys/resolve.h"
 
 struct groups;
@@ -62,6 +63,7 @@ struct opening {
 	struct addr_list remote; /* where to */
 	size_t remote_i;
 	struct netaddr local; /* bind address; len 0: none */
+	struct netaddr peer; /* who has been accepted; len 0: nobody, or unknown */
 	int socktype, protocol; /* arguments of socket(2): the type's, or by option or parameter */
 	char *service; /* port in decimal (listening types: the own one; types that speak to a
 			* server in between: its), where the type has looked it up itself, or NULL
@@ -89,6 +91,7 @@ struct opening {
 	bool over; /* @done has been called, or never will be */
 	bool of_session; /* of one that has begun: it goes on when listening is over */
 	int64_t connect_due_ns; /* end of the time for this connect(2), 0: none */
+	struct handshake handshake; /* of its layers */
 	int64_t retries_left; /* -1: for ever */
 	opening_done_fn *done;
 	const struct opening_watcher *watcher; /* or NULL */
@@ -154,8 +157,13 @@ void opening_forget(struct opening *o);
 void opening_wait(struct opening *o, int fd, uint32_t events, int64_t due_ns);
 
 /* Wait until the end @ep, upon which it builds, can be read or written (@events), or until @due_ns
- * (0: no limit). Meanwhile it is the user of @ep: who ends that ends the opening. */
+ * (0: no limit but that of the layer whose steps run). Meanwhile it is the user of @ep: who ends
+ * that ends the opening. */
 void opening_wait_end(struct opening *o, struct endpoint *ep, uint32_t events, int64_t due_ns);
+
+/* Put the peer that has been accepted in front of the sentence, if there is one (called socat it is
+ * not). */
+void opening_name_peer(const struct opening *o, struct err *err);
 
 /* "reading", "writing", "reading and writing" */
 const char *mode_word(enum open_mode mode);

@@ -258,7 +258,8 @@ static void begin_session(struct peers *t, struct peer *p)
 	log_info("permitting UDP connection from %s", text);
 	endpoint_ready(&ep->ep, EPOLLIN); /* it runs in this turn, see peer_has_enough() */
 	if (t->src.addr->half->nlayers) {
-		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layers);
+		opening_start_single(&t->src, t->mode, -1, &ep->ep, &vars, on_layers)->peer =
+			p->addr;
 	} else {
 		if (t->src.addr->relay->plan->isolate)
 			peer_feed_open(p);
@@ -299,6 +300,7 @@ static void begin_peer(struct peers *t, const struct packet *p, const struct net
 	}
 	if (!is_greeting(t, m, local, p))
 		return;
+	(void)source_is_open(&t->src); /* who could give way may have talked since */
 	has_place = make_room_for_peer(t);
 	d = new_peer_end(t, m);
 	d->from = *local;

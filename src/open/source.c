@@ -49,12 +49,26 @@ static void on_accept_timeout(struct timer *t)
 	source_close(src);
 }
 
+static void look_for_room(struct source *src);
+static void arm_place_timer(struct source *src);
+
+static void on_place_timer(struct timer *t)
+{
+	struct source *src = container_of(t, struct source, place_timer);
+
+	look_for_room(src);
+	if (src->paused)
+		arm_place_timer(src);
+}
+
 void source_init(struct source *src, const struct source_ops *ops, struct address *addr)
 {
 	src->ops = ops;
 	src->addr = addr;
 	list_init(&src->node);
 	timer_init(&src->accept_timer, on_accept_timeout);
+	timer_init(&src->place_timer, on_place_timer);
+	handshakes_init(&src->handshakes);
 }
 
 static void arm_accept_timer(struct source *src)
@@ -73,15 +87,47 @@ void source_start(struct source *src)
 	relay_ready(src->addr->relay);
 }
 
-bool source_has_room(const struct source *src)
+/* The unfinished have taken their half. */
+static bool has_many_handshakes(const struct source *src)
+{
+	int64_t max = src->addr->conf->listen.max_children;
+	size_t n = src->handshakes.n;
+
+	return (max > 0 && n >= (size_t)(max + 1) / 2) ||
+	       n > (size_t)src->addr->engine->fds.limit / 2;
+}
+
+static bool is_full(const struct source *src)
 {
 	int64_t max = src->addr->conf->listen.max_children;
 	size_t n = src->nsessions + src->nopenings;
 
 	/* sessions that could get no descriptors would lose what has arrived for them: the kernel
 	 * keeps it until others have ended */
-	return !src->closed && (max <= 0 || n < (size_t)max) && (!src->most || n < src->most) &&
-	       (!n || engine_has_descriptors(src->addr->engine));
+	return (max > 0 && n >= (size_t)max) || (src->most && n >= src->most) ||
+	       has_many_handshakes(src) || (n && !engine_has_descriptors(src->addr->engine));
+}
+
+/* Who gives way to somebody who comes now, or NULL. */
+static struct handshake *who_gives_way(const struct source *src)
+{
+	int64_t due;
+	struct handshake *h = handshakes_next(&src->handshakes, &due);
+
+	return h && due <= loop_now(src->addr->engine->loop) ? h : NULL;
+}
+
+bool source_has_room(const struct source *src)
+{
+	return !src->closed && (!is_full(src) || who_gives_way(src));
+}
+
+static void arm_place_timer(struct source *src)
+{
+	int64_t due;
+
+	if (handshakes_next(&src->handshakes, &due))
+		loop_timer(src->addr->engine->loop, &src->place_timer, due);
 }
 
 static void pause_if_full(struct source *src)
@@ -101,9 +147,16 @@ static void pause_if_full(struct source *src)
 		log_notice("maxchildren are active, waiting");
 	}
 	src->paused = true;
+	arm_place_timer(src);
 	loop_timer_stop(src->addr->engine->loop,
 			&src->accept_timer); /* it is us who does not accept */
 	src->ops->pause(src);
+}
+
+bool source_is_open(struct source *src)
+{
+	pause_if_full(src);
+	return !src->paused && !src->closed;
 }
 
 static void release_source(struct source *src)
@@ -117,6 +170,7 @@ void source_forget(struct source *src)
 {
 	list_del(&src->node);
 	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
+	loop_timer_stop(src->addr->engine->loop, &src->place_timer);
 	src->closed = true;
 	src->ops->close(src);
 	release_source(src);
@@ -153,12 +207,13 @@ static void free_if_unused(struct source *src)
 	engine_settle(src->addr->engine);
 }
 
-/* There is one less of them. */
+/* There is one less of them, or one who can give way. */
 static void look_for_room(struct source *src)
 {
 	free_if_unused(src);
 	if (src->paused && source_has_room(src)) {
 		src->paused = false;
+		loop_timer_stop(src->addr->engine->loop, &src->place_timer);
 		log_info("still listening");
 		arm_accept_timer(src);
 		src->ops->resume(src);
@@ -172,6 +227,14 @@ void source_session_ended(struct source *src)
 	look_for_room(src);
 }
 
+void source_make_room(struct source *src)
+{
+	struct handshake *h = is_full(src) ? who_gives_way(src) : NULL;
+
+	if (h)
+		h->give_way(h);
+}
+
 void source_opening(struct source *src)
 {
 	src->nopenings++;
@@ -182,11 +245,9 @@ void source_opened(struct source *src, struct endpoint *ep, const struct vars *v
 {
 	assert(src->nopenings);
 	src->nopenings--;
-	if (ep) { /* it came before the end of listening, if that has come meanwhile */
+	if (ep) /* it came before the end of listening, if that has come meanwhile */
 		source_yield(src, ep, vars);
-		return;
-	}
-	look_for_room(src);
+	look_for_room(src); /* it has been one of the unfinished, too */
 }
 
 void source_fail(struct source *src, const struct err *err)
@@ -205,6 +266,7 @@ void source_close(struct source *src)
 	 * sessions have copies of; last, if no session is left, what they have in common. */
 	src->closed = true;
 	loop_timer_stop(src->addr->engine->loop, &src->accept_timer);
+	loop_timer_stop(src->addr->engine->loop, &src->place_timer);
 	src->nsessions -= procs_give_up_places(src->addr->engine, src);
 	src->ops->close(src);
 	leftovers_remove(&src->left);

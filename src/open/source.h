@@ -14,6 +14,7 @@
 #include "end/endpoint.h"
 #include "end/vars.h"
 #include "ev/loop.h"
+#include "open/handshakes.h"
 
 struct source;
 
@@ -34,9 +35,11 @@ struct source {
 	struct list node; /* in relay->sources */
 	size_t nsessions; /* alive, or over while their programs still run */
 	size_t nopenings; /* on their way to become one */
+	struct handshakes handshakes; /* of these, those whose layers shake hands */
 	size_t most; /* of both together, beside max-children; 0: no such bound */
 	bool paused, closed, released;
 	struct timer accept_timer;
+	struct timer place_timer; /* paused: somebody can give way then */
 	struct leftovers left;
 	struct log_limit limit; /* the record that descriptors are short */
 	struct deferred free;
@@ -54,6 +57,9 @@ void source_start(struct source *src);
  * and begins from the loop. Takes @ep. */
 void source_yield(struct source *src, struct endpoint *ep, const struct vars *vars);
 
+/* Somebody has come: where there is no room, somebody else gives way. */
+void source_make_room(struct source *src);
+
 /* An endpoint is on its way (opening_start_single() says so); and it is there, with what is known
  * of its peer, or there will be none (@ep NULL). Takes @ep. */
 void source_opening(struct source *src);
@@ -68,8 +74,11 @@ void source_forget(struct source *src);
 /* A session of this source has ended. */
 void source_session_ended(struct source *src);
 
-/* Room for another session (max-children). */
+/* Room for another session (max-children), or somebody who gives way. */
 bool source_has_room(const struct source *src);
+
+/* Somebody may come now: it is neither closed nor, as of this moment, paused. */
+bool source_is_open(struct source *src);
 
 /* The end of listening, whatever the reason: accept-timeout, --drain, a signal, a lost socket.
  * Sessions live on, and the source is freed behind the last one; harmless on a closed one. */

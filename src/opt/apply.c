@@ -21,7 +21,7 @@ static const char *const group_names[] = {
 	"OPEN",  "EXEC",    "FORK",    "LISTEN",    "SHELL", "CHILD",  "RETRY",     "TERMIOS",
 	"RANGE", "PTY",     "PARENT",  "UNIX",      "IP4",   "IP6",    "INTERFACE", "UDP",
 	"TCP",   "SOCKS",   "OPENSSL", "PROCESS",   "APPL",  "HTTP",   "POSIXMQ",   "SCTP",
-	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)",
+	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)", "LAYERS",
 };
 
 void groups_format(uint64_t groups, struct str *out)
@@ -283,7 +283,7 @@ void conf_init(struct conf *c)
 			 .maxfraglen = -1,
 			 .maxsendfrag = -1,
 			 .eof_without_notify = -1,
-			 .handshake_timeout_ns = 30 * NSEC_PER_SEC },
+			 .handshake_timeout_ns = -1 },
 		.retry = { .interval_ns = NSEC_PER_SEC },
 		.flow = { .escape = -1 },
 		.prog = { .fdin = -1, .fdout = -1 },

@@ -63,6 +63,7 @@ enum opt_group {
 	G_DGRAM = 1ULL << 34,
 	G_MULTICAST = 1ULL << 35,
 	G_ALL = 1ULL << 36,
+	G_LAYERS = 1ULL << 37, /* an address on which layers stand, whatever its type */
 };
 #define GROUPS_EVERYWHERE (G_PROCESS | G_APPL | G_ALL)
 
@@ -275,7 +276,7 @@ struct conf {
 		int64_t eof_without_notify; /* 0, 1, or -1: by the program's name */
 		const char *egd;
 		bool pseudo;
-		int64_t handshake_timeout_ns; /* 0: none */
+		int64_t handshake_timeout_ns; /* 0: none, -1: not given */
 	} tls;
 	struct {
 		int set, clear; /* IFF_* flags asked for, and asked not to have */

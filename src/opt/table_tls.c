@@ -52,9 +52,9 @@ static const struct opt_row rows[] = {
 	{ "openssl-alpn alpn", V_STRING, G_OPENSSL, PH_SPECIFIC, conf_text, NULL,
 	  .arg.field = { offsetof(struct conf, tls.alpn), 0 }, .flags = OPT_NEW,
 	  .help = "protocols to agree on, such as h2,http/1.1 (quote the comma)" },
-	{ "openssl-handshake-timeout handshake-timeout", V_TIMEVAL, G_OPENSSL, PH_SPECIFIC, conf_ns,
+	{ "openssl-handshake-timeout handshake-timeout", V_TIMEVAL, G_OPENSSL | G_LAYERS, PH_SPECIFIC, conf_ns,
 	  NULL, .arg.field = { offsetof(struct conf, tls.handshake_timeout_ns), 0 },
-	  .flags = OPT_NEW, .help = "seconds the handshake may take, default 30, 0: no limit" },
+	  .flags = OPT_NEW, .help = "seconds the handshakes may take, default 30, 0: no limit" },
 };
 /* clang-format on */
 

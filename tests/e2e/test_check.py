@@ -203,6 +203,7 @@ ONLY_A_START = {
     "signal ... is out of range": "the mask of -S holds no other signals",
     "statistics are experimental": LATER,
     "this address cannot serve several sessions": LATER,
+    "...: handshake: nothing heard for ... seconds, and others want the place": LATER,
     "what came right behind the answer of the proxy cannot be handed on to a program": LATER,
     "socket ... takes too slowly what socket ... has for it: more than ... bytes wait": LATER,
     "socket ... takes nothing for ... seconds (close-timeout): it is not told the end": LATER,

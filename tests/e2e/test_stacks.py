@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
 import ssl
+import sys
 import time
 
 import pytest
@@ -671,3 +673,57 @@ def test_half_open_handshakes(local, zoo, way, layers):
         with contextlib.suppress(OSError):
             c.close()
     assert not s.ended()
+
+
+# Opens many connections, says something in each, and keeps them until its standard input ends.
+CROWD = """
+import os, resource, socket, sys
+many, port, says = int(sys.argv[1]), int(sys.argv[2]), bytes.fromhex(sys.argv[3])
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+crowd = []
+for _ in range(many):
+    c = socket.socket()
+    c.setblocking(False)
+    crowd.append(c)
+    try:
+        c.connect(("127.0.0.1", port))
+    except BlockingIOError:
+        pass
+    try:
+        c.send(says)
+    except OSError:
+        pass
+print("here", flush=True)
+os.read(0, 1)
+"""
+
+
+@pytest.mark.parametrize("options,limit,says", [("", None, ""), (",max-children=100", None, ""), ("", 1024, ""), (",max-children=100", None, "160301020001")],
+                         ids=["unbounded", "max-children", "descriptors", "they begin"])
+def test_silent_handshakes(local, zoo, options, limit, says):
+    """Thousands who say nothing, or begin and stop, through three layers: one who does is served, and so are the sessions there
+    are. Without a bound all of them are kept; with one, the unfinished have half of it, and those quiet longest give way."""
+    theirs, ours = "+".join([tls_server(zoo)] * 3), "+".join([tls_client(zoo)] * 3)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    many = min(10_000, hard // 2 - 100) if not says else 150
+    port = lab.port()
+    s = local.command(["sh", "-c", f'ulimit -n {limit or hard}; exec "$@"', "sh", lab.SOCAST, "--stats=100",
+                       f"{theirs}+TCP4-LISTEN:{port},reuseaddr,fork{options}", "PIPE"])
+    connect(local, port).close()
+    with_session = local.start("-t", "5", "-", f"{ours}+TCP4:{LOOP}:{port}")
+    with_session.send(b"before")
+    with_session.expect_output(b"before")
+    crowd = local.command([sys.executable, "-c", CROWD, str(many), str(port), says])
+    crowd.expect_output(b"here\n", 20)
+    for _ in range(2):
+        assert local.run("-t", "5", "-", f"{ours}+TCP4:{LOOP}:{port}", input=b"hello", timeout=20).out == b"hello", s
+    with_session.send(b"after")
+    with_session.expect_output(b"beforeafter")
+    assert len(lab.descriptors(s.pid)) <= (100 if options else limit or many) + 30
+    s.kill()
+    r = s.wait()
+    gave_way = int((re.search(r"address 1 .*handshake (\d+)", r.log) or [0, 0])[1])
+    assert (gave_way > many // 4) == bool(options or limit), (gave_way, r)
+    assert not gave_way or re.search(rf"W {LOOP}:\d+: TLS: handshake: nothing heard for \S+ seconds, and others want the place", r.log), r
+    crowd.close_stdin()

@@ -374,6 +374,7 @@ def test_time_out_of_an_idle_forwarder(desk):
 
 def test_permissions_of_an_entry(desk):
     p = desk.server("socat UNIX-LISTEN:s,fork,mode=660,user=65534,group=65534,unlink-early PIPE", "s")
+    lab.wait_until(lambda: os.stat(desk / "s").st_uid, 3, "the entry has no owner")     # it is there before it has all
     st = os.stat(desk / "s")
     assert (st.st_mode & 0o777, st.st_uid, st.st_gid) == (0o660, 65534, 65534)
     desk.end(p)

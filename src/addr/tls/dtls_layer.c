@@ -299,7 +299,7 @@ static int push(struct opening *o, struct err *err)
 	}
 	timer_init(&d->repeat, on_repeat);
 	layer_push(o->end, &d->l, &ops);
-	tls_shake_begin(o, d->api, d->tls, peer);
+	tls_shake_begin(o, d->api, d->tls);
 	return 0;
 }
 
@@ -312,8 +312,11 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 		return STEP_FAIL;
 	d = dtls_of(o->end->top);
 	r = tls_shake(o, err);
-	if (r == STEP_AGAIN && d->over)
-		return tls_shake_failed(o, ECONNRESET, err);
+	if (r == STEP_AGAIN && d->over) {
+		err_set(err, ECONNRESET, "%s: handshake", opening_layer(o)->name);
+		err->status = 1;
+		return STEP_FAIL;
+	}
 	arm(d);
 	return r;
 }

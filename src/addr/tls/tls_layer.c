@@ -207,7 +207,6 @@ static int push(struct opening *o, struct err *err)
 	struct tls_wire wire = { wire_recv, wire_send, t };
 	struct tls_share *share = tls_share_of(o);
 	bool direct = is_socket(o->end);
-	struct netaddr peer = { .len = sizeof(peer.raw) };
 
 	t->api = share->api;
 	t->tls = share->api->start(share->context, direct ? o->end->rfd : -1, direct ? NULL : &wire,
@@ -217,9 +216,7 @@ static int push(struct opening *o, struct err *err)
 		return -1;
 	}
 	layer_push(o->end, &t->l, &ops);
-	if (getpeername(o->end->rfd, &peer.any, &peer.len) == -1)
-		peer.len = 0;
-	tls_shake_begin(o, t->api, t->tls, &peer);
+	tls_shake_begin(o, t->api, t->tls);
 	return 0;
 }
 

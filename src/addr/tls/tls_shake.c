@@ -7,15 +7,12 @@
 #include "base/mem.h"
 #include "end/relay.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct shaking {
 	const struct tls_api *api; /* the layer's, */
 	struct tls *tls; /* as is this */
-	int64_t due_ns; /* 0: no limit */
-	struct netaddr peer; /* copied: a reset takes it away from the socket */
 };
 
 static void shaking_free(void *impl)
@@ -23,17 +20,12 @@ static void shaking_free(void *impl)
 	free(impl);
 }
 
-void tls_shake_begin(struct opening *o, const struct tls_api *api, struct tls *tls,
-		     const struct netaddr *peer)
+void tls_shake_begin(struct opening *o, const struct tls_api *api, struct tls *tls)
 {
-	int64_t limit = opening_layer(o)->conf->tls.handshake_timeout_ns;
 	struct shaking *s = xcalloc(1, sizeof(*s));
 
 	s->api = api;
 	s->tls = tls;
-	s->peer = *peer;
-	if (limit > 0)
-		s->due_ns = loop_now(o->addr->engine->loop) + limit;
 	o->impl = s;
 	o->impl_free = shaking_free;
 }
@@ -63,30 +55,6 @@ static enum step_result shaken(struct opening *o, struct shaking *s)
 	return STEP_DONE;
 }
 
-/* Put the peer in front of the sentence. */
-static enum step_result failed(struct opening *o, struct err *err)
-{
-	const struct netaddr *peer = &((struct shaking *)o->impl)->peer;
-	char host[NETADDR_TEXT_LEN], text[ERR_TEXT_LEN], port[16] = "";
-
-	if (!(o->addr->half->type->flags & TYPE_ACCEPTS) || o->addr->relay->plan->set.classic ||
-	    peer->len <= sizeof(peer->any.sa_family)) /* nobody, or a UNIX socket without a name */
-		return STEP_FAIL;
-	if (netaddr_port(peer))
-		snprintf(port, sizeof(port), ":%u", netaddr_port(peer));
-	snprintf(text, sizeof(text), "%s", err->text);
-	snprintf(err->text, sizeof(err->text), "%.500s%s: %.500s", netaddr_host_text(peer, host),
-		 port, text);
-	return STEP_FAIL;
-}
-
-enum step_result tls_shake_failed(struct opening *o, int code, struct err *err)
-{
-	err_set(err, code, "%s: handshake", opening_layer(o)->name);
-	err->status = 1;
-	return failed(o, err);
-}
-
 enum step_result tls_shake(struct opening *o, struct err *err)
 {
 	struct shaking *s = o->impl;
@@ -95,9 +63,7 @@ enum step_result tls_shake(struct opening *o, struct err *err)
 	if (r == TLS_DONE)
 		return shaken(o, s);
 	if (r == TLS_FAIL || r == TLS_END)
-		return failed(o, err);
-	if (s->due_ns && loop_now(o->addr->engine->loop) >= s->due_ns)
-		return tls_shake_failed(o, ETIMEDOUT, err);
-	opening_wait_end(o, o->end, r == TLS_WANT_READ ? EPOLLIN : EPOLLOUT, s->due_ns);
+		return STEP_FAIL;
+	opening_wait_end(o, o->end, r == TLS_WANT_READ ? EPOLLIN : EPOLLOUT, 0);
 	return STEP_AGAIN;
 }

@@ -5,20 +5,14 @@
 #include "addr/tls/tls_api.h"
 #include "open/opening.h"
 
-/* The layer on top of o->end begins to shake hands over @tls of @api (both the layer's), with @peer
- * as far as that is known, for as long as option handshake-timeout allows. */
-void tls_shake_begin(struct opening *o, const struct tls_api *api, struct tls *tls,
-		     const struct netaddr *peer);
+/* The layer on top of o->end begins to shake hands over @tls of @api (both the layer's). */
+void tls_shake_begin(struct opening *o, const struct tls_api *api, struct tls *tls);
 
 /* Has it begun? */
 bool tls_shake_goes_on(const struct opening *o);
 
 /* Go on. STEP_DONE: hands are shaken, and programs that are started for the session will know about
- * it (o->vars). STEP_AGAIN: call again when resumed. STEP_FAIL with @err, which on a server begins
- * with the peer's address (called socat it does not). */
+ * it (o->vars). STEP_AGAIN: call again when resumed. STEP_FAIL with @err. */
 enum step_result tls_shake(struct opening *o, struct err *err);
-
-/* It will not come to an end: @code says why. Returns STEP_FAIL. */
-enum step_result tls_shake_failed(struct opening *o, int code, struct err *err);
 
 #endif
