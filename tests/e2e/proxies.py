@@ -112,15 +112,15 @@ socks pass {{ from: 0/0 to: 0/0 command: bind connect bindreply }}
     return port
 
 
-def ssh(local, tmp_path):
-    """The port of ssh -D, through a server with keys made here."""
+def ssh_server(local, tmp_path):
+    """The command line that runs something by ssh: an sshd with keys made here."""
     if not lab.REAL_ROOT:
         pytest.skip("sshd needs to be root")
     if not shutil.which("ssh-keygen"):
         pytest.skip("no program ssh-keygen")
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True, timeout=20)
-    conf, port, socks = tmp_path / "sshd_config", lab.port(), lab.port()
+    conf, port = tmp_path / "sshd_config", lab.port()
     conf.write_text(f"""ListenAddress {LOOP}:{port}
 HostKey {tmp_path}/host
 AuthorizedKeysFile {tmp_path}/user.pub
@@ -134,8 +134,14 @@ PermitRootLogin yes
         pytest.skip("no program sshd")
     # sshd wants a directory below /run, which is made for it alone
     start(local, port, ["unshare", "-m", "sh", "-c", f"mount -t tmpfs run /run && mkdir /run/sshd && exec {sshd} -D -e -f {conf}"])
-    start(local, socks, ["ssh", "-F", "none", "-i", str(tmp_path / "user"), "-p", str(port), "-o", "StrictHostKeyChecking=no",
-                         "-o", "UserKnownHostsFile=/dev/null", "-N", "-D", f"{LOOP}:{socks}", f"root@{LOOP}"])
+    return ["ssh", "-F", "none", "-i", str(tmp_path / "user"), "-p", str(port), "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"root@{LOOP}"]
+
+
+def ssh(local, tmp_path):
+    """The port of ssh -D."""
+    program, socks = ssh_server(local, tmp_path), lab.port()
+    start(local, socks, [*program[:-1], "-N", "-D", f"{LOOP}:{socks}", program[-1]])
     return socks
 
 
