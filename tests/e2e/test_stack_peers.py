@@ -1,8 +1,9 @@
 """Stacks with the programs of others at the far end: dante, tinyproxy, haproxy and ssh, on every way a stream can take.
 
 Files go in both directions at once, and their hashes are compared at the far ends."""
+import os
 import shutil
-import socket
+import sys
 
 import pytest
 
@@ -106,3 +107,12 @@ def test_tls_by_ssh(local, zoo, tmp_path, layers):
     ends(dialing(local, Way(None, f"EXEC:{program}"), "+".join([tls_client(zoo)] * layers), "-t", "20", both_ways("c")), timeout=20)
     ends(s, timeout=20)
     compare(want)
+
+
+def test_a_chain(local, zoo):
+    """Four relays with stacks one behind the other: every byte is there. The same with 10 GB is for a quiet hour."""
+    chain = os.path.join(os.path.dirname(__file__), "..", "..", "bench", "chain.py")
+    if not shutil.which("microsocks"):
+        pytest.skip("needs microsocks")
+    p = local.command([sys.executable, chain, "--gb", "0.02", "--program", lab.SOCAST])
+    assert p.wait(30).status == 0 and b"every byte is there" in p.out, p
