@@ -1,10 +1,12 @@
 /* complists.c - the shells' completion scripts, with their lists from the tables
  *
- *   complists SHELL FILE   FILE with the lines @NAMES@, @TYPES@, @SETS@, @VALUES@, @FLAGS@ and
- *                          @FILEFLAGS@ replaced by lists in the language of SHELL: bash, zsh, fish
+ *   complists SHELL FILE   FILE with the lines @NAMES@, @TYPES@, @LAYERS@, @LAYERSETS@, @SETS@,
+ *                          @VALUES@, @FLAGS@ and @FILEFLAGS@ replaced by lists in the language of
+ *                          SHELL: bash, zsh, fish
  *
- * Whether an option fits an address is decided here: options that belong to the same groups make a
- * set, and each type has the numbers of the sets it takes. The scripts only look up.
+ * Whether an option fits an address or a layer is decided here: options that belong to the same
+ * groups make a set, and each type and each layer has the numbers of the sets it takes. The scripts
+ * only look up.
  *
  * Canonical names are offered; aliases are kept apart, for the scripts to offer them when no
  * canonical name begins with what was typed. So lists are short, and "reuse" still finds
@@ -177,6 +179,16 @@ static void put_kinds(const char *syntax)
 	}
 }
 
+static void put_sets(const struct job *j, uint64_t groups)
+{
+	begin_list(j, "sets");
+	for (size_t i = 0; i < j->sets.n; i++) {
+		if (j->sets.groups[i] & groups)
+			printf(" %zu", i);
+	}
+	end_list(j);
+}
+
 static int one_type(const struct addr_type *t, void *arg)
 {
 	const struct job *j = arg;
@@ -185,12 +197,7 @@ static int one_type(const struct addr_type *t, void *arg)
 	begin_list(j, "kinds");
 	put_kinds(t->syntax);
 	end_list(j);
-	begin_list(j, "sets");
-	for (size_t i = 0; i < j->sets.n; i++) {
-		if (j->sets.groups[i] & (t->groups | GROUPS_EVERYWHERE))
-			printf(" %zu", i);
-	}
-	end_list(j);
+	put_sets(j, t->groups | GROUPS_EVERYWHERE);
 	end_row(j);
 	return 0;
 }
@@ -198,6 +205,28 @@ static int one_type(const struct addr_type *t, void *arg)
 static void types(struct job *j)
 {
 	addr_each(one_type, j);
+}
+
+/* What may follow a layer, "+" or a bracket, the scripts know: it depends on quotes. */
+static void layers(struct job *j)
+{
+	begin_list(j, "layers");
+	for (size_t i = 0; layer_number(i); i++) {
+		char name[64];
+
+		names_get(layer_number(i)->names, 0, name, sizeof(name));
+		put_item(j, name, "", layer_number(i)->help);
+	}
+	end_list(j);
+}
+
+static void layer_sets(struct job *j)
+{
+	for (size_t i = 0; layer_number(i); i++) {
+		put_label(j, layer_number(i)->names, toupper);
+		put_sets(j, layer_number(i)->groups);
+		end_row(j);
+	}
 }
 
 /* ---- options ---- */
@@ -331,8 +360,9 @@ static const struct {
 	const char *line;
 	void (*print)(struct job *j);
 } lists[] = {
-	{ "@NAMES@\n", names },   { "@TYPES@\n", types }, { "@SETS@\n", sets },
-	{ "@VALUES@\n", values }, { "@FLAGS@\n", flags }, { "@FILEFLAGS@\n", file_flags },
+	{ "@NAMES@\n", names },   { "@TYPES@\n", types },          { "@SETS@\n", sets },
+	{ "@LAYERS@\n", layers }, { "@LAYERSETS@\n", layer_sets }, { "@VALUES@\n", values },
+	{ "@FLAGS@\n", flags },   { "@FILEFLAGS@\n", file_flags },
 };
 
 static void one_line(struct job *j, const char *line)

@@ -43,6 +43,25 @@ UNIQUE = {
     "--stati": "--statistics",
     "-L DIR/fi": "-L DIR/first",
     "EXEC:DIR/fi": "EXEC:DIR/first",
+    "TLS+UDP4-DATAG": "TLS+UDP4-DATAGRAM:",
+    "TLS+SOCKS5+unix-conn": "TLS+SOCKS5+unix-connect:",
+    "TLS+TCP4:h:1,tcp-nod": "TLS+TCP4:h:1,tcp-nodelay",
+    "TLS+INTERFACE:l": "TLS+INTERFACE:lo",
+    "TLS+DIR/fi": "TLS+DIR/first",
+    "'TLS(cafi": "'TLS(cafile=",
+    "'TLS(verify=0,cafile=DIR/fi": "'TLS(verify=0,cafile=DIR/first",
+    "'TLS(verify=0,no-s": "'TLS(verify=0,no-sni",
+    "'TLS(verify=0)": "'TLS(verify=0)+",
+    "'tls[alpn=(a,b),verify=0]+PROXY(to=[::1]:1)+tcp4:h:1,proxy-res": "'tls[alpn=(a,b),verify=0]+PROXY(to=[::1]:1)+tcp4:h:1,proxy-resolve",
+    "'TLS(tcp-nod": "'TLS(tcp-nod",
+    "'UDP4-RECV:7000!!TLS+": "'UDP4-RECV:7000!!TLS+",
+}
+
+# Brackets outside of quotes: bash and fish leave square ones alone, zsh quotes round ones itself.
+UNQUOTED = {
+    "bash": {"TLS[cafi": "TLS[cafile=", "TLS[cafile=DIR/fi": "TLS[cafile=DIR/first", "TLS[cafile=a]": "TLS[cafile=a]+"},
+    "zsh": {"TLS(cafi": "TLS(cafile=", "TLS\\(cafile=DIR/fi": "TLS\\(cafile=DIR/first", "TLS\\(cafile=a\\)": "TLS\\(cafile=a\\)+",
+            "TLS\\(cafile=a\\)+TCP4:h:1,tcp-nod": "TLS\\(cafile=a\\)+TCP4:h:1,tcp-nodelay"},
 }
 
 # Lines that leave a choice, and some of the candidates: typed and candidates without what stands
@@ -68,6 +87,18 @@ CHOICE = [
     ("NOSUCH:", "x", []),
     ("UDP4-RECV:7000,tcp-no", "", []),
     ("TCP4:h:1,", "tcp-nod", ["tcp-nodelay"]),
+    ("", "SOCKS4", ["SOCKS4:", "SOCKS4A:", "SOCKS4+", "SOCKS4[", "SOCKS4A+", "SOCKS4A["]),
+    ("TLS+PROXY[to=h:1]+", "SOCKS4A", ["SOCKS4A:", "SOCKS4A+", "SOCKS4A["]),
+    ("UDP4-RECV:7000!!", "SOCKS4A", ["SOCKS4A:"]),
+    ("PROXY[", "socks", []),
+    ("PROXY[to=h:1,", "proxy-auth", ["proxy-authorization=", "proxy-authorization-file="]),
+    ("TLS[cafile=a]", "", ["+"]),
+    ("TLS[cafile=a]x", "", []),
+    ("NOSUCH[", "x", []),
+    ("TLS+PROXY[to=h:1]+UNIX-CONNECT:s,", "proxy-au", ["proxy-authorization=", "proxy-authorization-file="]),
+    ("TLS[verify=0]+UNIX-CONNECT:s,", "openssl-ca", ["openssl-cafile=", "openssl-capath="]),
+    ("TLS[verify=0]+UNIX-CONNECT:s,", "proxy-au", []),
+    ("TLS[verify=0]+OPEN:", "fi", ["first"]),
 ]
 
 
@@ -141,24 +172,24 @@ def zsh(folder):
     sh.close()
 
 
-def expected(folder, change=lambda line: line):
-    """UNIQUE for a folder, and for a shell that does things its own way."""
-    return {k.replace("DIR", str(folder)): change(v.replace("DIR", str(folder))) for k, v in UNIQUE.items()}
+def expected(folder, shell, change):
+    """What is unique for a folder, and for a shell that does things its own way."""
+    return {k.replace("DIR", str(folder)): change(v.replace("DIR", str(folder))) for k, v in (UNIQUE | UNQUOTED[shell]).items()}
 
 
 def test_bash_in_a_terminal(bash, folder):
     def quote_closed(line):
-        return line + "'" if line.startswith("'") and line.endswith("append") else line
-    want = expected(folder, quote_closed)
+        return line + "'" if line.startswith("'") and line.endswith(("append", "proxy-resolve")) else line
+    want = expected(folder, "bash", quote_closed)
     assert {line: bash.after_tab(line) for line in want} == want
 
 
 def table_case(line):
-    return line.replace("udplite4-recv", "UDPLITE4-RECV")
+    return line.replace("udplite4-recv", "UDPLITE4-RECV").replace("unix-connect:", "UNIX-CONNECT:")
 
 
 def test_zsh_in_a_terminal(zsh, folder):
-    want = expected(folder, table_case)
+    want = expected(folder, "zsh", table_case)
     assert {line: zsh.after_tab(line) for line in want} == want
 
 
@@ -246,5 +277,13 @@ def test_every_type_takes_its_options(ask, folder):
 @pytest.mark.parametrize("ask", [in_bash, in_fish])
 def test_every_type_is_offered(ask, folder):
     types, _ = help_groups()
-    want = sorted(t + (":" if syntax.startswith(":") else "") for t, (syntax, _) in types.items())
-    assert sorted(ask([""], folder)[0]) == want
+    want = [t + (":" if syntax.startswith(":") else "") for t, (syntax, _) in types.items()]
+    layers = [layer + end for layer in ("TLS", "DTLS", "SOCKS4", "SOCKS4A", "SOCKS5", "SOCKS5-LISTEN", "PROXY") for end in "+["]
+    assert sorted(ask([""], folder)[0]) == sorted(want + layers)
+
+
+def test_brackets_in_fish(folder):
+    """Round ones between quotes; square ones, which fish quotes by a backslash, else."""
+    lines = ["'PROXY", "'TLS(cafi", "TLS\\[cafi", "TLS\\[verify=0\\]+TCP:h:1,cafi"]
+    assert [sorted(found) for found in in_fish(lines, folder)] == [
+        ["PROXY(", "PROXY+", "PROXY:"], ["TLS(cafile="], ["TLS[cafile="], ["TLS[verify=0]+TCP:h:1,cafile="]]
