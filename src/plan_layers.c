@@ -101,7 +101,7 @@ static int add_written(struct half *h, const struct spec_layer *s, struct err *e
 	conf_init(l->own);
 	if (l->type->unavailable)
 		return err_set(err, 0, "%s: %s", l->name, l->type->unavailable);
-	if (l->type->client_only && h->type->flags & TYPE_ACCEPTS)
+	if (!l->type->serves && h->type->flags & TYPE_ACCEPTS)
 		return err_set(err, 0, "%s+%s: %s has no server side", l->name, h->keyword,
 			       l->name);
 	return check_inside(l, s, err);

@@ -12,6 +12,7 @@ struct endpoint;
 struct forecast;
 struct opening;
 struct source;
+struct str;
 
 enum step_result {
 	STEP_DONE,
@@ -65,10 +66,20 @@ struct layer_type {
 	const char *names; /* canonical first, as in struct addr_type */
 	const char *help; /* one sentence for the manual */
 	uint64_t groups; /* options it takes */
+	/* what it does as client, and as server: NULL if it has no server side. A sentence of which
+	 * "it" is the subject; {peer} and {target} stand for those of layer_target.h */
+	const char *does, *serves;
 	bool needs_datagrams, makes_datagrams; /* below and above it, else a stream */
-	bool client_only; /* it has no server side */
 	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
 	bool has_target; /* it has the other side connect to a target, see layer_target.h */
+	bool encrypts; /* what is said above it can be read at the other side only */
+	const char *farewell; /* what it says when one direction ends, or NULL: nothing */
+	/* append sentences about whom layer @i of @half verifies as whom; true: it verifies
+	 * somebody. NULL: it never does */
+	bool (*whom)(const struct half *half, size_t i, struct str *out);
+	/* append what it tells the other side by itself and nobody encrypts: "the name a (SNI)";
+	 * NULL: nothing */
+	void (*tells)(const struct half *half, size_t i, struct str *out);
 	/* what its options lack, found while planning; or NULL */
 	int (*check)(const struct half_layer *layer, struct err *err);
 	/* what is done ahead of the transport's steps in every attempt, or NULL */

@@ -27,9 +27,10 @@ struct layer_target layer_peer(const struct half *half, size_t i)
 		if (target.host)
 			return target;
 	}
-	if (t->flags & TYPE_CONNECTS && t->groups & (G_IP4 | G_IP6))
-		return (struct layer_target){ half->param[0], half->param[1] };
-	return none;
+	if (!(t->flags & TYPE_CONNECTS) || !(t->groups & (G_IP4 | G_IP6)))
+		return none;
+	return (struct layer_target){ half->param[0],
+				      t->server.port ? t->server.port(half) : half->param[1] };
 }
 
 int layer_target_check(const struct half_layer *layer, struct err *err)

@@ -37,7 +37,7 @@ static const struct step server_steps[] = {
 static const struct addr_type types[] = {
 	{ .names = "OPENSSL-DTLS-CLIENT OPENSSL-DTLS-CONNECT DTLS DTLS-C DTLS-CLIENT DTLS-CONNECT",
 	  .syntax = ":<host>:<port>",
-	  .help = "DTLS with a server, whose certificate and name are verified; borders are kept",
+	  .help = "DTLS with a server, whose certificate and name are verified unless verify=0",
 	  .groups = G_DTLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_CONNECTS,
 	  .steps = client_steps, .layer = &dtls_layer, .forecast = forecast_packets,

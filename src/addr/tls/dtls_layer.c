@@ -11,6 +11,7 @@
  * Ownership. The layer owns the connection of the library, the batch in hand and the timer. */
 #include "addr/tls/tls_shake.h"
 #include "addr/tls/tls_share.h"
+#include "addr/tls/tls_tell.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -329,6 +330,15 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 const struct layer_type dtls_layer = {
 	.names = "DTLS",
 	.help = "encrypts datagrams",
+	.does = "encrypts each datagram on the way to {peer}: borders are kept, and what is lost "
+		"is lost",
+	.serves = "encrypts each datagram on the way to a client: borders are kept, and what is "
+		  "lost is "
+		  "lost",
+	.encrypts = true,
+	.farewell = "close-notify",
+	.whom = tls_whom,
+	.tells = tls_tells,
 	.groups = G_OPENSSL,
 	.needs_datagrams = true,
 	.makes_datagrams = true,

@@ -54,7 +54,7 @@ static const struct step listen_steps[] = {
 
 static const struct addr_type types[] = {
 	{ .names = "OPENSSL OPENSSL-CONNECT SSL TLS TLS-CONNECT", .syntax = ":<host>:<port>",
-	  .help = "TLS connection to a server, whose certificate and name are verified",
+	  .help = "TLS connection to a server, whose certificate and name are verified unless verify=0",
 	  .groups = G_TLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP }, .flags = TYPE_CONNECTS,
 	  .steps = client_steps, .layer = &tls_layer, .forecast = forecast_stream,
