@@ -104,9 +104,8 @@ static void add_layer(struct str *out, const struct half *h, size_t i, bool *ver
 	add_whom(out, h, i, verified);
 	add_told(out, h, i);
 	if (l->type->leaves)
-		add_filled(out,
-			   "    Then it is gone: what it stands on is the way to {target}.\n", h,
-			   i);
+		add_filled(out, "    Then it is gone: what it stands on is the way to {target}.\n",
+			   h, i);
 	if (l->own)
 		explain_options(out, &l->opts, "    ");
 }

@@ -53,4 +53,3 @@ void explain_options(struct str *out, const struct opts *opts, const char *margi
 		add_option(out, &opts->opt[i], margin);
 	}
 }
-

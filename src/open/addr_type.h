@@ -58,6 +58,7 @@ enum type_flag {
 	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
 	TYPE_ACCEPTS = 2048, /* others connect to it: layers on it play the server */
 	TYPE_ONE_SHOT = 4096, /* its sessions are one datagram and the answers to it: no layers */
+	TYPE_MANY = 8192, /* its datagrams are for many at once: no layers */
 	TYPE_FORK_FIRST = 1024, /* fork means nothing behind an address that forks already */
 };
 
@@ -71,7 +72,8 @@ struct layer_type {
 	const char *does, *serves;
 	bool needs_datagrams, makes_datagrams; /* below and above it, else a stream */
 	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
-	bool has_target; /* it has the other side connect to a target, see layer_target.h */
+	bool has_target; /* it has the other side connect to a target, see layer_target.h; */
+	bool awaits; /* or wait there for somebody: what stands above it speaks to a client */
 	bool encrypts; /* what is said above it can be read at the other side only */
 	const char *farewell; /* what it says when one direction ends, or NULL: nothing */
 	/* append sentences about whom layer @i of @half verifies as whom; true: it verifies

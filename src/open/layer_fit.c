@@ -8,6 +8,22 @@ static const char *kind_word(bool datagrams)
 	return datagrams ? "datagrams" : "a stream";
 }
 
+int layer_fit_roles(const struct half *half, struct err *err)
+{
+	const char *awaits = half->type->flags & TYPE_ACCEPTS ? half->keyword : NULL;
+
+	for (size_t i = 0; i < half->nlayers; i++) {
+		const struct half_layer *l = &half->layer[i];
+
+		if (awaits && !l->type->serves)
+			return err_set(err, 0, "%s+%s: %s has no server side", l->name, awaits,
+				       l->name);
+		if (l->type->awaits)
+			awaits = l->name;
+	}
+	return 0;
+}
+
 int layer_fit_ways(const struct half *half, bool both_ways, struct err *err)
 {
 	if (both_ways)

@@ -33,6 +33,11 @@ struct layer_target layer_peer(const struct half *half, size_t i)
 				      t->server.port ? t->server.port(half) : half->param[1] };
 }
 
+static bool is_zero(const char *port)
+{
+	return port[strspn(port, "0")] == '\0';
+}
+
 int layer_target_check(const struct half_layer *layer, struct err *err)
 {
 	const struct conf *c = layer->conf;
@@ -52,5 +57,7 @@ int layer_target_check(const struct half_layer *layer, struct err *err)
 			       "%s: the port of the server is given where it is connected: "
 			       "%s(to=%s:%s)+TCP:<server>:<port>",
 			       layer->name, layer->name, c->proxy.to_host, c->proxy.to_port);
+	if (!layer->type->awaits && is_zero(c->proxy.to_port))
+		return err_set(err, 0, "%s: nobody can be connected at port 0", layer->name);
 	return 0;
 }

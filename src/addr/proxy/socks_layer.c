@@ -468,6 +468,6 @@ const struct layer_type socks5_bind_layer = {
 	.help = "has a SOCKS version 5 server wait for one connection and hand it on",
 	.does = "has the SOCKS version 5 server {peer} wait at {target} for one connection and hand it on",
 	.tells = tells5,
-	.before = before_bind, .steps = steps_bind, SOCKS,
+	.awaits = true, .before = before_bind, .steps = steps_bind, SOCKS,
 };
 /* clang-format on */

@@ -72,7 +72,8 @@ static bool whom_client(const struct half *half, size_t i, struct str *out)
 	if (*name)
 		str_addf(out, "The server has to prove that it is %s.", name);
 	else
-		str_adds(out, "The server may have any name, but its certificate has to be trusted.");
+		str_adds(out,
+			 "The server may have any name, but its certificate has to be trusted.");
 	add_trusted(out, c);
 	return true;
 }
