@@ -66,6 +66,7 @@ enum type_flag {
 struct layer_type {
 	const char *names; /* canonical first, as in struct addr_type */
 	const char *help; /* one sentence for the manual */
+	const char *example; /* a line with it, or NULL */
 	uint64_t groups; /* options it takes */
 	/* what it does as client, and as server: NULL if it has no server side. A sentence of which
 	 * "it" is the subject; {peer} and {target} stand for those of layer_target.h */
@@ -130,6 +131,7 @@ struct addr_type {
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
 	const struct layer_type *layer; /* what always stands on it, or NULL */
+	const char *stack; /* if one does: the stack that the type is short for, "TLS+TCP:<host>" */
 	const char *both_ways; /* of a type for one direction: a kin of it for both, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };

@@ -262,6 +262,23 @@ def help_groups():
     return [{m[1]: (m[2], set(re.split(r"[,()]+", m[3])) - {""}) for m in shape.finditer(part)} for part in (types, options)]
 
 
+def help_layers():
+    """Layers with their groups."""
+    text = subprocess.run([lab.SOCAST, "-h"], capture_output=True, text=True, check=True).stdout
+    return {m[1]: set(m[2].split(",")) for m in re.finditer(r"^      (\S+) +below=.* groups=(\S+)$", text, re.M)}
+
+
+@pytest.mark.parametrize("ask", [in_bash, in_fish])
+def test_every_layer_takes_its_options(ask, folder):
+    """In its brackets stand its options and no others; behind the comma they are there as well."""
+    layers, (types, options) = help_layers(), help_groups()
+    found = ask([line for layer in layers for line in (f"{layer}[", f"{layer}+STALL,")], folder)
+    for n, (layer, groups) in enumerate(layers.items()):
+        fit = {o for o, (_, g) in options.items() if g & groups}
+        everywhere = {o for o, (_, g) in options.items() if g & (types["STALL"][1] | {"all", "PROCESS", "APPL"})}
+        assert [{re.split(r"[\[,]", line)[-1].rstrip("=") for line in lines} for lines in found[2 * n:2 * n + 2]] == [fit, fit | everywhere], layer
+
+
 @pytest.mark.parametrize("ask", [in_bash, in_fish])
 def test_every_type_takes_its_options(ask, folder):
     """Behind a comma stand the options that the help says fit, and no others."""
@@ -278,8 +295,8 @@ def test_every_type_takes_its_options(ask, folder):
 def test_every_type_is_offered(ask, folder):
     types, _ = help_groups()
     want = [t + (":" if syntax.startswith(":") else "") for t, (syntax, _) in types.items()]
-    layers = [layer + end for layer in ("TLS", "DTLS", "SOCKS4", "SOCKS4A", "SOCKS5", "SOCKS5-LISTEN", "PROXY") for end in "+["]
-    assert sorted(ask([""], folder)[0]) == sorted(want + layers)
+    layers = [layer + end for layer in help_layers() for end in "+["]
+    assert "TLS+" in layers and sorted(ask([""], folder)[0]) == sorted(want + layers)
 
 
 def test_brackets_in_fish(folder):

@@ -221,6 +221,7 @@ static const struct step steps[] = { { .run = step_request }, { .run = step_answ
 const struct layer_type proxy_layer = {
 	.names = "PROXY PROXY-CONNECT",
 	.help = "has an HTTP proxy connect to a target (method CONNECT)",
+	.example = "socast - 'TLS+PROXY(to=example.org:443)+TCP:proxy.example.org:3128'",
 	.does = "has the HTTP proxy {peer} connect to {target} (method CONNECT)",
 	.tells = tells,
 	.groups = G_HTTP,

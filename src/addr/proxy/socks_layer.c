@@ -445,6 +445,7 @@ static const struct step steps_bind[] = {
 const struct layer_type socks4_layer = {
 	.names = "SOCKS4 SOCKS",
 	.help = "has a SOCKS version 4 server connect to a target, which is looked up here",
+	.example = "socast - 'SOCKS4(to=192.168.10.2:80)+TCP:127.0.0.1:1080'",
 	.does = "looks {target} up here and has the SOCKS version 4 server {peer} connect to it",
 	.tells = tells4,
 	.before = before4, .steps = steps4, SOCKS,
@@ -452,6 +453,7 @@ const struct layer_type socks4_layer = {
 const struct layer_type socks4a_layer = {
 	.names = "SOCKS4A",
 	.help = "has a SOCKS version 4a server look a target up and connect to it",
+	.example = "socast - 'SOCKS4A(to=www.example.org:80)+TCP:127.0.0.1:1080'",
 	.does = "has the SOCKS version 4a server {peer} look {target} up and connect to it",
 	.tells = tells4,
 	.before = before4a, .steps = steps4a, SOCKS,
@@ -459,6 +461,7 @@ const struct layer_type socks4a_layer = {
 const struct layer_type socks5_layer = {
 	.names = "SOCKS5 SOCKS5-CONNECT",
 	.help = "has a SOCKS version 5 server look a target up and connect to it",
+	.example = "socast - 'SOCKS5(to=192.168.10.2:22)+TLS+TCP:proxy.example.org:1081'",
 	.does = "has the SOCKS version 5 server {peer} look {target} up and connect to it",
 	.tells = tells5,
 	.before = before5, .steps = steps5, SOCKS,
@@ -466,6 +469,7 @@ const struct layer_type socks5_layer = {
 const struct layer_type socks5_bind_layer = {
 	.names = "SOCKS5-LISTEN SOCKS5-BIND",
 	.help = "has a SOCKS version 5 server wait for one connection and hand it on",
+	.example = "socast - 'SOCKS5-LISTEN(to=0.0.0.0:7000)+TCP:127.0.0.1:1080'",
 	.does = "has the SOCKS version 5 server {peer} wait at {target} for one connection and hand it on",
 	.tells = tells5,
 	.awaits = true, .before = before_bind, .steps = steps_bind, SOCKS,

@@ -330,6 +330,7 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 const struct layer_type dtls_layer = {
 	.names = "DTLS",
 	.help = "encrypts datagrams",
+	.example = "socast - 'DTLS(verify=0)+UDP:192.168.10.2:4433'",
 	.does = "encrypts each datagram on the way to {peer}: borders are kept, and what is lost "
 		"is lost",
 	.serves = "encrypts each datagram on the way to a client: borders are kept, and what is "

@@ -250,6 +250,7 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 const struct layer_type tls_layer = {
 	.names = "TLS",
 	.help = "encrypts a stream",
+	.example = "socast - 'TLS(cafile=ca.crt,commonname=db)+UNIX:/run/db.sock'",
 	.does = "encrypts all that is said above it on the way to {peer}",
 	.serves = "encrypts all that is said above it on the way to each client",
 	.encrypts = true,

@@ -74,10 +74,10 @@ static void judge(struct exam *x)
 	rc = opening_check(relay_address(&relay, side_of(x)), MODE_RW, no_more, &err);
 	log_catch(NULL, NULL);
 	if (rc == -1) {
-		struct finding *f = exam_add(
-			x, FIND_PROBLEM,
-			xasprintf("the address %s cannot be opened", x->half->keyword),
-			xstrdup(err.text));
+		struct finding *f =
+			exam_add(x, FIND_PROBLEM,
+				 xasprintf("the address %s cannot be opened", x->half->keyword),
+				 xstrdup(err.text));
 
 		if (err.hint[0])
 			exam_advice(f, "%s", err.hint);
@@ -124,13 +124,15 @@ static void check_clock(struct exam *x)
 	if (gmtime_r(&now, &tm))
 		strftime(date, sizeof(date), "it says %Y-%m-%d %H:%M:%S UTC", &tm);
 	if (adjtimex(&t) != -1 && !(t.status & STA_UNSYNC))
-		exam_add(x, FIND_OK, xstrdup("the clock of this host is kept right"), xstrdup(date));
+		exam_add(x, FIND_OK, xstrdup("the clock of this host is kept right"),
+			 xstrdup(date));
 	else
-		exam_advice(exam_add(x, FIND_NOTE,
-				     xstrdup("nobody keeps the clock of this host right, by which "
-					     "certificates are judged"),
-				     xstrdup(date)),
-			    "look whether that is the time; timedatectl set-ntp true keeps it right");
+		exam_advice(
+			exam_add(x, FIND_NOTE,
+				 xstrdup("nobody keeps the clock of this host right, by which "
+					 "certificates are judged"),
+				 xstrdup(date)),
+			"look whether that is the time; timedatectl set-ntp true keeps it right");
 }
 
 /* The doctor connects to nobody. */
@@ -144,8 +146,7 @@ static void tell_untried(struct exam *x)
 		return;
 	f = exam_add(x, FIND_UNKNOWN,
 		     xasprintf("whether a server for %s answers at %s:%s has not been tried",
-			       x->half->layer[0].own ? x->half->layer[0].name
-						     : x->half->keyword,
+			       x->half->layer[0].own ? x->half->layer[0].name : x->half->keyword,
 			       peer.host, peer.port),
 		     xstrdup(lowest->has_target ? "what is behind it shows when it has answered"
 						: "the doctor connects to nobody"));
