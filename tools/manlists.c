@@ -297,7 +297,7 @@ static void addresses(void)
 
 static const char *kind(bool datagrams)
 {
-	return datagrams ? "datagrams" : "a stream";
+	return datagrams ? "datagrams" : "stream";
 }
 
 static void layers(void)
@@ -332,7 +332,7 @@ static void layer_table(void)
 		add_word(&text, names_get(t->names, 0, name, sizeof(name)));
 		printf(".It %s Ta %s Ta %s Ta %s Ta %s\n", text.data, kind(t->needs_datagrams),
 		       kind(t->makes_datagrams), t->serves ? "both" : "client",
-		       t->leaves     ? "it has gone"
+		       t->leaves     ? "gone"
 		       : t->farewell ? t->farewell
 				     : "nothing");
 		str_done(&text);
