@@ -13,7 +13,7 @@ _socast_type() # NAME in upper case: what its parameters are, which sets of opti
 	esac
 }
 
-_socast_layer() # NAME in upper case: which sets of options it takes
+_socast_layer() # NAME in upper case: if it is a layer, and which sets of options it takes
 {
 	case $1 in
 @LAYERSETS@
@@ -131,9 +131,9 @@ _socast_stack() # takes layers off rest: their sets go to above; brackets behind
 	local shape='^([[:alnum:]_-]+)([[(+].*)$'
 
 	while [[ $rest =~ $shape ]]; do
-		sets=()
+		kinds=() sets=()
 		_socast_layer "${BASH_REMATCH[1]^^}"
-		[[ ${#sets[@]} == 0 ]] && return
+		[[ ${#kinds[@]} == 0 ]] && return
 		rest=${BASH_REMATCH[2]}
 		if [[ $rest != +* ]]; then
 			inside=open rest=${rest:1}
@@ -141,7 +141,7 @@ _socast_stack() # takes layers off rest: their sets go to above; brackets behind
 			inside=closed
 		fi
 		[[ $rest == +* ]] || return
-		inside= rest=${rest:1} above+=("${sets[@]}") sets=()
+		inside= rest=${rest:1} above+=("${sets[@]}") kinds=() sets=()
 	done
 }
 

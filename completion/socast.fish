@@ -12,7 +12,7 @@ function __socast_type --no-scope-shadowing # NAME in upper case: its parameters
 	end
 end
 
-function __socast_layer --no-scope-shadowing # NAME in upper case: its sets of options
+function __socast_layer --no-scope-shadowing # NAME in upper case: if it is a layer; its sets of options
 	switch $argv[1]
 @LAYERSETS@
 	end
@@ -117,9 +117,10 @@ end
 # Takes layers off: their sets go to above; brackets behind the last are inside.
 function __socast_stack --no-scope-shadowing
 	while string match -qr -- '^[\w-]+[[(+]' $rest
+		set kinds
 		set sets
 		__socast_layer (string upper -- (string match -r -- '^[\w-]+' $rest))
-		set -q sets[1]
+		set -q kinds[1]
 		or return
 		__socast_split '[\w-]+'
 		if not string match -q -- '+*' $rest
@@ -135,6 +136,7 @@ function __socast_stack --no-scope-shadowing
 		__socast_split '[+]'
 		set -a above $sets
 		set inside
+		set kinds
 		set sets
 	end
 end

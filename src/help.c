@@ -157,7 +157,7 @@ static void print_layers(FILE *out)
 		groups_format(t->groups, &groups);
 		fprintf(out, "      %-16s below=%-9s above=%-9s groups=%s\n",
 			names_get(t->names, 0, name, sizeof(name)), kind(t->needs_datagrams),
-			kind(t->makes_datagrams), groups.data);
+			kind(t->makes_datagrams), groups.len ? groups.data : "none");
 		str_done(&groups);
 	}
 }

@@ -241,8 +241,10 @@ static void print_layer(FILE *out, const struct layer_type *t)
 		fprintf(out, "  Not in this build: %s\n", t->unavailable);
 	if (t->example)
 		fprintf(out, "  Example: %s\n", t->example);
-	fprintf(out, "  Its options, in %s(...) or behind the comma:\n", name);
-	print_options(out, t->groups);
+	if (t->groups) {
+		fprintf(out, "  Its options, in %s(...) or behind the comma:\n", name);
+		print_options(out, t->groups);
+	}
 }
 
 /* How the option is written: alone, with a value, or both ways. */

@@ -224,6 +224,9 @@ static void layer_sets(struct job *j)
 {
 	for (size_t i = 0; layer_number(i); i++) {
 		put_label(j, layer_number(i)->names, toupper);
+		begin_list(j, "kinds"); /* of a layer without options that is all */
+		fputs(" layer", stdout);
+		end_list(j);
 		put_sets(j, layer_number(i)->groups);
 		end_row(j);
 	}

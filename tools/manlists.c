@@ -313,9 +313,11 @@ static void layers(void)
 		}
 		str_addc(&text, '\n');
 		add_sentence(&text, t->help);
-		str_adds(&text, "Option groups: ");
-		add_groups(&text, t->groups);
-		str_adds(&text, ".\n");
+		if (t->groups) {
+			str_adds(&text, "Option groups: ");
+			add_groups(&text, t->groups);
+			str_adds(&text, ".\n");
+		}
 		fputs(text.data, stdout);
 		str_done(&text);
 	}
