@@ -336,7 +336,7 @@ static void layer_table(void)
 		       kind(t->makes_datagrams), t->serves ? "both" : "client",
 		       t->leaves     ? "gone"
 		       : t->farewell ? t->farewell
-				     : "nothing");
+				     : "none");
 		str_done(&text);
 	}
 }

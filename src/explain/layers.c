@@ -55,7 +55,7 @@ static void add_whom(struct str *out, const struct half *h, size_t i, bool *veri
 		str_adds(out, "    ");
 		*verified = t->whom(h, i, out);
 		str_addc(out, '\n');
-	} else if (!*verified) {
+	} else if (t->has_target && !*verified) {
 		str_adds(out, "    The server is not verified: whoever answers is taken for it.\n");
 	}
 }
