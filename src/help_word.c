@@ -109,7 +109,8 @@ struct list_job {
 
 /* Options that fit a type, to be sorted. */
 struct fitting {
-	uint64_t groups; /* of the type */
+	uint64_t groups; /* of the type, or layer */
+	unsigned strange; /* flags of options that are not for such */
 	struct fit {
 		const struct opt_row *row;
 		int types; /* how many it fits: the fewer, the more it has to do with this one */
@@ -131,7 +132,8 @@ static int add_fitting_option(const struct opt_row *row, void *arg)
 	struct fitting *f = arg;
 
 	/* what fits everywhere or every terminal would bury the rest */
-	if (!(row->groups & f->groups) || row->groups & (GROUPS_EVERYWHERE | G_TERMIOS))
+	if (!(row->groups & f->groups) || row->flags & f->strange ||
+	    row->groups & (GROUPS_EVERYWHERE | G_TERMIOS))
 		return 0;
 	f->fit = xrealloc(f->fit, (f->n + 1) * sizeof(*f->fit));
 	f->fit[f->n] = (struct fit){ .row = row, .order = f->n };
@@ -148,9 +150,9 @@ static int by_closeness(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-static void print_options(FILE *out, uint64_t groups)
+static void print_options(FILE *out, uint64_t groups, unsigned strange)
 {
-	struct fitting f = { .groups = groups };
+	struct fitting f = { .groups = groups, .strange = strange };
 	int column = 0;
 
 	opt_each(add_fitting_option, &f);
@@ -180,15 +182,16 @@ static int add_fitting_type(const struct addr_type *t, void *arg)
 	return 0;
 }
 
-static void print_fitting_layers(FILE *out, uint64_t groups)
+static void print_fitting_layers(FILE *out, const struct opt_row *row)
 {
-	const char *before = "  And the layers:\n";
+	const char *before =
+		row->flags & OPT_OF_STACK ? "  It fits the layers:\n" : "  And the layers:\n";
 	int column = 0;
 
 	for (size_t i = 0; layer_number(i); i++) {
 		char name[64];
 
-		if (!(layer_number(i)->groups & groups))
+		if (!(layer_number(i)->groups & row->groups))
 			continue;
 		fputs(before, out);
 		before = "";
@@ -224,7 +227,7 @@ static void print_type(FILE *out, const struct addr_type *t)
 	if (example)
 		fprintf(out, "  Example: %s\n", example);
 	fputs("  Options that fit, its own first (and those of every address, see -hh):\n", out);
-	print_options(out, t->groups);
+	print_options(out, t->groups, OPT_OF_STACK);
 }
 
 static void print_layer(FILE *out, const struct layer_type *t)
@@ -243,7 +246,7 @@ static void print_layer(FILE *out, const struct layer_type *t)
 		fprintf(out, "  Example: %s\n", t->example);
 	if (t->groups) {
 		fprintf(out, "  Its options, in %s(...) or behind the comma:\n", name);
-		print_options(out, t->groups);
+		print_options(out, t->groups, OPT_OF_TYPE);
 	}
 }
 
@@ -275,10 +278,13 @@ static void print_option(FILE *out, const struct opt_row *row)
 		fputs("  It fits every address.\n", out);
 		return;
 	}
-	fputs("  It fits:\n", out);
-	addr_each(add_fitting_type, &j);
-	fputc('\n', out);
-	print_fitting_layers(out, row->groups);
+	if (!(row->flags & OPT_OF_STACK)) {
+		fputs("  It fits:\n", out);
+		addr_each(add_fitting_type, &j);
+		fputc('\n', out);
+	}
+	if (!(row->flags & OPT_OF_TYPE))
+		print_fitting_layers(out, row);
 }
 
 struct flag_job {

@@ -53,32 +53,40 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 	return 0;
 }
 
+bool plan_layers_taking(const struct opt_row *row, struct str *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; layer_number(i); i++) {
+		char name[64];
+
+		if (!takes(layer_number(i), row) || row->flags & OPT_OF_TYPE)
+			continue;
+		str_addf(out, "%s%s", any ? ", " : "",
+			 names_get(layer_number(i)->names, 0, name, sizeof(name)));
+		any = true;
+	}
+	return any;
+}
+
 /* Where an option belongs that is none of the layer it was given to: to another one of the stack,
  * to the address, or to layers that are not there. */
 static int hint_owner(const struct half *h, const struct spec_opt *opt, const struct opt_row *row,
 		      struct err *err)
 {
 	struct str names = { 0 };
-	int rc = -1;
 
 	for (size_t i = 0; i < h->nlayers; i++) {
 		if (takes(h->layer[i].type, row) && h->layer[i].own)
 			return hint_place(&h->layer[i], opt, err);
 	}
-	for (size_t i = 0; layer_number(i); i++) {
-		char name[64];
-
-		if (takes(layer_number(i), row))
-			str_addf(&names, "%s%s", names.len ? ", " : "",
-				 names_get(layer_number(i)->names, 0, name, sizeof(name)));
-	}
-	if (!names.len || row->groups & (h->type->groups | GROUPS_EVERYWHERE))
-		rc = err_hint(err, "options of the whole address stand behind it: ...,%s",
-			      opt->name);
-	else
-		rc = err_hint(err, "it is one of %s", names.data);
+	if (row->groups & (h->type->groups | GROUPS_EVERYWHERE))
+		return err_hint(err, "options of the whole address stand behind it: ...,%s",
+				opt->name);
+	if (plan_layers_taking(row, &names))
+		err_hint(err, "it is one of %s", names.data);
 	str_done(&names);
-	return rc;
+	return -1;
 }
 
 /* In parentheses stands only what is the layer's own. */

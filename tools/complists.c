@@ -26,6 +26,7 @@
 #include <string.h>
 
 #define SETS_MAX 256
+#define ONLY (OPT_OF_STACK | OPT_OF_TYPE)
 
 /* The language of a shell. A list is assigned to a variable; a label begins a row of "case". */
 struct shell {
@@ -44,16 +45,20 @@ static const struct shell shells[] = {
 	{ "fish", " ", "\t\tcase ", "\n", "", "\t\t\tset %s", "\n", "\\'", 0, '\t' },
 };
 
-/* Different group sets of options, in order of appearance. */
+/* Different sets of options, in order of appearance: what the same groups take, of types, of layers
+ * or of both. */
 struct sets {
-	uint64_t groups[SETS_MAX];
+	struct set {
+		uint64_t groups;
+		unsigned only; /* OPT_OF_STACK, OPT_OF_TYPE, or 0 */
+	} set[SETS_MAX];
 	size_t n;
 };
 
 struct job {
 	const struct shell *sh;
 	struct sets sets;
-	uint64_t groups; /* of the set being printed */
+	struct set set; /* being printed */
 	bool aliases; /* which names of it */
 };
 
@@ -179,11 +184,12 @@ static void put_kinds(const char *syntax)
 	}
 }
 
-static void put_sets(const struct job *j, uint64_t groups)
+/* @strange: those that are none of its kind. */
+static void put_sets(const struct job *j, uint64_t groups, unsigned strange)
 {
 	begin_list(j, "sets");
 	for (size_t i = 0; i < j->sets.n; i++) {
-		if (j->sets.groups[i] & groups)
+		if (j->sets.set[i].groups & groups && !(j->sets.set[i].only & strange))
 			printf(" %zu", i);
 	}
 	end_list(j);
@@ -197,7 +203,7 @@ static int one_type(const struct addr_type *t, void *arg)
 	begin_list(j, "kinds");
 	put_kinds(t->syntax);
 	end_list(j);
-	put_sets(j, t->groups | GROUPS_EVERYWHERE);
+	put_sets(j, t->groups | GROUPS_EVERYWHERE, OPT_OF_STACK);
 	end_row(j);
 	return 0;
 }
@@ -227,24 +233,29 @@ static void layer_sets(struct job *j)
 		begin_list(j, "kinds"); /* of a layer without options that is all */
 		fputs(" layer", stdout);
 		end_list(j);
-		put_sets(j, layer_number(i)->groups);
+		put_sets(j, layer_number(i)->groups, OPT_OF_TYPE);
 		end_row(j);
 	}
 }
 
 /* ---- options ---- */
 
+static bool is_in_set(const struct opt_row *row, const struct set *s)
+{
+	return row->groups == s->groups && (row->flags & ONLY) == s->only;
+}
+
 static int collect_set(const struct opt_row *row, void *arg)
 {
 	struct sets *s = arg;
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->groups[i] == row->groups)
+		if (is_in_set(row, &s->set[i]))
 			return 0;
 	}
 	if (s->n == SETS_MAX)
 		return 1;
-	s->groups[s->n++] = row->groups;
+	s->set[s->n++] = (struct set){ row->groups, row->flags & ONLY };
 	return 0;
 }
 
@@ -254,7 +265,7 @@ static int one_option(const struct opt_row *row, void *arg)
 	const char *suffix = value_words[row->type].needed ? "=" : "";
 	char name[64];
 
-	if (row->groups != j->groups)
+	if (!is_in_set(row, &j->set))
 		return 0;
 	for (size_t i = j->aliases; opt_name(row, i, name, sizeof(name)); i++) {
 		put_item(j, name, suffix, row->help);
@@ -271,7 +282,7 @@ static void sets(struct job *j)
 	for (size_t i = 0; i < j->sets.n; i++) {
 		snprintf(number, sizeof(number), "%zu", i);
 		put_label(j, number, toupper);
-		j->groups = j->sets.groups[i];
+		j->set = j->sets.set[i];
 		for (int aliases = 0; aliases < 2; aliases++) {
 			begin_list(j, aliases ? "synonyms" : "names");
 			j->aliases = aliases;

@@ -410,6 +410,7 @@ def test_good_lines(local, folder, zoo, line):
     ("- 'TLS(cafile={z}/ca.crt)+TCP:a:1,openssl-cafile=x'", 'option "openssl-cafile" of layer TLS is given twice: in its parentheses, and behind'),
     ("- 'SOCKS5(to=a:1,to=b:1)+TCP:x:1'", 'option "to" of layer SOCKS5 is given twice'), ("- 'TLS+UNIX:/x,cn=a,cn=b'", 'option "cn" of layer TLS is given twice'),
     ("- 'SOCKS5(to=a:1,cafile=x)+TLS+TCP:x:1'", "put it in parentheses: TLS(cafile=...)+"), ("- 'TLS(socksuser=x)+TCP:x:1'", "it is one of SOCKS4, SOCKS4A, SOCKS5, SOCKS5-LISTEN"),
+    ("- TLS+TCP:a:1,to=b:1", 'option "to" fits the layers SOCKS4, SOCKS4A, SOCKS5'), ("- UNIX:/x,cafile=a", "and the layers TLS, DTLS"), ("- UNIX:/x,proxyport=1", 'option "proxyport" fits PROXY\n'),
     ("- 'SOCKS5(to=a:1,cafile=x)+TLS:x:1'", "options of the whole address stand behind it: ...,cafile"), ("- 'TLS(bind=:1)+TCP:x:1'", "stand behind it: ...,bind"),
     ("- 'PROXY(to=a:1)+PROXY(to=b:1)+TCP:x:1,proxyauth=me:secret'", "could be that of PROXY or that of another PROXY"),
     ("- 'PROXY(to=a:1)+SOCKS5-LISTEN(to=b:1)+TCP:x:1'", "PROXY+SOCKS5-LISTEN: PROXY has no server side"),

@@ -111,6 +111,9 @@ def test_layers(local):
     assert [k.split("\n")[0] for k in kind] == ["address SOCKS5-CONNECT:<socks-server>[:<socks-port>]:<target-host>:<target-port>", "layer SOCKS5+<address>"]
     assert "  Short for: SOCKS5(to=<target-host>:<target-port>)+TCP:<socks-server>:1080\n" in kind[0]
     assert "  It stands on a stream, as client, and is gone when the target is connected.\n" in kind[1]
+    assert {"socksport", "to"} & set(kind[0].split()) == {"socksport"} and {"socksport", "to"} & set(kind[1].split("comma:")[1].split()) == {"to"}
+    assert out(local, "--help", "to").endswith("  It fits the layers:\n    SOCKS4 SOCKS4A SOCKS5 SOCKS5-LISTEN PROXY\n")
+    assert "layers" not in out(local, "--help", "proxyport")
     assert "sockspass" in kind[1] and "keepalive" not in kind[1] and "Example: socast - 'SOCKS5(to=" in kind[1]
     assert "as client or server.\n" in out(local, "--help", "dtls") and "stands on datagrams" in out(local, "--help", "dtls")
     assert out(local, "--help", "cafile").endswith("  And the layers:\n    TLS DTLS\n")
