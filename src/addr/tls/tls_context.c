@@ -18,6 +18,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define READ_BUFFER (68 * 1024) /* bytes taken from a socket at once: four records */
 #define COOKIE_LEN 32
@@ -281,6 +282,9 @@ static int load_trust(struct tls_context *c, struct err *err)
 		return 0;
 	}
 	tls_library_error(err, "SSL_CTX_load_verify_locations()");
+	if (file && access(file, R_OK) == 0)
+		return err_hint(err, "there is no trusted certificate in \"%s\": PEM is expected",
+				file);
 	return err_hint(err, "trusted certificates \"%s\" could not be read", file ? file : path);
 }
 

@@ -2,15 +2,21 @@
  *
  * Their files, names and options are judged as --check does it, without opening anything; what that
  * would warn about becomes a finding. Whom a layer verifies comes from its row. Nobody is connected
- * to: whether a server answers below the layers is said to be unknown. */
+ * to: of a server on this host the kernel tells whether it listens, of others only the route is
+ * known. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "doctor/checks.h"
 #include "doctor/exam.h"
+#include "doctor/host/netlink.h"
 #include "end/relay.h"
 #include "open/layer_target.h"
 #include "open/opening.h"
+#include "sys/own_addrs.h"
+#include "sys/port.h"
+#include "sys/resolve.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timex.h>
@@ -135,22 +141,89 @@ static void check_clock(struct exam *x)
 			"look whether that is the time; timedatectl set-ntp true keeps it right");
 }
 
+/* An address in numbers, with a port, that the transport connects to by TCP. */
+static bool server_of(const struct exam *x, struct netaddr *out)
+{
+	struct layer_target peer = layer_peer(x->half, 0);
+	struct err err;
+	unsigned port;
+
+	if (x->half->type->net.protocol != IPPROTO_TCP || !peer.host ||
+	    !resolve_number(peer.host, AF_UNSPEC, out) ||
+	    resolve_port(peer.port, IPPROTO_TCP, "tcp", &port, &err) == -1)
+		return false;
+	netaddr_set_port(out, port);
+	return true;
+}
+
+/* A server on this host shows in the tables of the kernel. */
+static void check_own_server(struct exam *x, const struct netaddr *server)
+{
+	struct port_holder h[PORT_HOLDERS_MAX];
+	size_t n = port_holders(h, IPPROTO_TCP, netaddr_port(server), server, 0);
+	char ip[IP_TEXT_LEN], holder[PORT_HOLDER_TEXT_LEN];
+	unsigned port = netaddr_port(server);
+
+	ip_text(server, ip);
+	if (n)
+		exam_add(x, FIND_OK, xasprintf("somebody has port %u of %s", port, ip),
+			 xstrdup(port_holder_text(&h[0], holder)));
+	else
+		exam_advice(
+			exam_add(x, FIND_PROBLEM,
+				 xasprintf("nobody listens at port %u of %s, this host", port, ip),
+				 xstrdup("no socket of that port in /proc/net/tcp")),
+			"start the server, or mend its address");
+}
+
+/* Is there a way to the server? True: there is none, so nothing else counts. */
+static bool lacks_route(struct exam *x, const struct netaddr *server)
+{
+	char text[IP_TEXT_LEN];
+	struct route_answer way;
+	int code = route_ask(&way, server, NULL, 0);
+
+	if (!code)
+		return false;
+	exam_advice(exam_add(x, FIND_PROBLEM, xasprintf("no route to %s", ip_text(server, text)),
+			     xasprintf("asked for its route the kernel says: %s", strerror(code))),
+		    "give an interface that can reach it an address and a route");
+	return true;
+}
+
 /* The doctor connects to nobody. */
 static void tell_untried(struct exam *x)
 {
 	struct layer_target peer = layer_peer(x->half, 0);
-	const struct layer_type *lowest = x->half->layer[0].type;
+	const struct half_layer *lowest = &x->half->layer[0];
 	struct finding *f;
 
-	if (x->ip || !peer.host)
-		return;
 	f = exam_add(x, FIND_UNKNOWN,
 		     xasprintf("whether a server for %s answers at %s:%s has not been tried",
-			       x->half->layer[0].own ? x->half->layer[0].name : x->half->keyword,
-			       peer.host, peer.port),
-		     xstrdup(lowest->has_target ? "what is behind it shows when it has answered"
-						: "the doctor connects to nobody"));
+			       lowest->own ? lowest->name : x->half->keyword, peer.host, peer.port),
+		     xstrdup(lowest->type->has_target
+				     ? "what is behind it shows when it has answered"
+				     : "the doctor connects to nobody"));
 	exam_advice(f, "is somebody there: socast -u /dev/null TCP:%s:%s", peer.host, peer.port);
+}
+
+/* What the lowest layer speaks to. */
+static void check_server(struct exam *x)
+{
+	struct own_addrs own = { 0 };
+	struct netaddr server;
+
+	if (x->ip || !layer_peer(x->half, 0).host)
+		return;
+	if (!server_of(x, &server)) {
+		tell_untried(x);
+		return;
+	}
+	own_addrs_note(&own, 1);
+	if (own_addrs_have(&own, &server))
+		check_own_server(x, &server);
+	else if (!lacks_route(x, &server))
+		tell_untried(x);
 }
 
 void check_stack(struct exam *x)
@@ -165,5 +238,5 @@ void check_stack(struct exam *x)
 		verifies |= tell_whom(x, i);
 	if (verifies)
 		check_clock(x);
-	tell_untried(x);
+	check_server(x);
 }
