@@ -74,13 +74,16 @@ static void add_params(struct str *out, const struct half *h)
 		str_adds(out, ".\n");
 }
 
-static void add_direction(struct str *out, const struct addr_type *t, enum open_mode mode)
+static void add_direction(struct str *out, const struct half *h, enum open_mode mode)
 {
+	const struct addr_type *t = h->type;
 	static const char *const word[] = { [MODE_RW] = "read from and written to",
 					    [MODE_READ] = "only read from",
 					    [MODE_WRITE] = "only written to" };
 
 	str_addf(out, "  It is %s", word[mode]);
+	if (h->nlayers && mode != MODE_RW)
+		str_adds(out, ", but for what its layers have to say and hear");
 	if ((mode != MODE_WRITE && !t->reads) || (mode != MODE_READ && !t->writes))
 		str_addf(out, ", although it supports only %s: a warning will say so",
 			 t->reads ? "reading" : "writing");
@@ -110,7 +113,7 @@ static void add_half(struct str *out, const struct plan *plan, int i, size_t k)
 	str_addf(out, "\n  %c%s.\n", toupper((unsigned char)h->type->help[0]), h->type->help + 1);
 	add_params(out, h);
 	if (half_mode(plan, i, k, &mode)) {
-		add_direction(out, h->type, mode);
+		add_direction(out, h, mode);
 		explain_options(out, &h->opts, "  ");
 		explain_layers(out, h);
 	} else {

@@ -190,6 +190,7 @@ def test_every_type_has_a_forecast(local):
     (("-", "PROXY:localhost:target:80,proxyauth=me:secret"), ["proxyauth=*** (proxy-authorization)", "!secret"]),
     (("-", "/tmp/some where"), ["Right address: GOPEN", 'Its filename is "/tmp/some where".']),
     (("-b100", "-", "UDP4-SENDTO:127.0.0.1:9"), ["Each stretch of at most 100 bytes (-b) makes one datagram."]),
+    (("-u", "TLS:h:1!!STDOUT", "-"), ["It is only read from, but for what its layers have to say and hear.", "Not by splicing: an end changes the bytes"]),
     (("-", "UDP4-SENDTO:127.0.0.1:9"), ["Each stretch of at most 8192 bytes", "Borders are not kept: the datagrams are written one behind the other, with nothing in between"]),
     (("UDP4-LISTEN:5000", "UDP4:127.0.0.1:9"), ["Borders are kept", "!stretch"]),
     (("UDP4-RECV:5000", "TCP4:127.0.0.1:9,newline"), ["Borders are not kept: the datagrams are written one behind the other, each with a newline at its end", "!stretch"]),

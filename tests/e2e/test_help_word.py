@@ -120,6 +120,17 @@ def test_layers(local):
     assert "layers" not in out(local, "--help", "reuseaddr")
 
 
+def test_every_layer_is_told_of(local):
+    """Each has a line to copy, and --explain says what it does there."""
+    names = re.findall(r"^      (\S+) +below=", out(local, "-h"), re.M)
+    assert len(names) >= 7
+    for name in names:
+        text = out(local, "--help", name).split(f"layer {name}+<address>\n")[1]
+        line = re.search(r"^  Example: socast (.*)$", text, re.M)
+        assert line, text
+        assert re.search(rf"^  On \w+ stands {name}, as client: it \w+s .*\.$", out(local, "--explain", *shlex.split(line[1])), re.M), line
+
+
 def test_what_a_type_is_short_for(local):
     """The stack does what the type does."""
     values = {"host": "h.test", "port": "99", "socks-server": "proxy.test", "socks-port": "1080", "proxy-server": "proxy.test"}
