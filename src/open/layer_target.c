@@ -3,6 +3,8 @@
 
 #include "open/addr_type.h"
 
+#include <string.h>
+
 static const struct layer_target none = { NULL, NULL };
 
 struct layer_target layer_target(const struct half *half, size_t i)
@@ -17,6 +19,15 @@ struct layer_target layer_target(const struct half *half, size_t i)
 				      half->param[half->nparams - 1] };
 }
 
+/* Its first parameters are whom it speaks to. */
+static bool names_host(const struct addr_type *t)
+{
+	static const char host[] = ":<host>:<port>";
+
+	return t->groups & (G_IP4 | G_IP6) &&
+	       (t->flags & TYPE_CONNECTS || strncmp(t->syntax, host, sizeof(host) - 1) == 0);
+}
+
 struct layer_target layer_peer(const struct half *half, size_t i)
 {
 	const struct addr_type *t = half->type;
@@ -27,7 +38,7 @@ struct layer_target layer_peer(const struct half *half, size_t i)
 		if (target.host)
 			return target;
 	}
-	if (!(t->flags & TYPE_CONNECTS) || !(t->groups & (G_IP4 | G_IP6)))
+	if (!names_host(t))
 		return none;
 	return (struct layer_target){ half->param[0],
 				      t->server.port ? t->server.port(half) : half->param[1] };

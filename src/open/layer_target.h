@@ -17,7 +17,7 @@ struct layer_target {
 struct layer_target layer_target(const struct half *half, size_t i);
 
 /* Who is at the other side of layer @i, whom it greets and may have to verify: the target of the
- * nearest layer below that has one, else host and port that the transport connects to. None where
+ * nearest layer below that has one, else host and port that the transport speaks to. None where
  * that is no host: UNIX, EXEC, and whoever accepts. */
 struct layer_target layer_peer(const struct half *half, size_t i);
 

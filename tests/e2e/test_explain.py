@@ -252,6 +252,7 @@ STACKS = {
     "TLS+UNIX:/s": ["It does not know whom to expect: a start is refused without option commonname=NAME.\n"],
     "TLS(commonname=db)+UNIX:/s": ["TLS on UNIX-CLIENT (written UNIX)", "prove that it is db.", "(SNI)", "as far as the other side.\n"],
     "TLS(commonname=)+UNIX:/s": ["The server may have any name, but its certificate has to be trusted."],
+    "DTLS+UDP4-SENDTO:h:443": ["The server has to prove that it is h.", "on the way to h:443"],
     "DTLS:h:443,verify=0": ["it encrypts each datagram on the way to h:443: borders are kept", "The server is not verified"],
     "DTLS-LISTEN:443,fork,cert=a.pem,verify=0": ["it encrypts each datagram on the way to a client: borders are kept"],
 }
