@@ -92,7 +92,7 @@ static void add_told(struct str *out, const struct half *h, size_t i)
 static void add_layer(struct str *out, const struct half *h, size_t i, bool *verified)
 {
 	const struct half_layer *l = &h->layer[i];
-	bool server = h->type->flags & TYPE_ACCEPTS;
+	bool server = layer_is_server(h, i);
 	char name[64];
 
 	names_get(l->type->names, 0, name, sizeof(name));
@@ -134,7 +134,7 @@ static void add_reach(struct str *out, const struct half *h)
 	}
 	beyond = last_target(h, i);
 	str_adds(out, "  What the session sends is encrypted as far as ");
-	if (h->type->flags & TYPE_ACCEPTS)
+	if (layer_is_server(h, i))
 		str_adds(out, "the client");
 	else
 		add_who(out, layer_peer(h, i), "the other side");

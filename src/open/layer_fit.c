@@ -2,6 +2,7 @@
 #include "open/layer_fit.h"
 
 #include "open/addr_type.h"
+#include "open/layer_target.h"
 
 static const char *kind_word(bool datagrams)
 {
@@ -10,16 +11,15 @@ static const char *kind_word(bool datagrams)
 
 int layer_fit_roles(const struct half *half, struct err *err)
 {
-	const char *awaits = half->type->flags & TYPE_ACCEPTS ? half->keyword : NULL;
+	const char *below = half->keyword;
 
 	for (size_t i = 0; i < half->nlayers; i++) {
 		const struct half_layer *l = &half->layer[i];
 
-		if (awaits && !l->type->serves)
-			return err_set(err, 0, "%s+%s: %s has no server side", l->name, awaits,
+		if (layer_is_server(half, i) && !l->type->serves)
+			return err_set(err, 0, "%s+%s: %s has no server side", l->name, below,
 				       l->name);
-		if (l->type->awaits)
-			awaits = l->name;
+		below = l->name;
 	}
 	return 0;
 }

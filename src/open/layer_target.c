@@ -1,4 +1,4 @@
-/* layer_target.c - what a layer has the server in between connect to, see layer_target.h */
+/* layer_target.c - who is at the other side of a layer, see layer_target.h */
 #include "open/layer_target.h"
 
 #include "open/addr_type.h"
@@ -6,6 +6,15 @@
 #include <string.h>
 
 static const struct layer_target none = { NULL, NULL };
+
+bool layer_is_server(const struct half *half, size_t i)
+{
+	bool server = half->type->flags & TYPE_ACCEPTS;
+
+	while (i-- > 0)
+		server |= half->layer[i].type->awaits;
+	return server;
+}
 
 struct layer_target layer_target(const struct half *half, size_t i)
 {

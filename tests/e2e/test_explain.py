@@ -242,6 +242,9 @@ STACKS = {
         "No layer encrypts what the session sends.\n", "From right to left the data is moved inside the kernel", "!secret"],
     "SOCKS4:proxy:h:443,socksport=9": ["it looks h:443 up here and has the SOCKS version 4 server proxy:9 connect to it.", "h:443 and a user name, unencrypted."],
     "SOCKS5-LISTEN(to=0.0.0.0:443)+TCP:p:1080": ["it has the SOCKS version 5 server p:1080 wait at 0.0.0.0:443 for one connection and hand it on."],
+    "TLS(verify=0,cert=a.pem)+SOCKS5-LISTEN(to=0.0.0.0:443)+TCP:p:1080": [
+        "On it stands SOCKS5-LISTEN, as client: ", "On that stands TLS, as server: ", "Clients are not verified. It shows the certificate in a.pem.\n", "!SNI",
+        "What the session sends is encrypted as far as the client.\n"],
     "PROXY:proxy:h:443,proxyauth=me:secret": ["It tells the server the target h:443, user and password, unencrypted.\n", "proxy:8080 connect to h:443", "!secret"],
     "TLS:h:443": ["On it always stands TLS, as client: ", "The server has to prove that it is h. Trusted are the certificates of the system.\n"],
     "TLS:[::1]:443,cert=c.pem": ["prove that it is [::1].", "It shows the certificate in c.pem if it is asked for one.\n", "!SNI"],

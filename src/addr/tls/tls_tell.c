@@ -7,11 +7,6 @@
 #include "open/layer_target.h"
 #include "sys/resolve.h"
 
-static bool is_server(const struct half *half)
-{
-	return half->type->flags & TYPE_ACCEPTS;
-}
-
 /* Whom a client wants to see; NULL: nobody has said, "": whoever is trusted. */
 static const char *expected(const struct half *half, size_t i)
 {
@@ -32,12 +27,12 @@ static void add_trusted(struct str *out, const struct conf *c)
 	str_addc(out, '.');
 }
 
-static void add_shown(struct str *out, const struct half *half, const struct conf *c)
+static void add_shown(struct str *out, const struct conf *c, bool server)
 {
 	if (c->tls.cert)
 		str_addf(out, " It shows the certificate in %s%s.", c->tls.cert,
-			 is_server(half) ? "" : " if it is asked for one");
-	else if (is_server(half))
+			 server ? "" : " if it is asked for one");
+	else if (server)
 		str_adds(out, " It has no certificate to show: usual clients refuse that.");
 }
 
@@ -81,9 +76,10 @@ static bool whom_client(const struct half *half, size_t i, struct str *out)
 bool tls_whom(const struct half *half, size_t i, struct str *out)
 {
 	const struct conf *c = half->layer[i].conf;
-	bool verified = is_server(half) ? whom_server(c, out) : whom_client(half, i, out);
+	bool server = layer_is_server(half, i);
+	bool verified = server ? whom_server(c, out) : whom_client(half, i, out);
 
-	add_shown(out, half, c);
+	add_shown(out, c, server);
 	return verified;
 }
 
@@ -93,7 +89,7 @@ void tls_tells(const struct half *half, size_t i, struct str *out)
 	const char *name = c->tls.snihost ? c->tls.snihost : expected(half, i);
 	struct netaddr number;
 
-	if (!is_server(half) && !c->tls.no_sni && name && *name &&
+	if (!layer_is_server(half, i) && !c->tls.no_sni && name && *name &&
 	    !resolve_number(name, AF_UNSPEC, &number))
 		str_addf(out, "the name %s (SNI)", name);
 }

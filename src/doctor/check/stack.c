@@ -103,7 +103,7 @@ static bool tell_whom(struct exam *x, size_t i)
 	const struct half_layer *l = &x->half->layer[i];
 	struct layer_target peer = layer_peer(x->half, i);
 	struct str whom = { 0 };
-	bool verified, server = x->half->type->flags & TYPE_ACCEPTS;
+	bool verified, server = layer_is_server(x->half, i);
 
 	if (!l->type->whom)
 		return false;
@@ -113,7 +113,7 @@ static bool tell_whom(struct exam *x, size_t i)
 			   server      ? "clients"
 			   : peer.host ? peer.host
 				       : "the other side",
-			   peer.host ? ":" : "", peer.host ? peer.port : "",
+			   peer.host && !server ? ":" : "", peer.host && !server ? peer.port : "",
 			   verified ? "whom it talks to" : "nobody"),
 		 str_take(&whom));
 	return verified;
