@@ -1,14 +1,22 @@
 # socast.bash - completion for bash
 #
 # An address is one word for the shell and a little language for socast. The word is taken apart
-# here: "!!" between two halves, "," before options, ":" before parameters, "=" before a value.
-# bash itself divides words at ":" and "=" as well, so candidates are cut to the part it replaces,
+# here: "!!" between two halves, layers with "+" before what they stand on, "," before options, ":"
+# before parameters, "=" before a value. Brackets of layers are round between quotes, else square,
+# which bash leaves alone. bash itself divides words at ":" and "=" as well, so candidates are cut to the part it replaces,
 # which it passes as second argument. The lists come from the tables of the program.
 
 _socast_type() # NAME in upper case: what its parameters are, which sets of options it takes
 {
 	case $1 in
 @TYPES@
+	esac
+}
+
+_socast_layer() # NAME in upper case: if it is a layer, and which sets of options it takes
+{
+	case $1 in
+@LAYERSETS@
 	esac
 }
 
@@ -41,6 +49,7 @@ _socast_flags()
 _socast_names()
 {
 @NAMES@
+@LAYERS@
 }
 
 _socast_words() # LINE: its last word and the one before it, without quotes; a quote still open
@@ -88,6 +97,52 @@ _socast_offer() # which of names begin with rest; if none does, which of aliases
 		names=("${synonyms[@]}") synonyms=()
 		_socast_offer
 	fi
+}
+
+_socast_offer_layers() # besides them
+{
+	local bracket='['
+
+	[[ $quote ]] && bracket='('
+	names=("${layers[@]/%/+}" "${layers[@]/%/$bracket}") synonyms=()
+	_socast_offer
+}
+
+_socast_close() # takes off rest what stands in the brackets that are open, if they are closed
+{
+	local text=$rest depth=1
+
+	while [[ $text ]]; do
+		case ${text:0:1} in
+		[\(\[\{]) ((++depth)) ;;
+		[\)\]\}]) ((--depth)) ;;
+		esac
+		text=${text:1}
+		if ((depth == 0)); then
+			rest=$text
+			return 0
+		fi
+	done
+	return 1
+}
+
+_socast_stack() # takes layers off rest: their sets go to above; brackets behind the last are inside
+{
+	local shape='^([[:alnum:]_-]+)([[(+].*)$'
+
+	while [[ $rest =~ $shape ]]; do
+		kinds=() sets=()
+		_socast_layer "${BASH_REMATCH[1]^^}"
+		[[ ${#kinds[@]} == 0 ]] && return
+		rest=${BASH_REMATCH[2]}
+		if [[ $rest != +* ]]; then
+			inside=open rest=${rest:1}
+			_socast_close || return
+			inside=closed
+		fi
+		[[ $rest == +* ]] || return
+		inside= rest=${rest:1} above+=("${sets[@]}") kinds=() sets=()
+	done
 }
 
 _socast_files()
@@ -142,12 +197,10 @@ _socast_things() # KIND: what there is of it
 	esac
 }
 
-_socast_options() # behind a comma
+_socast_options() # behind a comma, of these sets
 {
-	local keyword all=() more=() set
+	local all=() more=() set
 
-	_socast_keyword "$rest"
-	_socast_type "$keyword"
 	rest=${rest##*,}
 	if [[ $rest == *=* ]]; then
 		kinds=()
@@ -167,26 +220,26 @@ _socast_options() # behind a comma
 
 _socast_parameters() # behind a colon
 {
-	local keyword i=0 kind=
+	local i=0 kind=
 
-	_socast_keyword "$rest"
-	_socast_type "$keyword"
 	while [[ $rest == *:* ]] && ((i < ${#kinds[@]})); do
 		rest=${rest#*:} kind=${kinds[i++]}
 	done
 	_socast_things "$kind"
 }
 
-_socast()
+_socast_address() # what may follow in rest
 {
-	local word before quote rest i kinds=() sets=() names=() synonyms=() found=()
-
-	_socast_words "${COMP_LINE:0:COMP_POINT}"
-	_socast_file_flag "$before"
-	rest=${word##*!!}
-	if [[ ${#kinds[@]} != 0 ]]; then
-		_socast_files
-	elif [[ $rest == *,* ]]; then
+	_socast_stack
+	if [[ $inside ]]; then
+		[[ $inside == open ]] && _socast_options
+		[[ $inside == closed && ! $rest ]] && found=(+)
+		return
+	fi
+	_socast_keyword "$rest"
+	_socast_type "$keyword"
+	sets+=("${above[@]}")
+	if [[ $rest == *,* ]]; then
 		_socast_options
 	elif [[ $rest == *:* ]]; then
 		_socast_parameters
@@ -198,9 +251,25 @@ _socast()
 	else
 		_socast_names
 		_socast_offer
+		[[ $word == *!!* ]] || _socast_offer_layers
+	fi
+}
+
+_socast()
+{
+	local word before quote rest i keyword kinds=() sets=() names=() synonyms=() found=()
+	local layers=() above=() inside=
+
+	_socast_words "${COMP_LINE:0:COMP_POINT}"
+	_socast_file_flag "$before"
+	rest=${word##*!!}
+	if [[ ${#kinds[@]} != 0 ]]; then
+		_socast_files
+	else
+		_socast_address
 	fi
 	# bash closes an open quote behind an only candidate: too early where more must follow
-	if [[ $quote && ${#found[@]} == 1 && ${found[0]} == *[:=/] ]]; then
+	if [[ $quote && ${#found[@]} == 1 && ($inside || ${found[0]} == *[:=/+\(]) ]]; then
 		found+=("${found[0]}…")
 	fi
 	# what stands before rest stays; bash replaces only its own last word, $2

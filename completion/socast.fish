@@ -1,13 +1,20 @@
 # socast.fish - completion for fish
 #
 # An address is one word for the shell and a little language for socast. The word is taken apart
-# here: "!!" between two halves, "," before options, ":" before parameters, "=" before a value.
-# Candidates are whole words, so what is done with stands before each. The lists come from the
-# tables of the program.
+# here: "!!" between two halves, layers with "+" before what they stand on, "," before options, ":"
+# before parameters, "=" before a value. Candidates are whole words, so what is done with stands
+# before each. Brackets of layers are round between quotes, else square: round ones mean something
+# to fish. The lists come from the tables of the program.
 
 function __socast_type --no-scope-shadowing # NAME in upper case: its parameters and sets of options
 	switch $argv[1]
 @TYPES@
+	end
+end
+
+function __socast_layer --no-scope-shadowing # NAME in upper case: if it is a layer; its sets of options
+	switch $argv[1]
+@LAYERSETS@
 	end
 end
 
@@ -35,6 +42,7 @@ end
 
 function __socast_names --no-scope-shadowing
 @NAMES@
+@LAYERS@
 end
 
 function __socast_keyword # HALF: the type it means
@@ -56,6 +64,12 @@ function __socast_offer --no-scope-shadowing # which names fit; if none does, wh
 	set -l found (__socast_fitting "$rest" $names)
 	or set found (__socast_fitting "$rest" $synonyms)
 	printf '%s\n' "$keep"$found
+end
+
+function __socast_offer_layers --no-scope-shadowing # besides them
+	set names (string replace \t +\t -- $layers) (string replace \t $bracket\t -- $layers)
+	set synonyms
+	__socast_offer
 end
 
 function __socast_interfaces
@@ -96,14 +110,42 @@ function __socast_things --no-scope-shadowing # KIND: what there is of it
 end
 
 function __socast_split --no-scope-shadowing # REGEX: moves what it matches from rest to keep
-	set keep $keep(string match -r -- "^$argv[1]" $rest)
+	set keep $keep(string match -r -- "^$argv[1]" $rest)[1]
 	set rest (string replace -r -- "^$argv[1]" '' $rest)
 end
 
-function __socast_options --no-scope-shadowing # behind a comma
+# Takes layers off: their sets go to above; brackets behind the last are inside.
+function __socast_stack --no-scope-shadowing
+	while string match -qr -- '^[\w-]+[[(+]' $rest
+		set kinds
+		set sets
+		__socast_layer (string upper -- (string match -r -- '^[\w-]+' $rest))
+		set -q kinds[1]
+		or return
+		__socast_split '[\w-]+'
+		if not string match -q -- '+*' $rest
+			set inside open
+			__socast_split '.'
+			string match -qr -- '^([^][()]|[[(](?1)*[])])*[])]' $rest
+			or return
+			__socast_split '([^][()]|[[(](?1)*[])])*[])]'
+			set inside closed
+		end
+		string match -q -- '+*' $rest
+		or return
+		__socast_split '[+]'
+		set -a above $sets
+		set inside
+		set kinds
+		set sets
+	end
+end
+
+function __socast_options --no-scope-shadowing # behind a comma, of these sets
 	set -l all
 	set -l more
-	__socast_split '.*,'
+	string match -q '*,*' -- $rest
+	and __socast_split '.*,'
 	if string match -q '*=*' -- $rest
 		set kinds
 		__socast_value (string lower -- (string replace -r '=.*' '' -- $rest))
@@ -133,13 +175,23 @@ end
 
 function __socast_complete
 	set -l keep ''
-	set -l rest (string replace -r '^[\'"]' '' -- (commandline -ct))
+	set -l bracket '['
+	set -l rest (commandline -ct)
 	set -l before (commandline -opc)
 	set -l kinds
 	set -l sets
+	set -l above
+	set -l inside
+	set -l layers
 	set -l names
 	set -l synonyms
 
+	if string match -qr '^[\'"]' -- $rest
+		set rest (string sub -s 2 -- $rest)
+		set bracket '('
+	else
+		set rest (string replace -ra '\\\\(.)' '$1' -- $rest)
+	end
 	__socast_file_flag $before[-1]
 	if set -q kinds[1]
 		__socast_things file
@@ -147,7 +199,18 @@ function __socast_complete
 	end
 	string match -q '*!!*' -- $rest
 	and __socast_split '.*!!'
+	__socast_stack
+	switch "$inside"
+		case open
+			__socast_options
+			return
+		case closed
+			test -z "$rest"
+			and echo "$keep+"
+			return
+	end
 	__socast_type (__socast_keyword $rest)
+	set -a sets $above
 	if string match -q '*,*' -- $rest
 		__socast_options
 	else if string match -q '*:*' -- $rest
@@ -160,6 +223,8 @@ function __socast_complete
 	else
 		__socast_names
 		__socast_offer
+		string match -q '*!!' -- $keep
+		or __socast_offer_layers
 	end
 end
 

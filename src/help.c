@@ -141,6 +141,27 @@ static int add_type(const struct addr_type *t, void *arg)
 	return 0;
 }
 
+static const char *kind(bool datagrams)
+{
+	return datagrams ? "datagrams" : "stream";
+}
+
+static void print_layers(FILE *out)
+{
+	fputs("   layer:  /* <layer>[(<opts>)]+ stands in front of a single-address */\n", out);
+	for (size_t i = 0; layer_number(i); i++) {
+		const struct layer_type *t = layer_number(i);
+		struct str groups = { 0 };
+		char name[64];
+
+		groups_format(t->groups, &groups);
+		fprintf(out, "      %-16s below=%-9s above=%-9s groups=%s\n",
+			names_get(t->names, 0, name, sizeof(name)), kind(t->needs_datagrams),
+			kind(t->makes_datagrams), groups.len ? groups.data : "none");
+		str_done(&groups);
+	}
+}
+
 static void option_text(const struct opt_row *row, size_t name_len, struct str *text)
 {
 	struct str groups = { 0 };
@@ -219,6 +240,7 @@ void help_print(FILE *out, int level)
 		fputs("         <num> is a short form for fd:<num>\n"
 		      "         <filename> is a short form for gopen:<filename>\n",
 		      out);
+	print_layers(out);
 	if (level < 2)
 		return;
 	fputs("   opts:\n"

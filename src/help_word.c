@@ -1,8 +1,9 @@
 /* help_word.c - --help and --help WORD: for people
  *
  * --help fits on a screen: what the program is for, lines by task, the flags that people use.
- * --help WORD explains whatever bears that name: a topic, a type, an option, a flag; all of them if
- * there are several. Except for topics and examples (help_topics.c) it comes from the tables. */
+ * --help WORD explains whatever bears that name: a topic, a type, a layer, an option, a flag; all
+ * of them if there are several. Except for topics and examples (help_topics.c) it comes from the
+ * tables. */
 #include "help_word.h"
 
 #include "addr/addr.h"
@@ -108,7 +109,8 @@ struct list_job {
 
 /* Options that fit a type, to be sorted. */
 struct fitting {
-	uint64_t groups; /* of the type */
+	uint64_t groups; /* of the type, or layer */
+	unsigned strange; /* flags of options that are not for such */
 	struct fit {
 		const struct opt_row *row;
 		int types; /* how many it fits: the fewer, the more it has to do with this one */
@@ -130,7 +132,8 @@ static int add_fitting_option(const struct opt_row *row, void *arg)
 	struct fitting *f = arg;
 
 	/* what fits everywhere or every terminal would bury the rest */
-	if (!(row->groups & f->groups) || row->groups & (GROUPS_EVERYWHERE | G_TERMIOS))
+	if (!(row->groups & f->groups) || row->flags & f->strange ||
+	    row->groups & (GROUPS_EVERYWHERE | G_TERMIOS))
 		return 0;
 	f->fit = xrealloc(f->fit, (f->n + 1) * sizeof(*f->fit));
 	f->fit[f->n] = (struct fit){ .row = row, .order = f->n };
@@ -147,12 +150,11 @@ static int by_closeness(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-static void print_options(FILE *out, const struct addr_type *t)
+static void print_options(FILE *out, uint64_t groups, unsigned strange)
 {
-	struct fitting f = { .groups = t->groups };
+	struct fitting f = { .groups = groups, .strange = strange };
 	int column = 0;
 
-	fputs("  Options that fit, its own first (and those of every address, see -hh):\n", out);
 	opt_each(add_fitting_option, &f);
 	if (f.n)
 		qsort(f.fit, f.n, sizeof(*f.fit), by_closeness);
@@ -164,7 +166,7 @@ static void print_options(FILE *out, const struct addr_type *t)
 	}
 	free(f.fit);
 	fputs(column ? "\n" : "", out);
-	if (t->groups & G_TERMIOS)
+	if (groups & G_TERMIOS)
 		fputs("    and, for terminals, raw echo sane b115200 and others, see -hh\n", out);
 }
 
@@ -178,6 +180,25 @@ static int add_fitting_type(const struct addr_type *t, void *arg)
 	names_get(t->names, 0, name, sizeof(name));
 	add_word(j->out, &j->column, name);
 	return 0;
+}
+
+static void print_fitting_layers(FILE *out, const struct opt_row *row)
+{
+	const char *before =
+		row->flags & OPT_OF_STACK ? "  It fits the layers:\n" : "  And the layers:\n";
+	int column = 0;
+
+	for (size_t i = 0; layer_number(i); i++) {
+		char name[64];
+
+		if (!(layer_number(i)->groups & row->groups))
+			continue;
+		fputs(before, out);
+		before = "";
+		names_get(layer_number(i)->names, 0, name, sizeof(name));
+		add_word(out, &column, name);
+	}
+	fputs(column ? "\n" : "", out);
 }
 
 static void print_aliases(FILE *out, const char *names)
@@ -201,9 +222,32 @@ static void print_type(FILE *out, const struct addr_type *t)
 		fprintf(out, "  Only for %s.\n", t->reads ? "reading" : "writing");
 	if (addr_missing(t))
 		fprintf(out, "  Not in this build: %s\n", addr_missing(t));
+	if (t->stack)
+		fprintf(out, "  Short for: %s\n", t->stack);
 	if (example)
 		fprintf(out, "  Example: %s\n", example);
-	print_options(out, t);
+	fputs("  Options that fit, its own first (and those of every address, see -hh):\n", out);
+	print_options(out, t->groups, OPT_OF_STACK);
+}
+
+static void print_layer(FILE *out, const struct layer_type *t)
+{
+	char name[64];
+
+	names_get(t->names, 0, name, sizeof(name));
+	fprintf(out, "layer %s+<address>\n  %s\n", name, t->help);
+	print_aliases(out, t->names);
+	fprintf(out, "  It stands on %s, as client%s%s.\n",
+		t->needs_datagrams ? "datagrams" : "a stream", t->serves ? " or server" : "",
+		t->leaves ? ", and is gone when the target is connected" : "");
+	if (t->unavailable)
+		fprintf(out, "  Not in this build: %s\n", t->unavailable);
+	if (t->example)
+		fprintf(out, "  Example: %s\n", t->example);
+	if (t->groups) {
+		fprintf(out, "  Its options, in %s(...) or behind the comma:\n", name);
+		print_options(out, t->groups, OPT_OF_TYPE);
+	}
 }
 
 /* How the option is written: alone, with a value, or both ways. */
@@ -234,9 +278,13 @@ static void print_option(FILE *out, const struct opt_row *row)
 		fputs("  It fits every address.\n", out);
 		return;
 	}
-	fputs("  It fits:\n", out);
-	addr_each(add_fitting_type, &j);
-	fputc('\n', out);
+	if (!(row->flags & OPT_OF_STACK)) {
+		fputs("  It fits:\n", out);
+		addr_each(add_fitting_type, &j);
+		fputc('\n', out);
+	}
+	if (!(row->flags & OPT_OF_TYPE))
+		print_fitting_layers(out, row);
 }
 
 struct flag_job {
@@ -301,6 +349,8 @@ static int nothing(const char *word, struct err *err)
 	names_near_begin(&near, word);
 	for (unsigned i = 0; help_topic(i); i++)
 		names_near_offer(&near, help_topic(i)->names);
+	for (size_t i = 0; layer_number(i); i++)
+		names_near_offer(&near, layer_number(i)->names);
 	found = names_near_end(&near, topic, sizeof(topic));
 	if (!found)
 		found = addr_suggest(word, type, sizeof(type));
@@ -320,12 +370,18 @@ static int nothing(const char *word, struct err *err)
 int help_word(FILE *out, const char *word, struct err *err)
 {
 	const struct addr_type *type = addr_find(word);
+	const struct layer_type *layer = layer_find(word, strlen(word));
 	const struct opt_row *row = opt_find(word);
 	bool found = print_topics(out, word);
 
 	if (type) {
 		fputs(found ? "\n" : "", out);
 		print_type(out, type);
+		found = true;
+	}
+	if (layer) {
+		fputs(found ? "\n" : "", out);
+		print_layer(out, layer);
 		found = true;
 	}
 	if (row) {

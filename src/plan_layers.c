@@ -3,16 +3,26 @@
 
 #include "addr/addr.h"
 #include "base/mem.h"
+#include "base/names.h"
+#include "base/str.h"
 #include "flow/forecast.h"
 #include "open/layer_fit.h"
 #include "open/opening.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool takes(const struct layer_type *type, const struct opt_row *row)
 {
 	return row->groups & type->groups;
+}
+
+/* A value is not repeated: it may be secret. */
+static int hint_place(const struct half_layer *l, const struct spec_opt *opt, struct err *err)
+{
+	return err_hint(err, "put it in parentheses: %s(%s%s)+...", l->name, opt->name,
+			opt->value ? "=..." : "");
 }
 
 /* The layers that take an option behind the comma; more than one is an error. */
@@ -34,19 +44,56 @@ static int find_taker(const struct half *h, const struct spec_opt *opt, struct h
 		if (!takes(l->type, row))
 			continue;
 		if (*taker) {
-			err_set(err, 0, "option \"%s\" could be that of %s or that of %s",
-				opt->name, (*taker)->name, l->name);
-			return err_hint(err, "put it in parentheses: %s(%s%s%s)+...",
-					(*taker)->name, opt->name, opt->value ? "=" : "",
-					opt->value ? opt->value : "");
+			err_set(err, 0, "option \"%s\" could be that of %s or that of %s%s",
+				opt->name, (*taker)->name,
+				strcasecmp((*taker)->name, l->name) == 0 ? "another " : "",
+				l->name);
+			return hint_place(*taker, opt, err);
 		}
 		*taker = l;
 	}
 	return 0;
 }
 
+bool plan_layers_taking(const struct opt_row *row, struct str *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; layer_number(i); i++) {
+		char name[64];
+
+		if (!takes(layer_number(i), row) || row->flags & OPT_OF_TYPE)
+			continue;
+		str_addf(out, "%s%s", any ? ", " : "",
+			 names_get(layer_number(i)->names, 0, name, sizeof(name)));
+		any = true;
+	}
+	return any;
+}
+
+/* Where an option belongs that is none of the layer it was given to: to another one of the stack,
+ * to the address, or to layers that are not there. */
+static int hint_owner(const struct half *h, const struct spec_opt *opt, const struct opt_row *row,
+		      struct err *err)
+{
+	struct str names = { 0 };
+
+	for (size_t i = 0; i < h->nlayers; i++) {
+		if (takes(h->layer[i].type, row) && h->layer[i].own)
+			return hint_place(&h->layer[i], opt, err);
+	}
+	if (row->groups & (h->type->groups | GROUPS_EVERYWHERE))
+		return err_hint(err, "options of the whole address stand behind it: ...,%s",
+				opt->name);
+	if (plan_layers_taking(row, &names))
+		err_hint(err, "it is one of %s", names.data);
+	str_done(&names);
+	return -1;
+}
+
 /* In parentheses stands only what is the layer's own. */
-static int check_inside(const struct half_layer *l, const struct spec_layer *s, struct err *err)
+static int check_inside(const struct half *h, const struct half_layer *l,
+			const struct spec_layer *s, struct err *err)
 {
 	for (size_t i = 0; i < s->nopts; i++) {
 		const struct opt_row *row = opt_find(s->opt[i].name);
@@ -54,8 +101,27 @@ static int check_inside(const struct half_layer *l, const struct spec_layer *s, 
 		if (!row || takes(l->type, row))
 			continue;
 		err_set(err, 0, "option \"%s\" is none of layer %s", s->opt[i].name, l->name);
-		return err_hint(err, "options of the whole address stand behind it: ...,%s",
-				s->opt[i].name);
+		return hint_owner(h, &s->opt[i], row, err);
+	}
+	return 0;
+}
+
+/* An option that is given to a layer twice would count once: which one, nobody could tell. The
+ * first @behind of them stood behind the comma. */
+static int check_once(const struct half_layer *l, size_t behind, struct err *err)
+{
+	for (size_t i = 0; i < l->nspec_opts; i++) {
+		const struct opt_row *row = opt_find(l->spec_opt[i].name);
+
+		for (size_t k = i + 1; row && k < l->nspec_opts; k++) {
+			if (opt_find(l->spec_opt[k].name) != row)
+				continue;
+			return err_set(err, 0, "option \"%s\" of layer %s is given twice%s",
+				       l->spec_opt[i].name, l->name,
+				       i >= behind || k < behind
+					       ? ""
+					       : ": in its parentheses, and behind the comma");
+		}
 	}
 	return 0;
 }
@@ -101,12 +167,23 @@ static int add_written(struct half *h, const struct spec_layer *s, struct err *e
 	l->own = xcalloc(1, sizeof(*l->own));
 	l->conf = l->own;
 	conf_init(l->own);
-	if (l->type->unavailable)
-		return err_set(err, 0, "%s: %s", l->name, l->type->unavailable);
-	if (l->type->client_only && h->type->flags & TYPE_ACCEPTS)
-		return err_set(err, 0, "%s+%s: %s has no server side", l->name, h->keyword,
-			       l->name);
-	return check_inside(l, s, err);
+	return l->type->unavailable ? err_set(err, 0, "%s: %s", l->name, l->type->unavailable) : 0;
+}
+
+/* The options of a layer that is written as @s; it has those from behind the comma already. */
+static int parse_options(const struct half *h, struct half_layer *l, const struct spec_layer *s,
+			 unsigned flags, struct err *err)
+{
+	size_t behind = l->nspec_opts;
+
+	if (check_inside(h, l, s, err) == -1)
+		return -1;
+	for (size_t k = 0; k < s->nopts; k++)
+		put(l, &s->opt[k]);
+	if (check_once(l, behind, err) == -1)
+		return -1;
+	return opts_parse(&l->opts, l->own, l->spec_opt, l->nspec_opts, l->type->groups, flags,
+			  err);
 }
 
 int plan_layers_make(struct half *h, const struct spec_single *s, unsigned flags, struct err *err)
@@ -117,15 +194,10 @@ int plan_layers_make(struct half *h, const struct spec_single *s, unsigned flags
 		if (add_written(h, &s->layer[i], err) == -1)
 			return -1;
 	}
-	if (share_out(h, s, err) == -1)
+	if ((h->nlayers && layer_fit_roles(h, err) == -1) || share_out(h, s, err) == -1)
 		return -1;
 	for (size_t i = 0; i < s->nlayers; i++) {
-		struct half_layer *l = &h->layer[h->nlayers - 1 - i];
-
-		for (size_t k = 0; k < s->layer[i].nopts; k++)
-			put(l, &s->layer[i].opt[k]);
-		if (opts_parse(&l->opts, l->own, l->spec_opt, l->nspec_opts, l->type->groups, flags,
-			       err) == -1)
+		if (parse_options(h, &h->layer[h->nlayers - 1 - i], &s->layer[i], flags, err) == -1)
 			return -1;
 	}
 	return 0;
@@ -171,6 +243,9 @@ int plan_layers_fit(const struct half *h, struct err *err)
 		return -1;
 	if (h->type->flags & TYPE_ONE_SHOT)
 		return err_set(err, 0, "%s cannot stand on %s, whose sessions are one datagram",
+			       h->layer[0].name, h->keyword);
+	if (h->type->flags & TYPE_MANY)
+		return err_set(err, 0, "%s cannot stand on %s, whose datagrams are for many",
 			       h->layer[0].name, h->keyword);
 	if (h->conf.prog.nofork)
 		return err_set(err, 0, "%s cannot stand on %s with option nofork", h->layer[0].name,

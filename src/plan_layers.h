@@ -16,4 +16,7 @@ void plan_layers_done(struct half *h);
 /* The options of @h are parsed: do the layers fit on its transport and on each other? */
 int plan_layers_fit(const struct half *h, struct err *err);
 
+/* Append the names of the layers that take options of @row, "TLS, DTLS"; false: none does. */
+bool plan_layers_taking(const struct opt_row *row, struct str *out);
+
 #endif

@@ -208,16 +208,22 @@ static void hint_misplaced(const struct half *h, const struct spec_single *s, st
 	for (size_t i = 0; i < s->nopts; i++) {
 		const struct opt_row *row = opt_find(s->opt[i].name);
 		struct takers t = { .like = h->type };
+		struct str layers = { 0 };
 
 		if (!row || row->groups & (h->type->groups | GROUPS_EVERYWHERE))
 			continue;
-		t.groups = row->groups;
+		t.groups = row->flags & OPT_OF_STACK ? 0 : row->groups;
 		addr_each(find_nearest, &t);
 		addr_each(add_taker, &t);
-		if (t.n)
-			err_hint(err, "option \"%s\" fits %s%s", s->opt[i].name, t.text.data,
-				 t.n > TAKERS_MAX ? ", ..." : "");
+		if (t.n > TAKERS_MAX)
+			str_adds(&t.text, ", ...");
+		if (t.n && plan_layers_taking(row, &layers))
+			str_adds(&t.text, ", and the layers ");
+		if (t.n || plan_layers_taking(row, &layers))
+			err_hint(err, "option \"%s\" fits %s%s", s->opt[i].name,
+				 t.n ? t.text.data : "the layers ", layers.len ? layers.data : "");
 		str_done(&t.text);
+		str_done(&layers);
 		return;
 	}
 }

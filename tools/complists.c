@@ -1,10 +1,12 @@
 /* complists.c - the shells' completion scripts, with their lists from the tables
  *
- *   complists SHELL FILE   FILE with the lines @NAMES@, @TYPES@, @SETS@, @VALUES@, @FLAGS@ and
- *                          @FILEFLAGS@ replaced by lists in the language of SHELL: bash, zsh, fish
+ *   complists SHELL FILE   FILE with the lines @NAMES@, @TYPES@, @LAYERS@, @LAYERSETS@, @SETS@,
+ *                          @VALUES@, @FLAGS@ and @FILEFLAGS@ replaced by lists in the language of
+ *                          SHELL: bash, zsh, fish
  *
- * Whether an option fits an address is decided here: options that belong to the same groups make a
- * set, and each type has the numbers of the sets it takes. The scripts only look up.
+ * Whether an option fits an address or a layer is decided here: options that belong to the same
+ * groups make a set, and each type and each layer has the numbers of the sets it takes. The scripts
+ * only look up.
  *
  * Canonical names are offered; aliases are kept apart, for the scripts to offer them when no
  * canonical name begins with what was typed. So lists are short, and "reuse" still finds
@@ -24,6 +26,7 @@
 #include <string.h>
 
 #define SETS_MAX 256
+#define ONLY (OPT_OF_STACK | OPT_OF_TYPE)
 
 /* The language of a shell. A list is assigned to a variable; a label begins a row of "case". */
 struct shell {
@@ -42,16 +45,20 @@ static const struct shell shells[] = {
 	{ "fish", " ", "\t\tcase ", "\n", "", "\t\t\tset %s", "\n", "\\'", 0, '\t' },
 };
 
-/* Different group sets of options, in order of appearance. */
+/* Different sets of options, in order of appearance: what the same groups take, of types, of layers
+ * or of both. */
 struct sets {
-	uint64_t groups[SETS_MAX];
+	struct set {
+		uint64_t groups;
+		unsigned only; /* OPT_OF_STACK, OPT_OF_TYPE, or 0 */
+	} set[SETS_MAX];
 	size_t n;
 };
 
 struct job {
 	const struct shell *sh;
 	struct sets sets;
-	uint64_t groups; /* of the set being printed */
+	struct set set; /* being printed */
 	bool aliases; /* which names of it */
 };
 
@@ -177,6 +184,17 @@ static void put_kinds(const char *syntax)
 	}
 }
 
+/* @strange: those that are none of its kind. */
+static void put_sets(const struct job *j, uint64_t groups, unsigned strange)
+{
+	begin_list(j, "sets");
+	for (size_t i = 0; i < j->sets.n; i++) {
+		if (j->sets.set[i].groups & groups && !(j->sets.set[i].only & strange))
+			printf(" %zu", i);
+	}
+	end_list(j);
+}
+
 static int one_type(const struct addr_type *t, void *arg)
 {
 	const struct job *j = arg;
@@ -185,12 +203,7 @@ static int one_type(const struct addr_type *t, void *arg)
 	begin_list(j, "kinds");
 	put_kinds(t->syntax);
 	end_list(j);
-	begin_list(j, "sets");
-	for (size_t i = 0; i < j->sets.n; i++) {
-		if (j->sets.groups[i] & (t->groups | GROUPS_EVERYWHERE))
-			printf(" %zu", i);
-	}
-	end_list(j);
+	put_sets(j, t->groups | GROUPS_EVERYWHERE, OPT_OF_STACK);
 	end_row(j);
 	return 0;
 }
@@ -200,19 +213,49 @@ static void types(struct job *j)
 	addr_each(one_type, j);
 }
 
+/* What may follow a layer, "+" or a bracket, the scripts know: it depends on quotes. */
+static void layers(struct job *j)
+{
+	begin_list(j, "layers");
+	for (size_t i = 0; layer_number(i); i++) {
+		char name[64];
+
+		names_get(layer_number(i)->names, 0, name, sizeof(name));
+		put_item(j, name, "", layer_number(i)->help);
+	}
+	end_list(j);
+}
+
+static void layer_sets(struct job *j)
+{
+	for (size_t i = 0; layer_number(i); i++) {
+		put_label(j, layer_number(i)->names, toupper);
+		begin_list(j, "kinds"); /* of a layer without options that is all */
+		fputs(" layer", stdout);
+		end_list(j);
+		put_sets(j, layer_number(i)->groups, OPT_OF_TYPE);
+		end_row(j);
+	}
+}
+
 /* ---- options ---- */
+
+static bool is_in_set(const struct opt_row *row, const struct set *s)
+{
+	return row->groups == s->groups && (row->flags & ONLY) == s->only;
+}
 
 static int collect_set(const struct opt_row *row, void *arg)
 {
 	struct sets *s = arg;
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->groups[i] == row->groups)
+		if (is_in_set(row, &s->set[i]))
 			return 0;
 	}
 	if (s->n == SETS_MAX)
 		return 1;
-	s->groups[s->n++] = row->groups;
+	s->set[s->n++] = (struct set){ row->groups, row->flags & ONLY };
 	return 0;
 }
 
@@ -222,7 +265,7 @@ static int one_option(const struct opt_row *row, void *arg)
 	const char *suffix = value_words[row->type].needed ? "=" : "";
 	char name[64];
 
-	if (row->groups != j->groups)
+	if (!is_in_set(row, &j->set))
 		return 0;
 	for (size_t i = j->aliases; opt_name(row, i, name, sizeof(name)); i++) {
 		put_item(j, name, suffix, row->help);
@@ -239,7 +282,7 @@ static void sets(struct job *j)
 	for (size_t i = 0; i < j->sets.n; i++) {
 		snprintf(number, sizeof(number), "%zu", i);
 		put_label(j, number, toupper);
-		j->groups = j->sets.groups[i];
+		j->set = j->sets.set[i];
 		for (int aliases = 0; aliases < 2; aliases++) {
 			begin_list(j, aliases ? "synonyms" : "names");
 			j->aliases = aliases;
@@ -331,8 +374,9 @@ static const struct {
 	const char *line;
 	void (*print)(struct job *j);
 } lists[] = {
-	{ "@NAMES@\n", names },   { "@TYPES@\n", types }, { "@SETS@\n", sets },
-	{ "@VALUES@\n", values }, { "@FLAGS@\n", flags }, { "@FILEFLAGS@\n", file_flags },
+	{ "@NAMES@\n", names },   { "@TYPES@\n", types },          { "@SETS@\n", sets },
+	{ "@LAYERS@\n", layers }, { "@LAYERSETS@\n", layer_sets }, { "@VALUES@\n", values },
+	{ "@FLAGS@\n", flags },   { "@FILEFLAGS@\n", file_flags },
 };
 
 static void one_line(struct job *j, const char *line)

@@ -2,9 +2,10 @@
  *
  *   manlists addresses     mdoc items of all address types
  *   manlists options       mdoc items of all options
+ *   manlists layers        mdoc items of all layers, and rows of a table about them
  *   manlists phases        mdoc items of all moments at which options act, in order
- *   manlists page FILE     FILE, with the lines @ADDRESSES@, @OPTIONS@ and @PHASES@ replaced by
- * these lists and @VERSION@ by the version
+ *   manlists page FILE     FILE, with the lines @ADDRESSES@, @LAYERS@, @LAYERTABLE@, @OPTIONS@ and
+ * @PHASES@ replaced by these lists and @VERSION@ by the version
  *
  * Settings of a terminal that exclude each other, such as its speeds, share an item.
  *
@@ -118,6 +119,20 @@ static void add_groups(struct str *text, uint64_t groups)
 	str_done(&list);
 }
 
+/* It may be long: a line may end behind a layer. */
+static void add_stack(struct str *text, const char *stack)
+{
+	const char *plus = strchr(stack, '+');
+	char *layer = xstrndup(stack, (size_t)(plus - stack) + 1);
+
+	str_adds(text, "Short for\n.Ql ");
+	add_word(text, layer);
+	str_adds(text, "\\:");
+	add_word(text, plus + 1);
+	str_adds(text, " .\n");
+	free(layer);
+}
+
 static int add_type(const struct addr_type *t, void *arg)
 {
 	struct str text = { 0 };
@@ -131,6 +146,8 @@ static int add_type(const struct addr_type *t, void *arg)
 	}
 	str_addc(&text, '\n');
 	add_sentence(&text, t->help);
+	if (t->stack)
+		add_stack(&text, t->stack);
 	str_adds(&text, "Option groups: ");
 	add_groups(&text, t->groups);
 	str_adds(&text, ".\n");
@@ -278,6 +295,52 @@ static void addresses(void)
 	print(&l);
 }
 
+static const char *kind(bool datagrams)
+{
+	return datagrams ? "datagrams" : "stream";
+}
+
+static void layers(void)
+{
+	for (size_t i = 0; layer_number(i); i++) {
+		const struct layer_type *t = layer_number(i);
+		struct str text = { 0 };
+		char name[64];
+
+		for (size_t k = 0; names_get(t->names, k, name, sizeof(name)); k++) {
+			str_adds(&text, k ? " , Cm " : ".It Cm ");
+			add_word(&text, name);
+		}
+		str_addc(&text, '\n');
+		add_sentence(&text, t->help);
+		if (t->groups) {
+			str_adds(&text, "Option groups: ");
+			add_groups(&text, t->groups);
+			str_adds(&text, ".\n");
+		}
+		fputs(text.data, stdout);
+		str_done(&text);
+	}
+}
+
+/* What may stand where, a row for each layer. */
+static void layer_table(void)
+{
+	for (size_t i = 0; layer_number(i); i++) {
+		const struct layer_type *t = layer_number(i);
+		struct str text = { 0 };
+		char name[64];
+
+		add_word(&text, names_get(t->names, 0, name, sizeof(name)));
+		printf(".It %s Ta %s Ta %s Ta %s Ta %s\n", text.data, kind(t->needs_datagrams),
+		       kind(t->makes_datagrams), t->serves ? "both" : "client",
+		       t->leaves     ? "gone"
+		       : t->farewell ? t->farewell
+				     : "none");
+		str_done(&text);
+	}
+}
+
 static void options(void)
 {
 	struct items l = { 0 };
@@ -305,6 +368,10 @@ static int page(const char *path)
 			options();
 		} else if (strcmp(line, "@PHASES@\n") == 0) {
 			phases();
+		} else if (strcmp(line, "@LAYERS@\n") == 0) {
+			layers();
+		} else if (strcmp(line, "@LAYERTABLE@\n") == 0) {
+			layer_table();
 		} else if ((at = strstr(line, "@VERSION@"))) {
 			*at = '\0';
 			printf("%s%s%s", line, SOCAST_VERSION, at + strlen("@VERSION@"));
@@ -325,6 +392,11 @@ int main(int argc, char *argv[])
 	}
 	if (argc == 2 && strcmp(argv[1], "options") == 0) {
 		options();
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "layers") == 0) {
+		layers();
+		layer_table();
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "phases") == 0) {

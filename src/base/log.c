@@ -38,6 +38,8 @@ static struct {
 	int facility;
 	bool status; /* stderr is a terminal whose last line is ours */
 	int shutup;
+	log_catch_fn *caught; /* or NULL */
+	void *caught_arg;
 	volatile bool busy; /* a record is being written: a crash signal must not format a date */
 } state = { .look.name = "socast",
 	    .sinks = SINK_STDERR,
@@ -306,10 +308,21 @@ void log_status(const char *line)
 		(void)out_put(&state.error, buf, (size_t)n, 0);
 }
 
+void log_catch(log_catch_fn *fn, void *arg)
+{
+	state.caught = fn;
+	state.caught_arg = arg;
+}
+
 static void put(enum log_level level, bool hint, const char *text)
 {
 	int saved = errno;
 
+	if (state.caught) {
+		state.caught(state.caught_arg, level, hint, text);
+		errno = saved;
+		return;
+	}
 	if (state.shutup > 0) {
 		if ((int)level - state.shutup < (int)log_threshold)
 			return;

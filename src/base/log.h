@@ -45,6 +45,11 @@ void log_hint(const struct err *err);
  * so that the caller can put it back. */
 int log_shutup(int steps);
 
+/* From now on records are given to @fn, with their level and whether they are hints, and written
+ * nowhere; not even those of silent levels come. NULL: they are written again. */
+typedef void log_catch_fn(void *arg, enum log_level level, bool hint, const char *text);
+void log_catch(log_catch_fn *fn, void *arg);
+
 /* Program name in records and syslog, default: last path component of argv[0]. Borrowed. */
 void log_set_name(const char *name);
 const char *log_name(void);

@@ -8,6 +8,7 @@ struct exam;
 typedef void exam_check(struct exam *x);
 
 exam_check check_links, check_route, check_membership, check_port, check_source, check_igmp,
-	check_bridge, check_firewall, check_buffer, check_send, check_probe, check_unix;
+	check_bridge, check_firewall, check_buffer, check_send, check_probe, check_unix,
+	check_stack;
 
 #endif

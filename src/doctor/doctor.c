@@ -36,6 +36,7 @@ static const struct {
 	{ "send", check_send, OF_IP },
 	{ "probe", check_probe, OF_HOST | OF_IP },
 	{ "unix", check_unix, OF_OTHER },
+	{ "layers", check_stack, OF_IP | OF_OTHER },
 };
 
 static void run_checks(struct exam *x)

@@ -37,7 +37,7 @@ struct stage {
 static bool is_rehearsed(const struct addr_type *t)
 {
 	return (t->net.type == SOCK_DGRAM || t->net.type == SOCK_RAW) &&
-	       t->groups & (G_IP4 | G_IP6) && !(t->groups & G_OPENSSL);
+	       t->groups & (G_IP4 | G_IP6);
 }
 
 /* ---- groups ---- */

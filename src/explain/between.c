@@ -19,6 +19,27 @@ static const struct conf *conf_of(const struct plan *plan, int i, bool writes)
 	return &plan->side[i].half[writes && plan->side[i].nhalves == 2].conf;
 }
 
+/* What becomes of the borders of datagrams. */
+static void add_borders(struct str *out, const struct plan *plan, int from,
+			const struct path_ask *ask)
+{
+	bool in = ask->src.caps & EP_DGRAM_IN, to = ask->dst.caps & EP_DGRAM_OUT;
+
+	if (in && to)
+		str_adds(out,
+			 "    Borders are kept: each datagram that is read is written as one.\n");
+	else if (in)
+		str_addf(out,
+			 "    Borders are not kept: the datagrams are written one behind the "
+			 "other, %s.\n",
+			 conf_of(plan, 1 - from, true)->flow.newline
+				 ? "each with a newline at its end (newline)"
+				 : "with nothing in between (option newline puts an end to each)");
+	else if (to)
+		str_addf(out, "    Each stretch of at most %zu bytes (-b) makes one datagram.\n",
+			 plan->set.block);
+}
+
 /* The direction that begins at address @from. */
 static void add_path(struct str *out, const struct plan *plan, int from)
 {
@@ -51,9 +72,8 @@ static void add_path(struct str *out, const struct plan *plan, int from)
 	for (size_t i = 0; path_number(i) != path; i++)
 		str_addf(out, "    Not by %s: %s.\n", path_number(i)->name,
 			 path_number(i)->against(&ask));
-	if (ask.dst.caps & EP_DGRAM_OUT && !(ask.src.caps & EP_DGRAM_IN))
-		str_addf(out, "    Each stretch of at most %zu bytes (-b) makes one datagram.\n",
-			 plan->set.block);
+	if (!(ask.dst.caps & EP_NO_WRITE))
+		add_borders(out, plan, from, &ask);
 }
 
 static void add_end(struct str *out, const struct settings *set)

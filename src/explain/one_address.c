@@ -1,10 +1,9 @@
 /* one_address.c - one address in plain sentences
  *
- * What it is comes from the row of its type, what its options do from theirs. */
+ * What it is comes from the row of its type. */
 #include "addr/addr.h"
 #include "base/names.h"
 #include "explain/parts.h"
-#include "open/layer_target.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -36,24 +35,16 @@ bool half_mode(const struct plan *plan, int i, size_t k, enum open_mode *mode)
 	return *mode == own;
 }
 
-/* A text of the command line; quoted where that helps to see it. */
-static void add_text(struct str *out, const char *text)
-{
-	bool quote = !*text;
-
-	for (const char *p = text; *p; p++)
-		quote |= !isalnum((unsigned char)*p) && !strchr("./:-_[]%@,+", *p);
-	str_addf(out, quote ? "\"%s\"" : "%s", text);
-}
-
 /* What parameter @n is called in @syntax (":<host>:<port>", "[:<filename>]"): the letters between
- * the brackets of that part. "[<source>@]<group>" is called group where nothing is before it. */
-static void param_name(const char *syntax, size_t n, const char *value, struct str *out)
+ * the brackets of that part. "[<source>@]<group>" is called group where nothing is before it. Of
+ * what is not @whole, the part in square brackets is missing. */
+static void param_name(const char *syntax, size_t n, const char *value, bool whole, struct str *out)
 {
 	const char *end, *optional;
+	char last = 0;
 
 	for (n++; n && *syntax; syntax++)
-		n -= *syntax == ':';
+		n -= *syntax == ':' && (whole || last != '['), last = *syntax;
 	end = syntax + strcspn(syntax, ":");
 	optional = memchr(syntax, ']', (size_t)(end - syntax));
 	if (*syntax == '[' && optional && !strchr(value, '@'))
@@ -67,102 +58,36 @@ static void param_name(const char *syntax, size_t n, const char *value, struct s
 
 static void add_params(struct str *out, const struct half *h)
 {
-	/* of a shorter form than its syntax, the optional part is missing: nothing has a name */
-	bool named = h->nparams == h->type->max_params;
+	size_t missing = h->type->max_params - h->nparams;
 
 	for (size_t i = 0; i < h->nparams; i++) {
 		struct str name = { 0 };
 
-		if (named)
-			param_name(h->type->syntax, i, h->param[i], &name);
+		if (missing < 2)
+			param_name(h->type->syntax, i, h->param[i], !missing, &name);
 		str_addf(out, "%s%s is ", i ? ", its " : "  Its ",
 			 name.len ? name.data : "parameter");
-		add_text(out, h->param[i]);
+		explain_text(out, h->param[i]);
 		str_done(&name);
 	}
 	if (h->nparams)
 		str_adds(out, ".\n");
 }
 
-static void add_direction(struct str *out, const struct addr_type *t, enum open_mode mode)
+static void add_direction(struct str *out, const struct half *h, enum open_mode mode)
 {
+	const struct addr_type *t = h->type;
 	static const char *const word[] = { [MODE_RW] = "read from and written to",
 					    [MODE_READ] = "only read from",
 					    [MODE_WRITE] = "only written to" };
 
 	str_addf(out, "  It is %s", word[mode]);
+	if (h->nlayers && mode != MODE_RW)
+		str_adds(out, ", but for what its layers have to say and hear");
 	if ((mode != MODE_WRITE && !t->reads) || (mode != MODE_READ && !t->writes))
 		str_addf(out, ", although it supports only %s: a warning will say so",
 			 t->reads ? "reading" : "writing");
 	str_adds(out, ".\n");
-}
-
-static void add_option(struct str *out, const struct opt *o)
-{
-	char name[64];
-
-	opt_name(o->row, 0, name, sizeof(name));
-	str_addf(out, "      %s", o->spec->name);
-	if (o->row->flags & OPT_SECRET) {
-		str_adds(out, "=***");
-	} else if (o->spec->value) {
-		str_addc(out, '=');
-		add_text(out, o->spec->value);
-	} else if (o->row->type != V_CONST && !o->val.null) {
-		str_addc(out, '=');
-		value_format(o, out);
-	}
-	if (strcasecmp(name, o->spec->name) != 0)
-		str_addf(out, " (%s)", name);
-	str_addf(out, ": %s.\n", o->row->help);
-}
-
-static void add_options(struct str *out, const struct opts *opts)
-{
-	enum phase last = PH_NONE;
-
-	if (opts->n)
-		str_adds(out, opts->n == 1 ? "  Its option acts\n"
-					   : "  Its options, in the order in which they act:\n");
-	for (size_t i = 0; i < opts->n; i++) {
-		enum phase ph = opts->opt[i].row->phase;
-
-		if (ph != last)
-			str_addf(out, "    %s (%s)\n", phase_moment(ph), phase_name(ph));
-		last = ph;
-		add_option(out, &opts->opt[i]);
-	}
-}
-
-/* Whom a layer that verifies wants to see. */
-static void add_expected(struct str *out, const struct half *h, size_t i)
-{
-	const struct conf *c = h->layer[i].conf;
-	const char *name = c->tls.commonname ? c->tls.commonname : layer_peer(h, i).host;
-
-	if (!(h->layer[i].type->groups & G_OPENSSL))
-		return;
-	if (h->type->flags & TYPE_ACCEPTS)
-		str_addf(out, "  It is the server; clients %s.\n",
-			 c->tls.verify ? "have to show a certificate" : "need no certificate");
-	else if (!c->tls.verify)
-		str_adds(out, "  Whom it talks to is not verified.\n");
-	else if (name && *name)
-		str_addf(out, "  The server has to prove that it is %s.\n", name);
-}
-
-/* What stands on the transport, in the order in which bytes that are read come through it. */
-static void add_layers(struct str *out, const struct half *h)
-{
-	for (size_t i = 0; i < h->nlayers; i++) {
-		const struct half_layer *l = &h->layer[i];
-
-		if (!l->own) /* the type is that */
-			continue;
-		str_addf(out, "  On that stands the layer %s: it %s.\n", l->name, l->type->help);
-		add_expected(out, h, i);
-		add_options(out, &l->opts);
-	}
 }
 
 /* "TLS on SOCKS5 on " */
@@ -188,9 +113,9 @@ static void add_half(struct str *out, const struct plan *plan, int i, size_t k)
 	str_addf(out, "\n  %c%s.\n", toupper((unsigned char)h->type->help[0]), h->type->help + 1);
 	add_params(out, h);
 	if (half_mode(plan, i, k, &mode)) {
-		add_direction(out, h->type, mode);
-		add_options(out, &h->opts);
-		add_layers(out, h);
+		add_direction(out, h, mode);
+		explain_options(out, &h->opts, "  ");
+		explain_layers(out, h);
 	} else {
 		str_adds(out, "  It is not opened, because data goes the other way only.\n");
 	}

@@ -19,6 +19,15 @@ bool half_mode(const struct plan *plan, int i, size_t k, enum open_mode *mode);
 /* Address @i: what it is, what was given, which way its data goes, its options by phase. */
 void explain_address(struct str *out, const struct plan *plan, int i);
 
+/* A text of the command line; quoted where that helps to see it. */
+void explain_text(struct str *out, const char *text);
+
+/* Options by the moment at which they act, one a line, each line behind @margin. */
+void explain_options(struct str *out, const struct opts *opts, const char *margin);
+
+/* What stands on the transport of @h, and how far that encrypts; nothing if nothing does. */
+void explain_layers(struct str *out, const struct half *h);
+
 /* How data gets from one to the other, what ends it, and which processes there are. */
 void explain_between(struct str *out, const struct plan *plan);
 

@@ -120,6 +120,7 @@ void forecast_side(const struct side *side, enum open_mode mode, struct forecast
 	forecast_half(&side->half[1], MODE_WRITE, &out);
 	f->in = in.in;
 	f->out = out.out;
-	f->in.bare = f->out.bare = mode != MODE_RW; /* dual_new() */
+	if (mode == MODE_RW) /* dual_new() */
+		f->in.bare = f->out.bare = false;
 	f->unknown = mode != MODE_WRITE && in.unknown ? in.unknown : out.unknown;
 }

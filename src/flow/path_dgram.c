@@ -274,7 +274,6 @@ static size_t pending(const struct flow *f)
 	return len - f->dgram.part;
 }
 
-const struct path path_dgram = {
-	"datagrams", "moved as datagrams, many per system call, borders kept", against, move, idle,
-	pending
-};
+const struct path path_dgram = { "datagrams", "moved as datagrams, many per system call",
+				 against,     move,
+				 idle,        pending };

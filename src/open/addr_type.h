@@ -12,6 +12,7 @@ struct endpoint;
 struct forecast;
 struct opening;
 struct source;
+struct str;
 
 enum step_result {
 	STEP_DONE,
@@ -57,6 +58,7 @@ enum type_flag {
 	TYPE_QUEUE = 512, /* the first parameter is the name of a POSIX message queue */
 	TYPE_ACCEPTS = 2048, /* others connect to it: layers on it play the server */
 	TYPE_ONE_SHOT = 4096, /* its sessions are one datagram and the answers to it: no layers */
+	TYPE_MANY = 8192, /* its datagrams are for many at once: no layers */
 	TYPE_FORK_FIRST = 1024, /* fork means nothing behind an address that forks already */
 };
 
@@ -64,11 +66,23 @@ enum type_flag {
 struct layer_type {
 	const char *names; /* canonical first, as in struct addr_type */
 	const char *help; /* one sentence for the manual */
+	const char *example; /* a line with it, or NULL */
 	uint64_t groups; /* options it takes */
+	/* what it does as client, and as server: NULL if it has no server side. A sentence of which
+	 * "it" is the subject; {peer} and {target} stand for those of layer_target.h */
+	const char *does, *serves;
 	bool needs_datagrams, makes_datagrams; /* below and above it, else a stream */
-	bool client_only; /* it has no server side */
 	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
-	bool has_target; /* it has the other side connect to a target, see layer_target.h */
+	bool has_target; /* it has the other side connect to a target, see layer_target.h; */
+	bool awaits; /* or wait there for somebody: what stands above it plays the server */
+	bool encrypts; /* what is said above it can be read at the other side only */
+	const char *farewell; /* what it says when one direction ends, or NULL: nothing */
+	/* append sentences about whom layer @i of @half verifies as whom; true: it verifies
+	 * somebody. NULL: it never does */
+	bool (*whom)(const struct half *half, size_t i, struct str *out);
+	/* append what it tells the other side by itself and nobody encrypts: "the name a (SNI)";
+	 * NULL: nothing */
+	void (*tells)(const struct half *half, size_t i, struct str *out);
 	/* what its options lack, found while planning; or NULL */
 	int (*check)(const struct half_layer *layer, struct err *err);
 	/* what is done ahead of the transport's steps in every attempt, or NULL */
@@ -117,6 +131,7 @@ struct addr_type {
 	const char *needs_process; /* why each session must have a process of its own, or NULL */
 	const char *module, *symbol; /* module it needs, loaded while planning, or NULL */
 	const struct layer_type *layer; /* what always stands on it, or NULL */
+	const char *stack; /* if one does: the stack that the type is short for, "TLS+TCP:<host>" */
 	const char *both_ways; /* of a type for one direction: a kin of it for both, or NULL */
 	const char *unavailable; /* why it cannot be used in this build, or NULL */
 };

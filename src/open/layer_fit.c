@@ -2,10 +2,26 @@
 #include "open/layer_fit.h"
 
 #include "open/addr_type.h"
+#include "open/layer_target.h"
 
 static const char *kind_word(bool datagrams)
 {
 	return datagrams ? "datagrams" : "a stream";
+}
+
+int layer_fit_roles(const struct half *half, struct err *err)
+{
+	const char *below = half->keyword;
+
+	for (size_t i = 0; i < half->nlayers; i++) {
+		const struct half_layer *l = &half->layer[i];
+
+		if (layer_is_server(half, i) && !l->type->serves)
+			return err_set(err, 0, "%s+%s: %s has no server side", l->name, below,
+				       l->name);
+		below = l->name;
+	}
+	return 0;
 }
 
 int layer_fit_ways(const struct half *half, bool both_ways, struct err *err)

@@ -7,8 +7,11 @@
 
 #include "end/plan.h"
 
-/* Both for a @half with layers; 0, or -1 with @err. Layers write and read: the transport must go
- * both ways. */
+/* All for a @half with layers; 0, or -1 with @err. What is connected to by others has a layer with
+ * a server side on it. */
+int layer_fit_roles(const struct half *half, struct err *err);
+
+/* Layers write and read: the transport must go both ways. */
 int layer_fit_ways(const struct half *half, bool both_ways, struct err *err);
 
 /* Each layer finds below it what it needs; the transport gives datagrams, or else a stream. */

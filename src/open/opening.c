@@ -459,7 +459,8 @@ static void final_connect_error(const struct opening *o, struct err *err)
 	memcpy(hint, err->hint, sizeof(hint));
 	if (t->server.noun)
 		err_set(err, err->code, "%s:%s%s%s%s", o->addr->half->keyword, opening_param(o, 0),
-			t->server.before, o->service, t->server.behind);
+			t->server.before, o->service ? o->service : t->server.port(o->addr->half),
+			t->server.behind);
 	else
 		err_set(err, err->code, "%s:%s:%s", o->addr->half->keyword, opening_param(o, 0),
 			opening_param(o, 1));

@@ -359,6 +359,9 @@ enum opt_flag {
 	OPT_NEW = 2, /* not in classic; listed separately in the manual */
 	OPT_SECRET = 4, /* the value is kept out of the log */
 	OPT_HOSTS = 16, /* the value names hosts: see opts_collect() */
+	/* of options that types and layers have in common by their groups: */
+	OPT_OF_STACK = 32, /* only for a layer that is written in a stack */
+	OPT_OF_TYPE = 64, /* only for an address type, not for a layer */
 	OPT_IFNAME = 8, /* the value is a network interface: completion offers those there are */
 };
 

@@ -293,7 +293,9 @@ int conf_proxy_to(struct target *t, const struct opt *o, struct err *err)
 {
 	const char *text = o->val.str, *end = *text == '[' ? strchr(text, ']') : NULL;
 	const char *colon = strchr(end ? end : text, ':');
+	struct netaddr number;
 	unsigned port;
+	char *host;
 
 	if (!colon || colon == text || !colon[1] || (end && colon != end + 1) ||
 	    strchr(colon + 1, ':')) {
@@ -304,8 +306,15 @@ int conf_proxy_to(struct target *t, const struct opt *o, struct err *err)
 	}
 	if (resolve_port(colon + 1, IPPROTO_TCP, "tcp", &port, err) == -1)
 		return -1;
+	host = xstrndup(text, (size_t)(colon - text));
+	if (!resolve_number(host, AF_UNSPEC, &number) && !resolve_may_be_name(host)) {
+		err_set(err, 0, "option to: \"%s\" is not HOST:PORT", text);
+		err_hint(err, "\"%s\" is neither the name nor the address of a host", host);
+		free(host);
+		return -1;
+	}
 	free(t->conf->proxy.to_host);
-	t->conf->proxy.to_host = xstrndup(text, (size_t)(colon - text));
+	t->conf->proxy.to_host = host;
 	t->conf->proxy.to_port = colon + 1;
 	return 0;
 }

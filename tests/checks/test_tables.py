@@ -100,6 +100,15 @@ def test_manual_lists_every_type(manual, types):
     assert not [n for n in types.rows if n.lower() not in manual]
 
 
+def test_manual_lists_every_layer(socast, manual):
+    """Each has an item, and a row in the table of what stands where, which says what the help says."""
+    layers = re.findall(r"^      (\S+) +below=(\S+) +above=(\S+) ", socast("-h"), re.M)
+    assert len(layers) >= 7
+    for name, below, above in (tuple(word.lower() for word in row) for row in layers):
+        assert re.search(rf"^\.it cm {name}( |$)", manual, re.M), name
+        assert f".it {name} ta {below} ta {above} ta " in manual, name
+
+
 def test_manual_has_no_holes(manual):
     """Every placeholder of the template was filled."""
     assert not re.findall(r"@\w+@", manual)

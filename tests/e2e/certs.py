@@ -2,6 +2,7 @@
 import os
 import ssl
 import subprocess
+import time
 
 import lab
 
@@ -19,6 +20,7 @@ class Zoo:
         self.authority("other-ca", "Another CA")
         self.leaf("server", "localhost", "DNS:localhost,IP:127.0.0.1,IP:::1")
         self.leaf("expired", "localhost", "DNS:localhost", start="20200101000000Z", end="20200201000000Z")
+        self.leaf("soon", "localhost", "DNS:localhost", start="20200101000000Z", end=time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 5 * 86400)))
         self.leaf("future", "localhost", "DNS:localhost", start="20450101000000Z", end="20460101000000Z")
         self.leaf("wrong-name", "elsewhere.test", "DNS:elsewhere.test")
         self.leaf("wildcard", "wild", "DNS:*.example.test")

@@ -124,7 +124,7 @@ def between(text, a, b):
 def test_help_addresses(local):
     """One line per canonical address, sorted, with groups."""
     t = local.run("-h").out.decode()
-    rows = [s for s in t[t.index("   address-head:\n") + 17:].splitlines() if s]
+    rows = [s for s in t[t.index("   address-head:\n") + 17:t.index("   layer:")].splitlines() if s]
     assert all(re.fullmatch(r"      [A-Z0-9-]+\S*\t+groups=[\w(),]+", s) for s in rows), rows
     names = [re.match(r" +([A-Z0-9-]+)", s).group(1) for s in rows]
     assert names == sorted(names) and "UDP4-RECVFROM" in names and "STDIO" in names

@@ -43,6 +43,25 @@ UNIQUE = {
     "--stati": "--statistics",
     "-L DIR/fi": "-L DIR/first",
     "EXEC:DIR/fi": "EXEC:DIR/first",
+    "TLS+UDP4-DATAG": "TLS+UDP4-DATAGRAM:",
+    "TLS+SOCKS5+unix-conn": "TLS+SOCKS5+unix-connect:",
+    "TLS+TCP4:h:1,tcp-nod": "TLS+TCP4:h:1,tcp-nodelay",
+    "TLS+INTERFACE:l": "TLS+INTERFACE:lo",
+    "TLS+DIR/fi": "TLS+DIR/first",
+    "'TLS(cafi": "'TLS(cafile=",
+    "'TLS(verify=0,cafile=DIR/fi": "'TLS(verify=0,cafile=DIR/first",
+    "'TLS(verify=0,no-s": "'TLS(verify=0,no-sni",
+    "'TLS(verify=0)": "'TLS(verify=0)+",
+    "'tls[alpn=(a,b),verify=0]+PROXY(to=[::1]:1)+tcp4:h:1,proxy-res": "'tls[alpn=(a,b),verify=0]+PROXY(to=[::1]:1)+tcp4:h:1,proxy-resolve",
+    "'TLS(tcp-nod": "'TLS(tcp-nod",
+    "'UDP4-RECV:7000!!TLS+": "'UDP4-RECV:7000!!TLS+",
+}
+
+# Brackets outside of quotes: bash and fish leave square ones alone, zsh quotes round ones itself.
+UNQUOTED = {
+    "bash": {"TLS[cafi": "TLS[cafile=", "TLS[cafile=DIR/fi": "TLS[cafile=DIR/first", "TLS[cafile=a]": "TLS[cafile=a]+"},
+    "zsh": {"TLS(cafi": "TLS(cafile=", "TLS\\(cafile=DIR/fi": "TLS\\(cafile=DIR/first", "TLS\\(cafile=a\\)": "TLS\\(cafile=a\\)+",
+            "TLS\\(cafile=a\\)+TCP4:h:1,tcp-nod": "TLS\\(cafile=a\\)+TCP4:h:1,tcp-nodelay"},
 }
 
 # Lines that leave a choice, and some of the candidates: typed and candidates without what stands
@@ -68,6 +87,18 @@ CHOICE = [
     ("NOSUCH:", "x", []),
     ("UDP4-RECV:7000,tcp-no", "", []),
     ("TCP4:h:1,", "tcp-nod", ["tcp-nodelay"]),
+    ("", "SOCKS4", ["SOCKS4:", "SOCKS4A:", "SOCKS4+", "SOCKS4[", "SOCKS4A+", "SOCKS4A["]),
+    ("TLS+PROXY[to=h:1]+", "SOCKS4A", ["SOCKS4A:", "SOCKS4A+", "SOCKS4A["]),
+    ("UDP4-RECV:7000!!", "SOCKS4A", ["SOCKS4A:"]),
+    ("PROXY[", "socks", []),
+    ("PROXY[to=h:1,", "proxy-auth", ["proxy-authorization=", "proxy-authorization-file="]),
+    ("TLS[cafile=a]", "", ["+"]),
+    ("TLS[cafile=a]x", "", []),
+    ("NOSUCH[", "x", []),
+    ("TLS+PROXY[to=h:1]+UNIX-CONNECT:s,", "proxy-au", ["proxy-authorization=", "proxy-authorization-file="]),
+    ("TLS[verify=0]+UNIX-CONNECT:s,", "openssl-ca", ["openssl-cafile=", "openssl-capath="]),
+    ("TLS[verify=0]+UNIX-CONNECT:s,", "proxy-au", []),
+    ("TLS[verify=0]+OPEN:", "fi", ["first"]),
 ]
 
 
@@ -141,24 +172,24 @@ def zsh(folder):
     sh.close()
 
 
-def expected(folder, change=lambda line: line):
-    """UNIQUE for a folder, and for a shell that does things its own way."""
-    return {k.replace("DIR", str(folder)): change(v.replace("DIR", str(folder))) for k, v in UNIQUE.items()}
+def expected(folder, shell, change):
+    """What is unique for a folder, and for a shell that does things its own way."""
+    return {k.replace("DIR", str(folder)): change(v.replace("DIR", str(folder))) for k, v in (UNIQUE | UNQUOTED[shell]).items()}
 
 
 def test_bash_in_a_terminal(bash, folder):
     def quote_closed(line):
-        return line + "'" if line.startswith("'") and line.endswith("append") else line
-    want = expected(folder, quote_closed)
+        return line + "'" if line.startswith("'") and line.endswith(("append", "proxy-resolve")) else line
+    want = expected(folder, "bash", quote_closed)
     assert {line: bash.after_tab(line) for line in want} == want
 
 
 def table_case(line):
-    return line.replace("udplite4-recv", "UDPLITE4-RECV")
+    return line.replace("udplite4-recv", "UDPLITE4-RECV").replace("unix-connect:", "UNIX-CONNECT:")
 
 
 def test_zsh_in_a_terminal(zsh, folder):
-    want = expected(folder, table_case)
+    want = expected(folder, "zsh", table_case)
     assert {line: zsh.after_tab(line) for line in want} == want
 
 
@@ -231,6 +262,23 @@ def help_groups():
     return [{m[1]: (m[2], set(re.split(r"[,()]+", m[3])) - {""}) for m in shape.finditer(part)} for part in (types, options)]
 
 
+def help_layers():
+    """Layers with their groups."""
+    text = subprocess.run([lab.SOCAST, "-h"], capture_output=True, text=True, check=True).stdout
+    return {m[1]: set(m[2].split(",")) for m in re.finditer(r"^      (\S+) +below=.* groups=(\S+)$", text, re.M)}
+
+
+@pytest.mark.parametrize("ask", [in_bash, in_fish])
+def test_every_layer_takes_its_options(ask, folder):
+    """In its brackets stand its options and no others; behind the comma they are there as well."""
+    layers, (types, options) = help_layers(), help_groups()
+    found = ask([line for layer in layers for line in (f"{layer}[", f"{layer}+STALL,")], folder)
+    for n, (layer, groups) in enumerate(layers.items()):
+        fit = {o for o, (_, g) in options.items() if g & groups} - {"socksport", "proxyport"}     # of types that say where the server is
+        everywhere = {o for o, (_, g) in options.items() if g & (types["STALL"][1] | {"all", "PROCESS", "APPL"})}
+        assert [{re.split(r"[\[,]", line)[-1].rstrip("=") for line in lines} for lines in found[2 * n:2 * n + 2]] == [fit, fit | everywhere], layer
+
+
 @pytest.mark.parametrize("ask", [in_bash, in_fish])
 def test_every_type_takes_its_options(ask, folder):
     """Behind a comma stand the options that the help says fit, and no others."""
@@ -239,12 +287,20 @@ def test_every_type_takes_its_options(ask, folder):
     some = sorted(types) if ask is in_bash else sorted(types)[::9]
     found = ask([f"{t}:x," for t in some], folder)
     for t, lines in zip(some, found):
-        fit = {o for o, (_, groups) in options.items() if groups & (types[t][1] | everywhere)}
+        fit = {o for o, (_, groups) in options.items() if groups & (types[t][1] | everywhere)} - {"to"}     # of layers
         assert {line.split(",")[-1].rstrip("=") for line in lines} == fit, t
 
 
 @pytest.mark.parametrize("ask", [in_bash, in_fish])
 def test_every_type_is_offered(ask, folder):
     types, _ = help_groups()
-    want = sorted(t + (":" if syntax.startswith(":") else "") for t, (syntax, _) in types.items())
-    assert sorted(ask([""], folder)[0]) == want
+    want = [t + (":" if syntax.startswith(":") else "") for t, (syntax, _) in types.items()]
+    layers = [layer + end for layer in help_layers() for end in "+["]
+    assert "TLS+" in layers and sorted(ask([""], folder)[0]) == sorted(want + layers)
+
+
+def test_brackets_in_fish(folder):
+    """Round ones between quotes; square ones, which fish quotes by a backslash, else."""
+    lines = ["'PROXY", "'TLS(cafi", "TLS\\[cafi", "TLS\\[verify=0\\]+TCP:h:1,cafi"]
+    assert [sorted(found) for found in in_fish(lines, folder)] == [
+        ["PROXY(", "PROXY+", "PROXY:"], ["TLS(cafile="], ["TLS[cafile="], ["TLS[verify=0]+TCP:h:1,cafile="]]

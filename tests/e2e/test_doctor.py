@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 import lab
+from certs import zoo_if_any
 from screen import Terminal
 
 SEND = "UDP4-DATAGRAM:224.1.0.1:6666,range=192.168.10.0/24"
@@ -362,10 +363,45 @@ def test_layers_say_nothing(local, transport):
         stacked = doctor(local, f"DTLS(verify=0)+{bare}", "STDIO")
         plain = doctor(local, bare, "STDIO")
         healthy(plain)
-        assert stacked.all["findings"] == plain.all["findings"]
+        assert [f for f in stacked.found if f["check"] != "layers"] == plain.found
         peer.settimeout(0.3)
         with pytest.raises(TimeoutError):
             peer.recv(2000)
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    return zoo_if_any(tmp_path_factory)
+
+
+@pytest.mark.parametrize("address,found", [
+    ("TLS(cafile={z}/ca.crt)+SOCKS5(to=localhost:{port})+TCP4:127.0.0.1:{port}", {
+        "ok": ["files and options of the layers on TCP4 are in order", "somebody has port {port} of 127.0.0.1"], "note": ["TLS towards localhost:{port} verifies whom it talks to"]}),
+    ("SOCKS5(to=localhost:{port})+TCP4:127.0.0.1:{port}", {"ok": ["somebody has port {port} of 127.0.0.1"]}),
+    ("PROXY(to=localhost:{port})+TCP:127.0.0.1:9", {"problem": ["nobody listens at port 9 of 127.0.0.1, this host"]}),
+    ("SOCKS5:localhost:1080:target.test:{port}", {"unknown": ["whether a server for SOCKS5 answers at localhost:1080 has not been tried"]}),
+    ("OPENSSL:192.0.2.1:{port},verify=0", {"note": ["OPENSSL towards 192.0.2.1:{port} verifies nobody"], "problem": ["no route to 192.0.2.1"]}),
+    ("TLS(cert={z}/expired.pem,verify=0)+UNIX-LISTEN:{z}/s", {
+        "problem": ['certificate "{z}/expired.pem" has expired on 2020-02-01 00:00:00 UTC: whoever verifies it refuses it'], "note": ["TLS towards clients verifies nobody"]}),
+    ("DTLS-L:{port},cert=/none", {"problem": ["the address DTLS-L cannot be opened"]}),
+    ("DTLS:127.0.0.1:{port}", {"ok": ["files and options of the layers on DTLS are in order", "127.0.0.1 leaves by lo"],
+                               "note": ["DTLS towards 127.0.0.1:{port} verifies whom it talks to"]}),
+], ids=lambda a: a.split("{")[0] if isinstance(a, str) else "")
+def test_layers(local, zoo, address, found):
+    """Certificates, options, whom layers verify, and by which clock; nobody is connected to."""
+    if not zoo or not lab.has("OPENSSL"):
+        pytest.skip("needs OpenSSL")
+    with local.inside(), socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        r = doctor(local, address.format(z=zoo.d, port=port), "STDIO")
+        for level, texts in found.items():
+            for text in texts:
+                assert text.format(z=zoo.d, port=port) in [f["what"] for f in r.of(level)], r
+        assert r.status == (1 if "problem" in found else 2 if "unknown" in found else 0), r
+        assert any("the clock" in f["what"] for f in r.found) == ("verifies whom" in repr(r)), r
+        server.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_nothing_but_loopback(local):

@@ -190,23 +190,80 @@ def test_every_type_has_a_forecast(local):
     (("-", "PROXY:localhost:target:80,proxyauth=me:secret"), ["proxyauth=*** (proxy-authorization)", "!secret"]),
     (("-", "/tmp/some where"), ["Right address: GOPEN", 'Its filename is "/tmp/some where".']),
     (("-b100", "-", "UDP4-SENDTO:127.0.0.1:9"), ["Each stretch of at most 100 bytes (-b) makes one datagram."]),
-    (("-", "TLS(verify=0)+SOCKS5(to=db.example:5432)+TLS+TCP:proxy.example:1080"), [
-        "TLS on SOCKS5 on TLS on TCP-CONNECT (written TCP)", "  On that stands the layer SOCKS5: it ", "The server has to prove that it is proxy.example.\n",
-        "to=db.example:5432", "Whom it talks to is not verified.\n", "copied through a buffer", "!db.example.\n"]),
-    (("-", "TLS(commonname=db)+UNIX:/run/db"), ["TLS on UNIX-CLIENT (written UNIX)", "The server has to prove that it is db.\n"]),
+    (("-u", "TLS:h:1!!STDOUT", "-"), ["It is only read from, but for what its layers have to say and hear.", "Not by splicing: an end changes the bytes"]),
+    (("-", "UDP4-SENDTO:127.0.0.1:9"), ["Each stretch of at most 8192 bytes", "Borders are not kept: the datagrams are written one behind the other, with nothing in between"]),
+    (("UDP4-LISTEN:5000", "UDP4:127.0.0.1:9"), ["Borders are kept", "!stretch"]),
+    (("UDP4-RECV:5000", "TCP4:127.0.0.1:9,newline"), ["Borders are not kept: the datagrams are written one behind the other, each with a newline at its end", "!stretch"]),
     (("-", "TCP4:127.0.0.1:9,reopen=2"), ["reopen=2", "copied through a buffer"]),
     (("--drain=3", "-L", "/tmp/nolock", "-", "PIPE"), ["First the lock file /tmp/nolock is made; if somebody else has it, the program ends.",
                                                        "sessions get 3 seconds to finish (--drain)"]),
     (("-", "FILE:/etc/passwd,ignoreeof,seek=3,rdonly"), ["OPEN (written FILE)", "(OPEN)\n      rdonly=1 (o-rdonly)", "seek=3 (lseek64-set)"]),
 ], ids=lambda a: " ".join(a) if isinstance(a, tuple) else "")
 def test_sentences(local, args, sentences):
-    told = explain(local, *args)
+    judge(explain(local, *args), sentences)
+
+
+def judge(told, sentences):
+    """Each of @sentences is in @told, and none that begin with "!"."""
     assert told.startswith("What this line would do. Nothing has been opened.\n")
     for s in sentences:
         if s.startswith("!"):
             assert s[1:] not in told, told
         else:
             assert s in told, told
+
+
+# Stacks and presets of them: what each layer does and for whom, who is verified as whom, what others can read.
+STACKS = {
+    "TLS(cafile=ca.crt)+PROXY(to=h:443)+TLS(cafile=b.crt)+TCP:proxy:3128": [
+        "Right address: TLS on PROXY on TLS on TCP-CONNECT (written TCP)\n",
+        "  On it stands TLS, as client: it encrypts all that is said above it on the way to proxy:3128.\n"
+        "    The server has to prove that it is proxy. Trusted are the certificates in b.crt.\n"
+        "    It tells the server the name proxy (SNI), unencrypted.\n    Its option acts\n",
+        "  On that stands PROXY, as client: it has the HTTP proxy proxy:3128 connect to h:443 (method CONNECT).\n"
+        "    Then it is gone: what it stands on is the way to h:443.\n    Its option acts\n",
+        "  On that stands TLS, as client: it encrypts all that is said above it on the way to h:443.\n"
+        "    The server has to prove that it is h. Trusted are the certificates in ca.crt.\n"
+        "    It tells the server the name h (SNI), unencrypted from proxy:3128 on.\n",
+        "  What the session sends is encrypted as far as h:443.\n", "!is taken for it"],
+    "TLS(verify=0)+SOCKS5(to=db.example:5432)+TLS+TCP:proxy.example:1080": [
+        "The server has to prove that it is proxy.example. Trusted are the certificates of the system.\n",
+        "it has the SOCKS version 5 server proxy.example:1080 look db.example:5432 up and connect to it.\n",
+        "    to=db.example:5432", "The server is not verified: whoever answers is taken for it.\n    It tells the server the name db.example",
+        "copied through a buffer", "!prove that it is db.example"],
+    "SOCKS5(to=h:22,socksuser=joe,sockspass=secret)+TLS(no-sni,commonname=p,capath=/ca)+TCP:proxy:1081": [
+        "The server has to prove that it is p. Trusted are those in the directory /ca.\n",
+        "What the session sends is encrypted as far as proxy:1081, and goes on to h:22 as it is.\n", "!secret", "!SNI", "!unencrypted"],
+    "SOCKS5:proxy:h:443,socksuser=joe,sockspass=secret": [
+        "Its socks-server is proxy, its target-host is h, its target-port is 443.\n",
+        "  On it always stands SOCKS5, as client: it has the SOCKS version 5 server proxy:socks look h:443 up and connect to it.\n"
+        "    The server is not verified: whoever answers is taken for it.\n"
+        "    It tells the server the target h:443, user name and password, unencrypted.\n    Then it is gone",
+        "No layer encrypts what the session sends.\n", "From right to left the data is moved inside the kernel", "!secret"],
+    "SOCKS4:proxy:h:443,socksport=9": ["it looks h:443 up here and has the SOCKS version 4 server proxy:9 connect to it.", "h:443 and a user name, unencrypted."],
+    "SOCKS5-LISTEN(to=0.0.0.0:443)+TCP:p:1080": ["it has the SOCKS version 5 server p:1080 wait at 0.0.0.0:443 for one connection and hand it on."],
+    "TLS(verify=0,cert=a.pem)+SOCKS5-LISTEN(to=0.0.0.0:443)+TCP:p:1080": [
+        "On it stands SOCKS5-LISTEN, as client: ", "On that stands TLS, as server: ", "Clients are not verified. It shows the certificate in a.pem.\n", "!SNI",
+        "What the session sends is encrypted as far as the client.\n"],
+    "PROXY:proxy:h:443,proxyauth=me:secret": ["It tells the server the target h:443, user and password, unencrypted.\n", "proxy:8080 connect to h:443", "!secret"],
+    "TLS:h:443": ["On it always stands TLS, as client: ", "The server has to prove that it is h. Trusted are the certificates of the system.\n"],
+    "TLS:[::1]:443,cert=c.pem": ["prove that it is [::1].", "It shows the certificate in c.pem if it is asked for one.\n", "!SNI"],
+    "TLS-LISTEN:443,fork,cert=a.pem,cafile=c.crt,commonname=joe": [
+        "as server: it encrypts all that is said above it on the way to each client.\n    Each client has to show a certificate of joe. "
+        "Trusted are the certificates in c.crt. It shows the certificate in a.pem.\n", "encrypted as far as the client.\n"],
+    "TLS(verify=0)+UNIX-LISTEN:/s": ["Clients are not verified. It has no certificate to show: usual clients refuse that.\n"],
+    "TLS+UNIX:/s": ["It does not know whom to expect: a start is refused without option commonname=NAME.\n"],
+    "TLS(commonname=db)+UNIX:/s": ["TLS on UNIX-CLIENT (written UNIX)", "prove that it is db.", "(SNI)", "as far as the other side.\n"],
+    "TLS(commonname=)+UNIX:/s": ["The server may have any name, but its certificate has to be trusted."],
+    "DTLS+UDP4-SENDTO:h:443": ["The server has to prove that it is h.", "on the way to h:443"],
+    "DTLS:h:443,verify=0": ["it encrypts each datagram on the way to h:443: borders are kept", "The server is not verified"],
+    "DTLS-LISTEN:443,fork,cert=a.pem,verify=0": ["it encrypts each datagram on the way to a client: borders are kept"],
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_stacks(local, stack):
+    judge(explain(local, "-", stack), STACKS[stack])
 
 
 WHOLE = [["-u", "TEXT:hi", "PIPE"], ["-d", "-d", "-T", "5", "-", "TCP4:127.0.0.1:80"], ["-", "PIPE"], ["-b100", "-,ignoreeof", "UDP4-SENDTO:127.0.0.1:9"]]

@@ -73,7 +73,7 @@ def test_long_flags_without_dashes(local, word):
 
 def lines_of(local):
     """All examples there are, and what they stand under."""
-    words = topics(local) + re.findall(r"^      ([A-Z][A-Z0-9-]+)[\[:<\t].*groups=", out(local, "-h"), re.M)
+    words = topics(local) + re.findall(r"^      ([A-Z][A-Z0-9-]+)(?:[\[:<\t].*groups=| +below=)", out(local, "-h"), re.M)
     for word in words:
         for line in re.findall(r"^  (?:Example: )?(socast .*)$", out(local, "--help", word), re.M):
             yield word, line
@@ -102,6 +102,51 @@ def test_options_of_a_type_come_by_closeness(local):
     text = out(local, "--help", "TLS-LISTEN")
     assert text.index("handshake-timeout") < text.index("keepalive")
     assert "options" not in out(local, "--help", "fork").lower().split("it fits")[0][8:]
+
+
+def test_layers(local):
+    """A word that is a type and a layer is explained as both; options name the layers that take them."""
+    text = out(local, "--help", "socks5")
+    kind = re.split(r"\n(?=(?:address|layer) )", text)
+    assert [k.split("\n")[0] for k in kind] == ["address SOCKS5-CONNECT:<socks-server>[:<socks-port>]:<target-host>:<target-port>", "layer SOCKS5+<address>"]
+    assert "  Short for: SOCKS5(to=<target-host>:<target-port>)+TCP:<socks-server>:1080\n" in kind[0]
+    assert "  It stands on a stream, as client, and is gone when the target is connected.\n" in kind[1]
+    assert {"socksport", "to"} & set(kind[0].split()) == {"socksport"} and {"socksport", "to"} & set(kind[1].split("comma:")[1].split()) == {"to"}
+    assert out(local, "--help", "to").endswith("  It fits the layers:\n    SOCKS4 SOCKS4A SOCKS5 SOCKS5-LISTEN PROXY\n")
+    assert "layers" not in out(local, "--help", "proxyport")
+    assert "sockspass" in kind[1] and "keepalive" not in kind[1] and "Example: socast - 'SOCKS5(to=" in kind[1]
+    assert "as client or server.\n" in out(local, "--help", "dtls") and "stands on datagrams" in out(local, "--help", "dtls")
+    assert out(local, "--help", "cafile").endswith("  And the layers:\n    TLS DTLS\n")
+    assert "layers" not in out(local, "--help", "reuseaddr")
+
+
+def test_every_layer_is_told_of(local):
+    """Each has a line to copy, and --explain says what it does there."""
+    names = re.findall(r"^      (\S+) +below=", out(local, "-h"), re.M)
+    assert len(names) >= 7
+    for name in names:
+        text = out(local, "--help", name).split(f"layer {name}+<address>\n")[1]
+        line = re.search(r"^  Example: socast (.*)$", text, re.M)
+        assert line, text
+        assert re.search(rf"^  On \w+ stands {name}, as client: it \w+s .*\.$", out(local, "--explain", *shlex.split(line[1])), re.M), line
+
+
+def test_what_a_type_is_short_for(local):
+    """The stack does what the type does."""
+    values = {"host": "h.test", "port": "99", "socks-server": "proxy.test", "socks-port": "1080", "proxy-server": "proxy.test"}
+    def filled(text):
+        return re.sub(r"<(?:target-|listen-)?([\w-]+)>", lambda m: values[m[1]], text)
+    def layers(address):
+        told = out(local, "--explain", "-", address)
+        return re.findall(r"^  On it (?:always )?(stands .*\n(?:    (?!Its).*\n)*)", told, re.M)
+    presets = {}
+    for name in re.findall(r"^      ([A-Z][A-Z0-9-]+)[\[:<\t].*groups=.*(?:OPENSSL|SOCKS|HTTP)", out(local, "-h"), re.M):
+        text = out(local, "--help", name)
+        presets[name + filled(re.search(rf"^address {name}(\S+)$", text, re.M)[1].replace("[", "").replace("]", ""))] = filled(re.search("Short for: (.*)", text)[1])
+    assert len(presets) == 9
+    for preset, stack in presets.items():
+        options = ",socksport=1080" if preset.startswith("SOCKS4") else ""
+        assert layers(preset + options) == layers(stack) != [], (preset, stack)
 
 
 @pytest.mark.parametrize("word,near", [("serail", "serial"), ("TPC-LISTEN", "TCP-LISTEN"), ("reusaddr", "reuseaddr"), ("xyzzyxyzzy", None)])

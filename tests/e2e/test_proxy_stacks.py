@@ -98,6 +98,22 @@ def test_on_a_preset(local):
 
 # ---------------------------------------------------------------- with TLS
 
+def test_tls_on_who_has_come(local, zoo):
+    """Behind SOCKS5-LISTEN is a client: TLS is the server there, also over a layer in between."""
+    s, port = server(local)
+    p = local.start("-", f"TLS(cert={zoo / 'server.pem'},verify=0)+TLS(cert={zoo / 'wrong-name.pem'},verify=0)+SOCKS5-LISTEN(to=10.1.2.3:80)+TCP:{LOOP}:{port}")
+    c = play(s, LAYERS[-1][1])
+    outer = local.start("-", f"TLS(cafile={zoo / 'ca.crt'},commonname=localhost)+TLS(cafile={zoo / 'ca.crt'},commonname=elsewhere.test)+FD:{c.fileno()}", pass_fds=[c.fileno()])
+    c.close()
+    outer.send(b"hello")
+    p.expect_output(b"hello", 10)
+    p.send(b"and back")
+    outer.expect_output(b"and back", 10)
+    outer.close_stdin()
+    p.close_stdin()
+    assert outer.wait(10).status == p.wait(10).status == 0, (outer, p)
+
+
 @pytest.mark.parametrize("n", [1, 10_000, 65_536])
 @pytest.mark.parametrize("layer,dialogue", [LAYERS[0], LAYERS[6]], ids=["http", "socks"])
 def test_proxy_by_tls(local, zoo, fast, layer, dialogue, n):

@@ -540,7 +540,7 @@ def test_a_server_meets_strangers(local, zoo, way, layers):
     ("DTLS(verify=0)+UNIX-RECVFROM:./r", "DTLS cannot stand on UNIX-RECVFROM, whose sessions are one datagram"),
     ("TLS(verify=0)+STDIN", "cannot stand on STDIN"),
     ("TLS(verify=0)+OPEN:a!!OPEN:b", "half of a dual|dual"),
-    ("TLS+TLS+TCP:127.0.0.1:9,verify=0", "could be that of TLS or that of TLS"),
+    ("TLS+TLS+TCP:127.0.0.1:9,verify=0", "could be that of TLS or that of another TLS"),
 ])
 def test_what_does_not_fit(local, stack, text):
     if not lab.has("OPENSSL"):

@@ -173,6 +173,7 @@ static const struct addr_type types[] = {
 	  .min_params = 1,
 	  .max_params = 1,
 	  .net = { AF_PACKET, SOCK_RAW, 0 },
+	  .flags = TYPE_MANY,
 	  .steps = interface_steps,
 	  .needs = "CAP_NET_RAW",
 	  .forecast = forecast_packets,

@@ -476,6 +476,7 @@ static const struct addr_type types[] = {
 	  .reads = true,
 	  .writes = true,
 	  .max_params = 1,
+	  .flags = TYPE_MANY,
 	  .steps = tun_steps,
 	  .needs = "CAP_NET_ADMIN unless the interface is there and ours",
 	  .forecast = forecast_packets,

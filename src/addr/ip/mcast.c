@@ -364,7 +364,7 @@ static const struct step bcast_steps[] = {
 	{ .names = NAMES, .syntax = ":[<source>@]<group>:<port>", .help = HELP, \
 	  .groups = G_FD | G_SOCKET | G_UDP | G_DGRAM | G_RANGE | G_MULTICAST | (GROUPS), \
 	  .reads = true, .writes = true, .min_params = 2, .max_params = 2, \
-	  .net = { FAMILY, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE, \
+	  .net = { FAMILY, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE | TYPE_MANY, \
 	  .steps = mcast_steps, .forecast = forecast_packets, .local_port = 2, .make = make_mcast }
 
 static const struct addr_type types[] = {
@@ -375,7 +375,7 @@ static const struct addr_type types[] = {
 	  .help = "everybody on the link, by IPv4 broadcast: hears broadcasts only, and reaches all",
 	  .groups = G_FD | G_SOCKET | G_UDP | G_DGRAM | G_RANGE | G_IP4,
 	  .reads = true, .writes = true, .min_params = 1, .max_params = 1,
-	  .net = { AF_INET, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE,
+	  .net = { AF_INET, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_PASSIVE | TYPE_MANY,
 	  .steps = bcast_steps, .forecast = forecast_packets, .local_port = 1, .make = make_bcast },
 };
 /* clang-format on */

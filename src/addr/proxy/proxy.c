@@ -28,7 +28,8 @@ static const struct addr_type types[] = {
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP },
 	  .flags = TYPE_CONNECTS | TYPE_TRANSPARENT,
 	  .server = { "proxy", ":...,proxyport=", "", server_port },
-	  .steps = connect_steps, .layer = &proxy_layer, .forecast = forecast_stream,
+	  .steps = connect_steps, .layer = &proxy_layer,
+	  .stack = "PROXY(to=<host>:<port>)+TCP:<proxy-server>:" PROXY_PORT, .forecast = forecast_stream,
 	  .make = make_stream, .source = dial_source },
 };
 /* clang-format on */

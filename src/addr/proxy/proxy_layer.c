@@ -202,6 +202,14 @@ static enum step_result step_answer(struct opening *o, struct err *err)
 	return r;
 }
 
+static void tells(const struct half *half, size_t i, struct str *out)
+{
+	struct layer_target t = layer_target(half, i);
+
+	str_addf(out, "the target %s:%s%s", t.host, t.port,
+		 auth_of(half->layer[i].conf) ? ", user and password" : "");
+}
+
 /* clang-format off */
 static const struct step before[] = {
 	{ STEP_PURE(step_begin) }, { STEP_PURE(step_resolve_here) },
@@ -213,8 +221,10 @@ static const struct step steps[] = { { .run = step_request }, { .run = step_answ
 const struct layer_type proxy_layer = {
 	.names = "PROXY PROXY-CONNECT",
 	.help = "has an HTTP proxy connect to a target (method CONNECT)",
+	.example = "socast - 'TLS+PROXY(to=example.org:443)+TCP:proxy.example.org:3128'",
+	.does = "has the HTTP proxy {peer} connect to {target} (method CONNECT)",
+	.tells = tells,
 	.groups = G_HTTP,
-	.client_only = true,
 	.leaves = true,
 	.has_target = true,
 	.check = layer_target_check,

@@ -32,23 +32,25 @@ static const char *server_port(const struct half *half)
 	.steps = connect_steps, .layer = &(LAYER), .forecast = forecast_stream, .make = make_stream, \
 	.source = dial_source
 
-#define SOCKS4(LAYER) \
+#define SOCKS4(LAYER, NAME) \
+	.stack = NAME "(to=<host>:<port>)+TCP:<socks-server>:" SOCKS_PORT, \
 	.syntax = ":<socks-server>:<host>:<port>", .min_params = 3, .max_params = 3, \
 	.server = { "sockd", ":...,socksport=", "", server_port }, SOCKS(LAYER)
 
-#define SOCKS5(LAYER, TARGET) \
+#define SOCKS5(LAYER, NAME, TARGET) \
+	.stack = NAME "(to=<" TARGET "-host>:<" TARGET "-port>)+TCP:<socks-server>:" SOCKS_PORT, \
 	.syntax = ":<socks-server>[:<socks-port>]:<" TARGET "-host>:<" TARGET "-port>", \
 	.min_params = 3, .max_params = 4, \
 	.server = { "socks5 server", ":", ":...", server_port }, SOCKS(LAYER)
 
 static const struct addr_type types[] = {
-	{ .names = "SOCKS4 SOCKS", SOCKS4(socks4_layer),
+	{ .names = "SOCKS4 SOCKS", SOCKS4(socks4_layer, "SOCKS4"),
 	  .help = "connection by way of a SOCKS version 4 server; the target is looked up here" },
-	{ .names = "SOCKS4A", SOCKS4(socks4a_layer),
+	{ .names = "SOCKS4A", SOCKS4(socks4a_layer, "SOCKS4A"),
 	  .help = "connection by way of a SOCKS version 4a server, which looks the target up" },
-	{ .names = "SOCKS5-CONNECT SOCKS5", SOCKS5(socks5_layer, "target"),
+	{ .names = "SOCKS5-CONNECT SOCKS5", SOCKS5(socks5_layer, "SOCKS5", "target"),
 	  .help = "connection by way of a SOCKS version 5 server, which looks the target up" },
-	{ .names = "SOCKS5-LISTEN SOCKS5-BIND", SOCKS5(socks5_bind_layer, "listen"),
+	{ .names = "SOCKS5-LISTEN SOCKS5-BIND", SOCKS5(socks5_bind_layer, "SOCKS5-LISTEN", "listen"),
 	  .help = "a SOCKS version 5 server waits for one connection and hands it on" },
 };
 /* clang-format on */

@@ -398,6 +398,22 @@ static enum step_result step_accepted5(struct opening *o, struct err *err)
 
 /* ---- rows ---- */
 
+/* Version 4 always sends a name, see socks4_user(). */
+static void tells4(const struct half *half, size_t i, struct str *out)
+{
+	struct layer_target t = layer_target(half, i);
+
+	str_addf(out, "the target %s:%s and a user name", t.host, t.port);
+}
+
+static void tells5(const struct half *half, size_t i, struct str *out)
+{
+	struct layer_target t = layer_target(half, i);
+
+	str_addf(out, "the target %s:%s%s", t.host, t.port,
+		 is_named(half->layer[i].conf) ? ", user name and password" : "");
+}
+
 /* clang-format off */
 static const struct step before4[] = {
 	{ STEP_PURE(step_begin4) }, { STEP_PURE(dialogue_look_up) },
@@ -423,27 +439,39 @@ static const struct step steps_bind[] = {
 };
 
 #define SOCKS \
-	.groups = G_SOCKS, .client_only = true, .leaves = true, .has_target = true, \
+	.groups = G_SOCKS, .leaves = true, .has_target = true, \
 	.check = layer_target_check
 
 const struct layer_type socks4_layer = {
 	.names = "SOCKS4 SOCKS",
 	.help = "has a SOCKS version 4 server connect to a target, which is looked up here",
+	.example = "socast - 'SOCKS4(to=192.168.10.2:80)+TCP:127.0.0.1:1080'",
+	.does = "looks {target} up here and has the SOCKS version 4 server {peer} connect to it",
+	.tells = tells4,
 	.before = before4, .steps = steps4, SOCKS,
 };
 const struct layer_type socks4a_layer = {
 	.names = "SOCKS4A",
 	.help = "has a SOCKS version 4a server look a target up and connect to it",
+	.example = "socast - 'SOCKS4A(to=www.example.org:80)+TCP:127.0.0.1:1080'",
+	.does = "has the SOCKS version 4a server {peer} look {target} up and connect to it",
+	.tells = tells4,
 	.before = before4a, .steps = steps4a, SOCKS,
 };
 const struct layer_type socks5_layer = {
 	.names = "SOCKS5 SOCKS5-CONNECT",
 	.help = "has a SOCKS version 5 server look a target up and connect to it",
+	.example = "socast - 'SOCKS5(to=192.168.10.2:22)+TLS+TCP:proxy.example.org:1081'",
+	.does = "has the SOCKS version 5 server {peer} look {target} up and connect to it",
+	.tells = tells5,
 	.before = before5, .steps = steps5, SOCKS,
 };
 const struct layer_type socks5_bind_layer = {
 	.names = "SOCKS5-LISTEN SOCKS5-BIND",
 	.help = "has a SOCKS version 5 server wait for one connection and hand it on",
-	.before = before_bind, .steps = steps_bind, SOCKS,
+	.example = "socast - 'SOCKS5-LISTEN(to=0.0.0.0:7000)+TCP:127.0.0.1:1080'",
+	.does = "has the SOCKS version 5 server {peer} wait at {target} for one connection and hand it on",
+	.tells = tells5,
+	.awaits = true, .before = before_bind, .steps = steps_bind, SOCKS,
 };
 /* clang-format on */

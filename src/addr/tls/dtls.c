@@ -37,10 +37,10 @@ static const struct step server_steps[] = {
 static const struct addr_type types[] = {
 	{ .names = "OPENSSL-DTLS-CLIENT OPENSSL-DTLS-CONNECT DTLS DTLS-C DTLS-CLIENT DTLS-CONNECT",
 	  .syntax = ":<host>:<port>",
-	  .help = "DTLS with a server, whose certificate and name are verified; borders are kept",
+	  .help = "DTLS with a server, whose certificate and name are verified unless verify=0",
 	  .groups = G_DTLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP }, .flags = TYPE_CONNECTS,
-	  .steps = client_steps, .layer = &dtls_layer, .forecast = forecast_packets,
+	  .steps = client_steps, .layer = &dtls_layer, .stack = "DTLS+UDP:<host>:<port>", .forecast = forecast_packets,
 	  .make = dgram_make_connect, .source = dial_source },
 	{ .names = "OPENSSL-DTLS-SERVER OPENSSL-DTLS-LISTEN DTLS-L DTLS-LISTEN DTLS-SERVER",
 	  .syntax = ":<port>",
@@ -48,6 +48,7 @@ static const struct addr_type types[] = {
 	  .groups = G_DTLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_DGRAM, IPPROTO_UDP },
 	  .flags = TYPE_PASSIVE | TYPE_ACCEPTS, .steps = server_steps, .layer = &dtls_layer,
+	  .stack = "DTLS+UDP-LISTEN:<port>",
 	  .forecast = forecast_packets, .local_port = 1, .make = dgram_make_listen,
 	  .source = dgram_source_listen },
 };

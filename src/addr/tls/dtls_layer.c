@@ -11,6 +11,7 @@
  * Ownership. The layer owns the connection of the library, the batch in hand and the timer. */
 #include "addr/tls/tls_shake.h"
 #include "addr/tls/tls_share.h"
+#include "addr/tls/tls_tell.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -332,6 +333,16 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 const struct layer_type dtls_layer = {
 	.names = "DTLS",
 	.help = "encrypts datagrams",
+	.example = "socast - 'DTLS(verify=0)+UDP:192.168.10.2:4433'",
+	.does = "encrypts each datagram on the way to {peer}: borders are kept, and what is lost "
+		"is lost",
+	.serves = "encrypts each datagram on the way to a client: borders are kept, and what is "
+		  "lost is "
+		  "lost",
+	.encrypts = true,
+	.farewell = "close-notify",
+	.whom = tls_whom,
+	.tells = tls_tells,
 	.groups = G_OPENSSL,
 	.needs_datagrams = true,
 	.makes_datagrams = true,

@@ -54,17 +54,17 @@ static const struct step listen_steps[] = {
 
 static const struct addr_type types[] = {
 	{ .names = "OPENSSL OPENSSL-CONNECT SSL TLS TLS-CONNECT", .syntax = ":<host>:<port>",
-	  .help = "TLS connection to a server, whose certificate and name are verified",
+	  .help = "TLS connection to a server, whose certificate and name are verified unless verify=0",
 	  .groups = G_TLS, .reads = true, .writes = true, .min_params = 2, .max_params = 2,
 	  .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP }, .flags = TYPE_CONNECTS,
-	  .steps = client_steps, .layer = &tls_layer, .forecast = forecast_stream,
+	  .steps = client_steps, .layer = &tls_layer, .stack = "TLS+TCP:<host>:<port>", .forecast = forecast_stream,
 	  .make = make_stream, .source = dial_source },
 	{ .names = "OPENSSL-LISTEN SSL-L TLS-LISTEN TLS-L", .syntax = ":<port>",
 	  .help = "TLS server: waits for a connection; fork serves many",
 	  .groups = G_TLS | G_LISTEN | G_RANGE, .reads = true, .writes = true,
 	  .min_params = 1, .max_params = 1, .net = { AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP },
 	  .flags = TYPE_PASSIVE | TYPE_ACCEPTS, .steps = listen_steps,
-	  .conn_steps = accepted_steps, .layer = &tls_layer, .forecast = forecast_stream,
+	  .conn_steps = accepted_steps, .layer = &tls_layer, .stack = "TLS+TCP-LISTEN:<port>", .forecast = forecast_stream,
 	  .local_port = 1, .make = make_stream, .source = listen_source },
 };
 /* clang-format on */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
@@ -17,9 +18,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define READ_BUFFER (68 * 1024) /* bytes taken from a socket at once: four records */
 #define COOKIE_LEN 32
+#define DAY_S 86400LL
 #define RECORD_MAX 16384 /* payload of one record, RFC 8446 section 5.1 */
 
 /* The oldest queued error of the library as text. */
@@ -152,6 +155,17 @@ static bool has_expired(const X509 *cert)
 	return X509_cmp_current_time(X509_get0_notAfter(cert)) < 0;
 }
 
+/* Less than a week is left, and of those that live for days less than a quarter. */
+static bool expires_soon(const X509 *cert)
+{
+	const ASN1_TIME *from = X509_get0_notBefore(cert), *to = X509_get0_notAfter(cert);
+	int days, s, left_days, left_s;
+
+	return ASN1_TIME_diff(&left_days, &left_s, NULL, to) == 1 &&
+	       ASN1_TIME_diff(&days, &s, from, to) == 1 && left_days < 7 &&
+	       (left_days * DAY_S + left_s) * 4LL < days * DAY_S + s;
+}
+
 /* The peer will refuse it, but perhaps it does not verify. */
 static void warn_if_not_valid(const struct tls_context *c, const char *path)
 {
@@ -165,6 +179,9 @@ static void warn_if_not_valid(const struct tls_context *c, const char *path)
 		log_warn(
 			"certificate \"%s\" is not valid before %s: whoever verifies it refuses it",
 			path, date_text(X509_get0_notBefore(cert), date));
+	else if (expires_soon(cert))
+		log_warn("certificate \"%s\" expires on %s: have it renewed", path,
+			 date_text(X509_get0_notAfter(cert), date));
 }
 
 static int load_certificate(struct tls_context *c, struct err *err)
@@ -172,6 +189,8 @@ static int load_certificate(struct tls_context *c, struct err *err)
 	const char *cert = c->conf->tls.cert;
 	const char *key = c->conf->tls.key ? c->conf->tls.key : cert;
 
+	if (!cert && c->conf->tls.key)
+		log_warn("option key has no effect without option cert");
 	if (!cert) {
 		if (is_server(c->role))
 			log_warn("no certificate given; consider option \"cert\"");
@@ -218,6 +237,35 @@ static void warn_if_none_valid(const struct tls_context *c, const char *file)
 			 file);
 }
 
+/* Named as openssl-rehash(1) does: eight hexadecimal digits, a dot, a number. */
+static bool is_hash_name(const char *name)
+{
+	static const char hex[] = "0123456789abcdefABCDEF", digits[] = "0123456789";
+
+	return strspn(name, hex) == 8 && name[8] == '.' && name[9] &&
+	       !name[9 + strspn(name + 9, digits)];
+}
+
+/* The library looks there when it verifies, and says nothing if it finds none. */
+static void warn_if_no_hashes(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!dir) {
+		log_warn("directory \"%s\" of trusted certificates: %m", path);
+		return;
+	}
+	while (!found && (entry = readdir(dir)))
+		found = is_hash_name(entry->d_name);
+	closedir(dir);
+	if (!found)
+		log_warn("directory \"%s\" has no certificates named by their hash: openssl rehash "
+			 "%s",
+			 path, path);
+}
+
 static int load_trust(struct tls_context *c, struct err *err)
 {
 	const char *file = c->conf->tls.cafile, *path = c->conf->tls.capath;
@@ -229,9 +277,14 @@ static int load_trust(struct tls_context *c, struct err *err)
 	if (SSL_CTX_load_verify_locations(c->ctx, file, path) == 1) {
 		if (file && !path)
 			warn_if_none_valid(c, file);
+		if (path && c->conf->tls.verify)
+			warn_if_no_hashes(path);
 		return 0;
 	}
 	tls_library_error(err, "SSL_CTX_load_verify_locations()");
+	if (file && access(file, R_OK) == 0)
+		return err_hint(err, "there is no trusted certificate in \"%s\": PEM is expected",
+				file);
 	return err_hint(err, "trusted certificates \"%s\" could not be read", file ? file : path);
 }
 
@@ -571,11 +624,16 @@ void tls_context_free(struct tls_context *c)
 	free(c);
 }
 
-static void say_useless(const struct conf *conf)
+static void say_useless(const struct tls_context *c)
 {
+	const struct conf *conf = c->conf;
 	const char *sni = conf->tls.snihost;
 
-	if (sni && !conf->tls.no_sni && (!*sni || tls_is_address(sni)))
+	if (is_server(c->role) && (sni || conf->tls.no_sni))
+		log_warn("option %s has no effect: it is for clients", sni ? "snihost" : "no-sni");
+	else if (!is_server(c->role) && conf->tls.dhparam)
+		log_warn("option dhparam has no effect: it is for servers");
+	else if (sni && !conf->tls.no_sni && (!*sni || tls_is_address(sni)))
 		log_warn("refusing to set empty SNI host name");
 	if (conf->tls.egd)
 		log_warn(
@@ -599,7 +657,7 @@ static int fill(struct tls_context *c, struct err *err)
 		SSL_CTX_set_options(c->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(c->ctx, c);
-	say_useless(c->conf);
+	say_useless(c);
 	if (set_versions(c, err) == -1 || load_trust(c, err) == -1 ||
 	    load_certificate(c, err) == -1 || set_ciphers(c, err) == -1 ||
 	    set_compression(c, err) == -1 || set_fragments(c, err) == -1 || set_alpn(c, err) == -1)

@@ -11,6 +11,7 @@
  * (tls_share.h). What has failed below, with its sentence, is kept for who reads or writes. */
 #include "addr/tls/tls_shake.h"
 #include "addr/tls/tls_share.h"
+#include "addr/tls/tls_tell.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -246,6 +247,13 @@ static const struct step steps[] = { { .run = step_handshake }, STEP_END };
 const struct layer_type tls_layer = {
 	.names = "TLS",
 	.help = "encrypts a stream",
+	.example = "socast - 'TLS(cafile=ca.crt,commonname=db)+UNIX:/run/db.sock'",
+	.does = "encrypts all that is said above it on the way to {peer}",
+	.serves = "encrypts all that is said above it on the way to each client",
+	.encrypts = true,
+	.farewell = "close-notify",
+	.whom = tls_whom,
+	.tells = tls_tells,
 	.groups = G_OPENSSL,
 	.before = before,
 	.steps = steps,
