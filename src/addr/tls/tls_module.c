@@ -147,18 +147,12 @@ static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *w
 	SSL_set_app_data(t->ssl, t);
 	if (peer_len)
 		set_peer(t, peer, peer_len);
-	if (wire) {
-		BIO *b;
-
-		t->wire = *wire;
-		b = wire_bio(t);
-		SSL_set_bio(t->ssl, b, b);
-		if (is_dgram(c->role)) {
-			SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
-			DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
-		}
-	} else {
-		SSL_set_fd(t->ssl, fd);
+	t->wire = *wire;
+	SSL_set0_wbio(t->ssl, wire_bio(t));
+	SSL_set0_rbio(t->ssl, wire->recv ? wire_bio(t) : BIO_new_socket(fd, BIO_NOCLOSE));
+	if (is_dgram(c->role)) {
+		SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
+		DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
 	}
 	if (is_server(c->role)) {
 		SSL_set_accept_state(t->ssl);

@@ -5,6 +5,7 @@
 #include "addr/tls/tls_shake.h"
 
 #include "base/mem.h"
+#include "end/layer.h"
 #include "end/relay.h"
 
 #include <errno.h>
@@ -87,11 +88,20 @@ enum step_result tls_shake_failed(struct opening *o, int code, struct err *err)
 	return failed(o, err);
 }
 
+/* Send what the library has said; true when that will never be possible. */
+static bool is_unheard(struct layer *l, struct err *err)
+{
+	return l->ops->flush && l->ops->flush(l) && l->ops->broken && l->ops->broken(l, err);
+}
+
 enum step_result tls_shake(struct opening *o, struct err *err)
 {
 	struct shaking *s = o->impl;
 	enum tls_result r = s->api->handshake(s->tls, err);
+	struct err unheard;
 
+	if (is_unheard(o->end->top, &unheard) && r != TLS_FAIL)
+		return tls_shake_failed(o, unheard.code, err);
 	if (r == TLS_DONE)
 		return shaken(o, s);
 	if (r == TLS_FAIL || r == TLS_END)
