@@ -5,9 +5,9 @@
  *   tls conns FROM TO CLIENTS SECS     shake hands, send 64 bytes, read them back, close, again
  *   tls resumed FROM TO CLIENTS SECS   the same, each client resuming its session
  *   tls rtt FROM TO SECS               64 bytes there and back, one at a time
- *   tls relay FROM TO                  plain into TLS, one connection, as simply as can be: the least that
- *                                      anybody must do who reads 128 KB, makes eight records of them and
- *                                      writes these by one call
+ *   tls relay FROM TO                  plain into TLS, one connection, as simply as can be: the
+ * least that anybody must do who reads 128 KB, makes eight records of them and writes these by one
+ * call
  *
  * FROM, TO and what is printed: see stream.c. PEM holds certificate and key of the server at TO. */
 #define _GNU_SOURCE

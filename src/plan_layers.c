@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "flow/forecast.h"
 #include "open/layer_fit.h"
+#include "open/layer_target.h"
 #include "open/opening.h"
 
 #include <stdlib.h>
@@ -152,6 +153,10 @@ static int check_each(const struct half *h, struct err *err)
 	for (size_t i = 0; i < h->nlayers; i++) {
 		const struct half_layer *l = &h->layer[i];
 
+		if (l->type->client_only && layer_is_server(h, i))
+			return err_set(err, 0, "%s%s%s: %s has no server side",
+				       l->own ? l->name : "", l->own ? "+" : "", h->keyword,
+				       l->name);
 		if (l->type->check && l->type->check(l, err) == -1)
 			return -1;
 	}

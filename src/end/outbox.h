@@ -1,8 +1,8 @@
 /* outbox.h - output that a layer gathers, to hand it down by few calls
  *
- * A layer that makes many small pieces of one write (records of 16 KB) puts them here, and then hands
- * all of them down at once. What there is no room for below stays until flush(). The memory is a
- * buffer of the pool, borrowed from the first byte to the last: an idle layer has none. */
+ * A layer that makes many small pieces of one write (records of 16 KB) puts them here, and then
+ * hands all of them down at once. What there is no room for below stays until flush(). The memory
+ * is a buffer of the pool, borrowed from the first byte to the last: an idle layer has none. */
 #ifndef END_OUTBOX_H
 #define END_OUTBOX_H
 
@@ -36,9 +36,9 @@ size_t outbox_room(const struct outbox *o);
  * enough room. Returns how many bytes it has taken. */
 size_t outbox_put(struct outbox *o, struct layer *l, const void *data, size_t len);
 
-/* Write what is in it to what is below @l. 0: nothing is left. -1 with errno EAGAIN: the rest waits.
- * -1 with @err and its code: the rest can never be written, and stays to be counted; from now on the
- * answer is -1 with errno EPIPE, and @err is not filled. */
+/* Write what is in it to what is below @l. 0: nothing is left. -1 with errno EAGAIN: the rest
+ * waits. -1 with @err and its code: the rest can never be written, and stays to be counted; from
+ * now on the answer is -1 with errno EPIPE, and @err is not filled. */
 int outbox_hand_down(struct outbox *o, struct layer *l, struct err *err);
 
 /* Of the payload, what has not been handed down; exact but for the pieces' own overhead. */

@@ -142,10 +142,14 @@ static void add_expected(struct str *out, const struct half *h, size_t i)
 
 	if (!(h->layer[i].type->groups & G_OPENSSL))
 		return;
-	if (h->type->flags & TYPE_ACCEPTS)
+	if (layer_is_server(h, i)) {
 		str_addf(out, "  It is the server; clients %s.\n",
 			 c->tls.verify ? "have to show a certificate" : "need no certificate");
-	else if (!c->tls.verify)
+		return;
+	}
+	if (h->type->flags & TYPE_ACCEPTS || c->role)
+		str_adds(out, "  It is the client.\n");
+	if (!c->tls.verify)
 		str_adds(out, "  Whom it talks to is not verified.\n");
 	else if (name && *name)
 		str_addf(out, "  The server has to prove that it is %s.\n", name);
@@ -157,8 +161,11 @@ static void add_layers(struct str *out, const struct half *h)
 	for (size_t i = 0; i < h->nlayers; i++) {
 		const struct half_layer *l = &h->layer[i];
 
-		if (!l->own) /* the type is that */
+		if (!l->own) { /* the type is that */
+			if (l->conf->role)
+				add_expected(out, h, i);
 			continue;
+		}
 		str_addf(out, "  On that stands the layer %s: it %s.\n", l->name, l->type->help);
 		add_expected(out, h, i);
 		add_options(out, &l->opts);

@@ -32,6 +32,13 @@ struct layer_target layer_peer(const struct half *half, size_t i)
 	return none;
 }
 
+bool layer_is_server(const struct half *half, size_t i)
+{
+	enum role role = half->layer[i].conf->role;
+
+	return role == ROLE_NATURAL ? half->type->flags & TYPE_ACCEPTS : role == ROLE_SERVER;
+}
+
 int layer_target_check(const struct half_layer *layer, struct err *err)
 {
 	const struct conf *c = layer->conf;

@@ -7,6 +7,9 @@
 
 #include "end/plan.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Borrowed from the plan, as typed: IPv6 addresses are in brackets, the port may be the name of a
  * service. host NULL: there is none. */
 struct layer_target {
@@ -20,6 +23,10 @@ struct layer_target layer_target(const struct half *half, size_t i);
  * nearest layer below that has one, else host and port that the transport connects to. None where
  * that is no host: UNIX, EXEC, and whoever accepts. */
 struct layer_target layer_peer(const struct half *half, size_t i);
+
+/* Does layer @i play the server? Where others connect to the transport it does, unless option role
+ * says something else. */
+bool layer_is_server(const struct half *half, size_t i);
 
 /* For struct layer_type: a layer in a stack needs option to, the others must not have it. */
 int layer_target_check(const struct half_layer *layer, struct err *err);

@@ -86,7 +86,8 @@ static void test_it_moves(void **state)
 	stack_push(stage_session(&stack.m)->right, &fake_keep, 'a');
 	stage_rest(&stack.m);
 	stack.right.write_code = EAGAIN;
-	stage_say(&stack.m, &stack.left, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	stage_say(&stack.m, &stack.left,
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	for (int i = 0; i < 4; i++) {
 		stage_pass(&stack.m, NSEC_PER_SEC + NSEC_PER_SEC / 2);
 		assert_false(list_empty(&stack.m.relay.sessions));
@@ -327,16 +328,11 @@ static void test_outbox_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_back_pressure),
-		cmocka_unit_test(test_end_behind_it),
-		cmocka_unit_test(test_it_moves),
-		cmocka_unit_test(test_it_is_lost),
-		cmocka_unit_test(test_slow_reader),
-		cmocka_unit_test(test_told),
-		cmocka_unit_test(test_abandoned),
-		cmocka_unit_test(test_outbox),
-		cmocka_unit_test(test_outbox_in_parts),
-		cmocka_unit_test(test_outbox_is_full),
+		cmocka_unit_test(test_back_pressure),   cmocka_unit_test(test_end_behind_it),
+		cmocka_unit_test(test_it_moves),        cmocka_unit_test(test_it_is_lost),
+		cmocka_unit_test(test_slow_reader),     cmocka_unit_test(test_told),
+		cmocka_unit_test(test_abandoned),       cmocka_unit_test(test_outbox),
+		cmocka_unit_test(test_outbox_in_parts), cmocka_unit_test(test_outbox_is_full),
 		cmocka_unit_test(test_outbox_fails),
 	};
 

@@ -23,6 +23,7 @@
 #include "end/layer.h"
 #include "end/outbox.h"
 #include "flow/forecast.h"
+#include "open/layer_target.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -298,7 +299,8 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 	if (!tls_shake_goes_on(o) && push(o, err) == -1)
 		return STEP_FAIL;
 	r = tls_shake(o, err);
-	if (r == STEP_DONE && type->layer == &tls_layer && type->flags & TYPE_CONNECTS)
+	if (r == STEP_DONE && type->layer == &tls_layer && type->flags & TYPE_CONNECTS &&
+	    !layer_is_server(o->addr->half, o->layer))
 		log_notice("successfully connected to SSL server %s:%s", opening_param(o, 0),
 			   opening_param(o, 1));
 	return r;

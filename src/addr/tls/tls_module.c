@@ -292,6 +292,7 @@ static enum tls_result handshake(struct tls *t, struct err *err)
 	if (r != TLS_DONE)
 		return r;
 	t->shaken = true;
+	t->more = SSL_has_pending(t->ssl); /* it may have read on */
 	if (tls_check_name(t, err) == -1)
 		return TLS_FAIL;
 	say_connected(t);

@@ -23,7 +23,7 @@ struct tls_share *tls_share_of(const struct opening *o)
 
 static bool is_server(const struct opening *o)
 {
-	return o->addr->half->type->flags & TYPE_ACCEPTS;
+	return layer_is_server(o->addr->half, o->layer);
 }
 
 static bool verifies_name(const struct conf *c)
