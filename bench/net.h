@@ -38,6 +38,7 @@ static inline double now(void)
 
 struct where {
 	int family, type;
+	bool socks; /* a SOCKS5 server that is the target, too */
 	socklen_t len;
 	union {
 		struct sockaddr any;
@@ -58,10 +59,12 @@ static inline struct where where(const char *text)
 	}
 	if (strncmp(text, "udp:", 4) == 0)
 		w.type = SOCK_DGRAM;
+	else if (strncmp(text, "socks:", 6) == 0)
+		w.socks = true;
 	else if (strncmp(text, "tcp:", 4) != 0)
-		errx(1, "neither tcp:PORT nor udp:PORT nor unix:PATH: %s", text);
+		errx(1, "none of tcp:PORT, udp:PORT, socks:PORT, unix:PATH: %s", text);
 	w.sa.in.sin_family = AF_INET;
-	w.sa.in.sin_port = htons((uint16_t)atoi(text + 4));
+	w.sa.in.sin_port = htons((uint16_t)atoi(strchr(text, ':') + 1));
 	w.sa.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return w;
 }
@@ -120,9 +123,17 @@ static inline void pour_into(int fd, unsigned long bytes)
 	shutdown(fd, SHUT_WR);
 }
 
+/* The answers of a SOCKS5 server that lets everybody in and everything be (RFC 1928), to a client
+ * that says one thing after the other. */
+static const struct {
+	char data[10];
+	size_t len;
+} socks_answer[] = { { "\5\0", 2 }, { "\5\0\0\1", 10 } };
+
 /* Send back what comes, on any number of connections. */
-static inline void echo(int l, int type)
+static inline void echo(int l, int type, bool socks)
 {
+	static unsigned char said[65536]; /* by descriptor: answers of socks_answer */
 	static char data[65536];
 	struct epoll_event ev = { .events = EPOLLIN, .data.fd = l }, got[256];
 	int ep = epoll_create1(EPOLL_CLOEXEC);
@@ -147,11 +158,16 @@ static inline void echo(int l, int type)
 			if (fd == l) {
 				while ((fd = accept4(l, NULL, NULL, SOCK_CLOEXEC)) != -1) {
 					ev.data.fd = fd;
+					said[fd] = socks ? 0 : 2;
 					epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 				}
 				continue;
 			}
 			ssize_t len = read(fd, data, sizeof(data));
+			if (len > 0 && said[fd] < 2) {
+				len = (ssize_t)socks_answer[said[fd]].len;
+				memcpy(data, socks_answer[said[fd]++].data, (size_t)len);
+			}
 			if (len <= 0 || write(fd, data, (size_t)len) != len)
 				close(fd);
 		}
@@ -164,7 +180,7 @@ static inline void serve(const char *to)
 		return;
 	int l = listener(to);
 	if (fork() == 0) {
-		echo(l, where(to).type);
+		echo(l, where(to).type, where(to).socks);
 		_exit(0);
 	}
 	close(l);

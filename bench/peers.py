@@ -2,7 +2,7 @@
 """Measures the program beside other relays that are installed: haproxy, nginx (stream), stunnel.
 "bare" is bench/stream.c's relay, which does the least any relay must: what this kernel allows.
 
-    bench/peers.py [--rounds N]
+    bench/peers.py [--rounds N] [--mode MODE] [--program NAME]
 
 Each relays in one process: TCP (haproxy by splicing), UNIX sockets, TLS to TCP and TCP to TLS, as
 far as it can. Same network namespace, same load, in turn; medians. Needs root and a C compiler.
@@ -173,6 +173,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--mode", action="append", choices=["tcp", "unix", "server", "client"], help="only these kinds (may be repeated)")
+    ap.add_argument("--program", action="append", help="only these programs (may be repeated)")
     args = ap.parse_args()
     reason = lab.become_root()
     if reason:
@@ -185,6 +186,8 @@ def main():
             results = {}
             for _ in range(args.rounds):
                 for name, modes in programs(b, scratch).items():
+                    if args.program and name not in args.program:
+                        continue
                     for mode, argv in modes.items():
                         if args.mode and mode not in args.mode:
                             continue

@@ -7,7 +7,8 @@ Runs in a network namespace of its own with TCP reno (BBR paces even loopback an
 hides what a relay does well), takes the two programs in turn, and prints medians
 and ratios; above 1 means better than the reference. CPU time and resident size come
 from wait4(), children included. Needs root, a C compiler and the reference program
-(environment SOCAT_REF); the program under test is SOCAST.
+(environment SOCAT_REF); the program under test is SOCAST. In cases that end in "-loop" the reference
+is a loop of bench/tls.c, the least that any program must do.
 """
 import argparse
 import json
@@ -63,16 +64,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as scratch:
         b = Bench(args.quick, scratch)
         try:
-            for name, run, metrics in datagrams.cases(b) + streams.cases(b) + tls.cases(b):
+            for name, run, metrics, *peer in datagrams.cases(b) + streams.cases(b) + tls.cases(b):
                 if args.case and not any(name.startswith(c) for c in args.case):
                     continue
-                got = {w: [] for w in progs}
+                pair = {**progs, "reference": peer[0]} if peer else progs
+                got = {w: [] for w in pair}
                 for _ in range(rounds):
-                    for w, prog in progs.items():       # in turn, so that both see the same machine
+                    for w, prog in pair.items():       # in turn, so that both see the same machine
                         got[w].append(run(prog))
                 row = results["cases"][name] = {}
                 for m in sorted({k for r in got["ours"] for k in r}):
-                    med = {w: statistics.median(r[m] for r in got[w]) for w in progs}
+                    med = {w: statistics.median(r[m] for r in got[w]) for w in pair}
                     sign = next((x[0] for x in metrics if x[1:] == m), None)
                     row[m] = {**med, "ratio": ratio(sign, med["ours"], med["reference"]) if sign else None}
                 for m in metrics:

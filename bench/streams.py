@@ -15,6 +15,8 @@ def ends(b, family):
     a, to = lab.port(), lab.port()
     if family == "udp":
         return f"UDP4-LISTEN:{a}", f"UDP4:127.0.0.1:{to}", f"udp:{a}", f"udp:{to}"
+    if family == "socks":
+        return f"TCP4-LISTEN:{a},reuseaddr", f"SOCKS5:127.0.0.1:192.0.2.1:80,socksport={to}", f"tcp:{a}", f"socks:{to}"
     return f"TCP4-LISTEN:{a},reuseaddr", f"TCP4:127.0.0.1:{to}", f"tcp:{a}", f"tcp:{to}"
 
 
@@ -68,8 +70,8 @@ def listening(b, prog, family, option=""):
     return run, a, to
 
 
-def conns(b, prog, clients, option=""):
-    run, a, to = listening(b, prog, "tcp", option)
+def conns(b, prog, clients, option="", family="tcp"):
+    run, a, to = listening(b, prog, family, option)
     # a queue that overflows makes clients wait for a second: several of those must fit in
     r = b.run_load("conns", a, to, clients, 2 * b.secs if clients == 1 else 6, program=b.stream)
     _, cpu, _ = run.stop()
@@ -141,6 +143,8 @@ def cases(b):
         rows.append((f"tcp-conns-{n}", lambda p, n=n: conns(b, p, n), ["+per_s", "-cpu_ms_each", "-p99_us"]))
     # the reference with a queue that does not overflow
     rows.append(("tcp-conns-32-backlog", lambda p: conns(b, p, 32, ",backlog=1024"), ["+per_s", "-cpu_ms_each", "-p99_us"]))
+    for n in (1, 8):
+        rows.append((f"socks5-conns-{n}", lambda p, n=n: conns(b, p, n, ",backlog=1024", "socks"), ["+per_s", "-cpu_ms_each", "-p99_us"]))
     for n in (500, 2000, MOST):
         rows.append((f"idle-{n}", lambda p, n=n: idle(b, p, n), ["-process_kib_each", "-kernel_kib_each", "+sessions_per_s"]))
     for family, n in (("tcp", 0), ("udp", 0), ("tcp", 2000)):

@@ -5,6 +5,9 @@
  *   tls conns FROM TO CLIENTS SECS     shake hands, send 64 bytes, read them back, close, again
  *   tls resumed FROM TO CLIENTS SECS   the same, each client resuming its session
  *   tls rtt FROM TO SECS               64 bytes there and back, one at a time
+ *   tls relay FROM TO                  plain into TLS, one connection, as simply as can be: the
+ * least that anybody must do who reads 128 KB, makes eight records of them and writes these by one
+ * call
  *
  * FROM, TO and what is printed: see stream.c. PEM holds certificate and key of the server at TO. */
 #define _GNU_SOURCE
@@ -201,6 +204,71 @@ static int rtt(const char *from, const char *to, double secs)
 	return 0;
 }
 
+/* ---- the relay ---- */
+
+#define BLOCK (128 << 10)
+
+static char gathered[BLOCK + 4096]; /* records not yet written */
+static int ngathered;
+
+static int gather(BIO *b, const char *data, int len)
+{
+	(void)b;
+	if (len > (int)sizeof(gathered) - ngathered)
+		errx(1, "too much is gathered");
+	memcpy(gathered + ngathered, data, (size_t)len);
+	ngathered += len;
+	return len;
+}
+
+static long gather_ctrl(BIO *b, int cmd, long number, void *p)
+{
+	(void)b;
+	(void)number;
+	(void)p;
+	return cmd == BIO_CTRL_FLUSH;
+}
+
+static void write_gathered(int fd)
+{
+	for (int off = 0; off < ngathered;) {
+		ssize_t n = write(fd, gathered + off, (size_t)(ngathered - off));
+		if (n <= 0)
+			err(1, "write");
+		off += (int)n;
+	}
+	ngathered = 0;
+}
+
+static int relay(const char *from, const char *to)
+{
+	static char data[BLOCK];
+	int in = accept(listener(from), NULL, NULL);
+	SSL *ssl = dial_tls(context(NULL), to, NULL);
+	int out = SSL_get_fd(ssl);
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gather");
+	ssize_t n;
+
+	BIO_meth_set_write(method, gather);
+	BIO_meth_set_ctrl(method, gather_ctrl);
+	BIO *b = BIO_new(method);
+	BIO_set_init(b, 1);
+	SSL_set0_wbio(ssl, b);
+	while ((n = read(in, data, BLOCK)) > 0) {
+		for (ssize_t off = 0; off < n; off += RECORD) {
+			int len = n - off < RECORD ? (int)(n - off) : RECORD;
+			if (SSL_write(ssl, data + off, len) != len)
+				fail("SSL_write");
+		}
+		write_gathered(out);
+	}
+	SSL_shutdown(ssl);
+	write_gathered(out);
+	shutdown(out, SHUT_WR);
+	take_all(out); /* its tickets: unread, they would make the end a reset */
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char **a = argv + 2;
@@ -216,5 +284,7 @@ int main(int argc, char **argv)
 		return conns(a[0], a[1], atoi(a[2]), atof(a[3]), true);
 	if (argc == 5 && strcmp(argv[1], "rtt") == 0)
 		return rtt(a[0], a[1], atof(a[2]));
-	errx(2, "decrypt, encrypt, conns, resumed or rtt; see the head of tls.c");
+	if (argc == 4 && strcmp(argv[1], "relay") == 0)
+		return relay(a[0], a[1]);
+	errx(2, "decrypt, encrypt, conns, resumed, rtt or relay; see the head of tls.c");
 }

@@ -171,7 +171,7 @@ static void option_text(const struct opt_row *row, size_t name_len, struct str *
 	tabs(text, 23, (long)(6 + name_len), 1);
 	str_addf(text, "groups=%s", groups.data);
 	tabs(text, 31, (long)(7 + (row->groups & G_ALL ? 0 : groups.len)), 0);
-	if (7 + groups.len >= 32)
+	if (7 + groups.len >= 24) /* one, however long they are */
 		str_addc(text, '\t');
 	str_addf(text, "phase=%s", phase);
 	tabs(text, 31, (long)(6 + strlen(phase)), 0);

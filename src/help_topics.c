@@ -119,6 +119,7 @@ static const struct help_topic topics[] = {
 	  "  socast - 'TLS(cafile=a.crt)+TLS(cafile=b.crt)+TCP:host2:4430'\n"
 	  "  socast - 'TLS+PROXY(to=example.org:443)+TCP:proxy:3128'\n"
 	  "  socast - 'TLS(commonname=db)+EXEC:\"ssh bastion -W db:5432\"'\n"
+	  "  socast 'TLS(role=server,cert=server.pem,verify=0)+STDIO' TCP:127.0.0.1:80\n"
 	  "TLS stands on any stream (programs, terminals, pipes, TLS, too), DTLS on datagrams of UDP, SOCKS4,\n"
 	  "SOCKS4A, SOCKS5 and PROXY on any stream to such a server.\n" },
 	{ "ipv6 ipv4 v6 v4", "both versions of IP",

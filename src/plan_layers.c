@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "flow/forecast.h"
 #include "open/layer_fit.h"
+#include "open/layer_target.h"
 #include "open/opening.h"
 
 #include <stdlib.h>
@@ -194,7 +195,7 @@ int plan_layers_make(struct half *h, const struct spec_single *s, unsigned flags
 		if (add_written(h, &s->layer[i], err) == -1)
 			return -1;
 	}
-	if ((h->nlayers && layer_fit_roles(h, err) == -1) || share_out(h, s, err) == -1)
+	if (share_out(h, s, err) == -1)
 		return -1;
 	for (size_t i = 0; i < s->nlayers; i++) {
 		if (parse_options(h, &h->layer[h->nlayers - 1 - i], &s->layer[i], flags, err) == -1)
@@ -238,7 +239,7 @@ int plan_layers_fit(const struct half *h, struct err *err)
 
 	if (!h->nlayers)
 		return 0;
-	if (check_each(h, err) == -1 ||
+	if (layer_fit_roles(h, err) == -1 || check_each(h, err) == -1 ||
 	    layer_fit_ways(h, h->type->reads && h->type->writes, err) == -1)
 		return -1;
 	if (h->type->flags & TYPE_ONE_SHOT)

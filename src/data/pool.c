@@ -20,14 +20,14 @@ static void *aligned(size_t len)
 
 void *pool_buf(struct pool *p, size_t len)
 {
-	if (len > POOL_BUF_LEN)
+	if (len > POOL_BUF_ROOM)
 		return aligned(len);
-	return p->nbuf ? p->buf[--p->nbuf] : aligned(POOL_BUF_LEN);
+	return p->nbuf ? p->buf[--p->nbuf] : aligned(POOL_BUF_ROOM);
 }
 
 void pool_buf_back(struct pool *p, void *buf, size_t len)
 {
-	if (len <= POOL_BUF_LEN && p->nbuf < POOL_SPARE)
+	if (len <= POOL_BUF_ROOM && p->nbuf < POOL_SPARE)
 		p->buf[p->nbuf++] = buf;
 	else
 		free(buf);

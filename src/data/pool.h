@@ -10,8 +10,10 @@
 
 #define POOL_SPARE 8
 
-/* Bytes of a stream buffer; page aligned. */
+/* Bytes of a stream buffer; page aligned. So much is read at once; the room is a little larger, for
+ * what layers add to it. */
 #define POOL_BUF_LEN ((size_t)128 * 1024)
+#define POOL_BUF_ROOM (POOL_BUF_LEN + 4096)
 
 struct pool {
 	void *buf[POOL_SPARE];
@@ -25,7 +27,7 @@ struct pool {
 	int fd_limit; /* no pipe gets a descriptor above this (0: any): they are for connections */
 };
 
-/* Borrow a stream buffer of POOL_BUF_LEN bytes, or one of @len bytes when that is more. */
+/* Borrow a stream buffer of POOL_BUF_ROOM bytes, or one of @len bytes when that is more. */
 void *pool_buf(struct pool *p, size_t len);
 void pool_buf_back(struct pool *p, void *buf, size_t len);
 

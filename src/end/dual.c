@@ -79,6 +79,16 @@ static bool dual_holds(const struct endpoint *ep)
 	return endpoint_holds(in);
 }
 
+static int dual_settle(struct endpoint *ep, struct err *err)
+{
+	return endpoint_settle(((struct dual *)ep)->out, err);
+}
+
+static size_t dual_kept(const struct endpoint *ep)
+{
+	return endpoint_kept(((const struct dual *)ep)->out);
+}
+
 static void dual_report(struct endpoint *ep)
 {
 	struct dual *d = (struct dual *)ep;
@@ -112,6 +122,8 @@ static const struct endpoint_ops dual_ops = {
 	.shut_write = dual_shut,
 	.close = dual_close,
 	.holds = dual_holds,
+	.settle = dual_settle,
+	.kept = dual_kept,
 	.report = dual_report,
 	.share = dual_share,
 };

@@ -20,8 +20,10 @@
 #include "base/mem.h"
 #include "end/layer.h"
 #include "end/proc.h"
+#include "end/relay.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +286,37 @@ static bool flush(struct endpoint *ep)
 	return false;
 }
 
+/* Some of what was written to @l can never be sent. */
+static bool has_lost(const struct layer *l, struct err *err)
+{
+	return l->ops->kept && l->ops->kept(l) && l->ops->broken && l->ops->broken(l, err);
+}
+
+int endpoint_settle(struct endpoint *ep, struct err *err)
+{
+	if (ep->top && endpoint_kept(ep))
+		flush(ep);
+	for (const struct layer *l = ep->top; l; l = l->below) {
+		if (has_lost(l, err)) {
+			errno = err->code ? err->code : EPIPE;
+			return -1;
+		}
+	}
+	errno = EAGAIN;
+	if (ep->top && endpoint_kept(ep))
+		return -1;
+	return ep->ops->settle ? ep->ops->settle(ep, err) : 0;
+}
+
+size_t endpoint_kept(const struct endpoint *ep)
+{
+	size_t n = ep->ops->kept ? ep->ops->kept(ep) : 0;
+
+	for (const struct layer *l = ep->top; l; l = l->below)
+		n += l->ops->kept ? l->ops->kept(l) : 0;
+	return n;
+}
+
 static void tell(struct endpoint *ep, enum telling what)
 {
 	begin_to_tell(ep, what);
@@ -426,9 +459,26 @@ static void free_now(struct deferred *d)
 	free(container_of(d, struct endpoint, free));
 }
 
+/* What was written to it and its layers have not handed down is lost. */
+static void tell_kept(struct endpoint *ep)
+{
+	size_t n = ep->top ? endpoint_kept(ep) : 0;
+	struct err err;
+
+	if (!n || !ep->parting.written_to || ep->parting.told || ep->caps & EP_SHARED)
+		return;
+	err_set(&err, 0, "%zu bytes read from socket %u could not be delivered to socket %u", n,
+		3 - ep->addr->number, ep->addr->number);
+	if (ep->addr->conf->flow.cool_write)
+		relay_tell(ep->addr->relay, LV_WARN, &err);
+	else
+		relay_failed(ep->addr->relay, &err);
+}
+
 /* Nothing is said any more. */
 static void close_now(struct endpoint *ep)
 {
+	tell_kept(ep);
 	free_layers(ep);
 	ep->ops->close(ep);
 	if (ep->undo)
@@ -442,6 +492,11 @@ static void close_now(struct endpoint *ep)
 static bool flush_rest(void *arg)
 {
 	return flush(arg);
+}
+
+static size_t kept_rest(void *arg)
+{
+	return endpoint_kept(arg);
 }
 
 /* Another process goes on with it: nothing is to be shut down or put right. */
@@ -481,7 +536,9 @@ static bool can_be_told(const struct endpoint *ep)
 /* Layers say their farewell. True: that takes a while, and the end goes behind it. */
 static bool says_farewell(struct endpoint *ep)
 {
-	struct linger_layer rest = { .flush = flush_rest, .free = close_flushed, .arg = ep };
+	struct linger_layer rest = {
+		.flush = flush_rest, .free = close_flushed, .kept = kept_rest, .arg = ep
+	};
 
 	ep->parting.expected = ep->top->below; /* the lower peer's farewell, which nobody reads */
 	rest.closes = !endpoint_lingers(ep);

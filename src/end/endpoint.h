@@ -77,6 +77,10 @@ struct endpoint_ops {
 	uint32_t (*wants)(const struct endpoint *ep, uint32_t want);
 	/* Add lines about refused and lost data to the statistics, or NULL. */
 	void (*report)(struct endpoint *ep);
+	/* As endpoint_settle() and endpoint_kept(), of ends that it is made of; NULL: there are
+	 * none. */
+	int (*settle)(struct endpoint *ep, struct err *err);
+	size_t (*kept)(const struct endpoint *ep);
 	/* Does what is sent come back here, because we hear the group it is sent to? NULL: no. */
 	bool (*hears_itself)(const struct endpoint *ep);
 	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
@@ -154,6 +158,11 @@ void endpoint_shut_write(struct endpoint *ep);
  * told that nothing more will be written. */
 void endpoint_finish(struct endpoint *ep);
 bool endpoint_holds(const struct endpoint *ep);
+/* Of what was written, send what layers have kept. 0: nothing is left. -1 with errno EAGAIN: some
+ * is; whoever waits for room is told. -1 with another errno and @err: it can never be sent. */
+int endpoint_settle(struct endpoint *ep, struct err *err);
+/* How many bytes that is. */
+size_t endpoint_kept(const struct endpoint *ep);
 void endpoint_report(struct endpoint *ep);
 
 /* Nothing stands between its user and the transport: the kernel may move its bytes. When that

@@ -8,7 +8,9 @@
  * Waiting. What the user wants is asked of the top first: poll() says what has to be asked of what
  * is below for that, with the layer's own output; what the lowest layer says is what the transport
  * waits for. Whatever it hears of then, the layers send what they have kept, lowest first, and the
- * user is told all it wants: who knows which layer has become able to do what?
+ * user is told all it wants: who knows which layer has become able to do what? A write that has
+ * been taken and not gone is still in hand: before its user gives more, or says that this was all,
+ * it asks endpoint_settle().
  *
  * Output of its own. A layer that has taken bytes and not handed all of them down, or that has a
  * farewell to say, sends it in flush(), which is called for every event, before the end is shut,
@@ -55,6 +57,11 @@ struct layer_ops {
 	/* Send what is queued: true when nothing is left, or never can be sent. It must not need to
 	 * read for that: of an end that is over only room is waited for. NULL: it keeps nothing. */
 	bool (*flush)(struct layer *l);
+	/* Bytes that were written from above and are not handed down, all of them to be sent by
+	 * flush(); NULL: it keeps none of those. */
+	size_t (*kept)(const struct layer *l);
+	/* Can nothing that is queued ever be sent? Then @err says why. NULL: who writes is told. */
+	bool (*broken)(const struct layer *l, struct err *err);
 	/* Free the memory; nothing is sent. */
 	void (*free)(struct layer *l);
 };

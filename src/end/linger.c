@@ -54,6 +54,7 @@ struct lingering {
 	int64_t begun_ns;
 	int64_t progress_ns; /* when something got ahead last */
 	int64_t heard_ns; /* when the peer said something last, or LISTENING began */
+	size_t kept; /* bytes of the session in the layer, as seen last */
 	int unacked; /* bytes, and the end, as seen last */
 	bool flush_only; /* the layer closes the descriptor, and nothing is known of it */
 	bool ended; /* its end of file is read: only the timer looks on */
@@ -222,12 +223,30 @@ static void shut_lingering(struct lingering *l)
 	l->state = SENDING;
 }
 
+static size_t kept(const struct lingering *l)
+{
+	return l->layer.kept ? l->layer.kept(l->layer.arg) : 0;
+}
+
+/* Nothing has got ahead for the time it has, or not all in a multiple of that. */
+static bool is_over(const struct lingering *l)
+{
+	int64_t now = loop_now(l->addr->engine->loop);
+
+	return now - l->progress_ns >= l->limit_ns || now - l->begun_ns >= LIMITS * l->limit_ns;
+}
+
 /* True when all is sent, or the time is over. */
 static bool layer_is_flushed(struct lingering *l)
 {
+	size_t before = l->kept;
+
 	if (l->layer.flush(l->layer.arg))
 		return true;
-	if (loop_now(l->addr->engine->loop) - l->begun_ns < l->limit_ns)
+	l->kept = kept(l);
+	if (l->kept < before)
+		l->progress_ns = loop_now(l->addr->engine->loop);
+	if (!is_over(l))
 		return false;
 	say_untold(l);
 	return true;
@@ -260,7 +279,7 @@ static bool advance_lingering(struct lingering *l)
 	}
 	if (l->state == LISTENING && (!l->talks || now - l->heard_ns >= l->parting.grace_ns))
 		return true;
-	if (now - l->progress_ns < l->limit_ns && now - l->begun_ns < LIMITS * l->limit_ns)
+	if (!is_over(l))
 		return false;
 	on_limit(l);
 	return true;
@@ -377,6 +396,7 @@ void linger_close(struct address *addr, int fd, const struct parting *parting,
 	if (layer)
 		l->layer = *layer;
 	l->flush_only = layer && layer->closes;
+	l->kept = kept(l);
 	list_add_tail(&engine->lingering, &l->node);
 	engine_on_fork(engine, &l->forget, forget_lingering);
 	engine->nlingering++;

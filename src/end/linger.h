@@ -8,6 +8,7 @@
 #define END_LINGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct address;
@@ -19,6 +20,8 @@ struct linger_layer {
 	/* Sends on; true when nothing is left, or when it cannot be sent. */
 	bool (*flush)(void *arg);
 	void (*free)(void *arg);
+	/* Bytes of the session that are still to be sent; NULL: there are none. */
+	size_t (*kept)(void *arg);
 	void *arg; /* owned; freed once nothing is left */
 	bool closes; /* free() closes the descriptor, too: it is no stream socket of ours alone */
 };

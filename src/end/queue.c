@@ -225,6 +225,20 @@ static int send_packets(struct endpoint *ep, struct batch *b, struct err *err)
 	return is_broken(ep, err) ? -1 : q->ops->send(q, b, err);
 }
 
+static int settle_queue(struct endpoint *ep, struct err *err)
+{
+	struct queue_end *q = queue_of(ep);
+
+	return q->ops->settle ? q->ops->settle(q, err) : 0;
+}
+
+static size_t queue_kept(const struct endpoint *ep)
+{
+	const struct queue_end *q = (const struct queue_end *)ep;
+
+	return q->ops->kept ? q->ops->kept(q) : 0;
+}
+
 static void shut_queue(struct endpoint *ep)
 {
 	struct queue_end *q = queue_of(ep);
@@ -265,6 +279,8 @@ static const struct endpoint_ops queue_ops = {
 	.close = close_queue,
 	.holds = queue_holds,
 	.broken = is_broken,
+	.settle = settle_queue,
+	.kept = queue_kept,
 	.report = report_queue,
 };
 

@@ -57,6 +57,9 @@ struct queue_ops {
 	/* The end goes, or goes on in another process (engine->forgetting): forget it. A push that
 	 * waits for it need not wait any more. */
 	void (*closed)(struct queue_end *q);
+	/* What has been written may still be in hand: as in struct endpoint_ops. */
+	int (*settle)(struct queue_end *q, struct err *err);
+	size_t (*kept)(const struct queue_end *q);
 };
 
 struct queue_end {

@@ -130,9 +130,47 @@ void flow_wait(struct flow *f)
 	wait_for(f, EPOLLIN);
 }
 
-enum move_result flow_run(struct flow *f, bool *moved)
+/* What layers of the destination have taken and not handed down is still in hand: it goes before
+ * anything else is read, and before @r, the end too, is told. */
+static enum move_result settle(struct flow *f, enum move_result r, bool *moved)
+{
+	bool waits;
+	size_t kept;
+
+	if (r == MOVE_FAIL || r == MOVE_QUIET)
+		return r;
+	waits = endpoint_settle(f->dst, f->err) == -1;
+	if (waits && errno != EAGAIN)
+		return flow_write_failed(f);
+	kept = waits ? endpoint_kept(f->dst) : 0;
+	*moved |= kept < f->kept;
+	f->kept = kept;
+	f->ended = waits && r == MOVE_END;
+	return waits ? MOVE_WANT_WRITE : r;
+}
+
+static enum move_result move_on(struct flow *f, bool *moved)
 {
 	enum move_result r = MOVE_SOME;
+
+	f->drained = false;
+	for (int i = 0; i < FLOW_QUOTA && r == MOVE_SOME && !f->drained; i++) {
+		r = f->path->move(f);
+		if (r == MOVE_SOME)
+			*moved = true;
+		if (path_is_over(f)) {
+			choose(f);
+			r = MOVE_SOME;
+		}
+		if (endpoint_kept(f->dst))
+			break;
+	}
+	return r;
+}
+
+enum move_result flow_run(struct flow *f, bool *moved)
+{
+	enum move_result r;
 
 	*moved = false;
 	if (!f->active)
@@ -145,16 +183,9 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		wait_for(f, f->dst->caps & EP_NEVER_WRITABLE ? 0 : EPOLLOUT);
 		return MOVE_WANT_WRITE;
 	}
-	f->drained = false;
-	for (int i = 0; i < FLOW_QUOTA && r == MOVE_SOME && !f->drained; i++) {
-		r = f->path->move(f);
-		if (r == MOVE_SOME)
-			*moved = true;
-		if (path_is_over(f)) {
-			choose(f);
-			r = MOVE_SOME;
-		}
-	}
+	r = settle(f, f->ended ? MOVE_END : MOVE_SOME, moved);
+	if (r == MOVE_SOME)
+		r = settle(f, move_on(f, moved), moved);
 	if (r == MOVE_SOME && f->drained && f->dense)
 		r = MOVE_NAP;
 	if (r == MOVE_SOME && endpoint_holds(f->src))
@@ -170,6 +201,8 @@ enum move_result flow_run(struct flow *f, bool *moved)
 		wait_for(f, EPOLLIN);
 		break;
 	case MOVE_WANT_WRITE:
+		if (!flow_pending(f))
+			f->path->idle(f);
 		wait_for(f, EPOLLOUT);
 		break;
 	case MOVE_NAP:

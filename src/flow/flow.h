@@ -81,6 +81,7 @@ struct flow {
 	struct filters *filters; /* NULL: nobody needs to see the bytes */
 	bool active; /* this direction exists and has not ended */
 	bool end_seen; /* the source is at its end, some bytes still wait */
+	bool ended; /* all is written, and some of it kept by the destination's layers */
 	bool write_failed; /* err is about the destination */
 	bool drained; /* the last move took all there was: no need to look again at once */
 	uint8_t waiting; /* EPOLLIN: for the source, EPOLLOUT: for the destination */
@@ -89,6 +90,7 @@ struct flow {
 	bool dense; /* so much comes that waiting a moment brings a lot */
 	bool wide; /* a pipe has been given more room */
 	bool no_splice, no_sendfile; /* the kernel refused it here */
+	size_t kept; /* bytes that the destination's layers had not handed down the last time */
 	uint64_t packets, bytes; /* written */
 	uint64_t dropped; /* bytes read that the destination cannot take, ever */
 	struct flow_meter *meter; /* owned; where dense input may be collected, else NULL */

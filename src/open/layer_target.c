@@ -9,11 +9,12 @@ static const struct layer_target none = { NULL, NULL };
 
 bool layer_is_server(const struct half *half, size_t i)
 {
+	enum role role = half->layer[i].conf->role;
 	bool server = half->type->flags & TYPE_ACCEPTS;
 
 	while (i-- > 0)
 		server |= half->layer[i].type->awaits;
-	return server;
+	return role == ROLE_NATURAL ? server : role == ROLE_SERVER;
 }
 
 struct layer_target layer_target(const struct half *half, size_t i)

@@ -7,6 +7,9 @@
 
 #include "end/plan.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Borrowed from the plan, as typed: IPv6 addresses are in brackets, the port may be the name of a
  * service. host NULL: there is none. */
 struct layer_target {
@@ -14,7 +17,8 @@ struct layer_target {
 };
 
 /* Does layer @i of @half play the server? Its other side has come to it: it has connected to the
- * transport, or to a server in between that waits for it on our behalf. */
+ * transport, or to a server in between that waits for it on our behalf. Option role overrules that.
+ */
 bool layer_is_server(const struct half *half, size_t i);
 
 /* The target of layer @i of @half, counted from the lowest. */

@@ -40,6 +40,7 @@
 #include "end/proc.h"
 #include "end/relay.h"
 #include "open/layer_fit.h"
+#include "open/layer_target.h"
 #include "open/source.h"
 #include "sys/groups.h"
 
@@ -392,7 +393,7 @@ static enum step_result step_bottom(struct opening *o, struct err *err)
 	    layer_fit_ways(half, !(o->end->caps & (EP_NO_READ | EP_NO_WRITE)), err) == -1)
 		return STEP_FAIL;
 	handshake_time_begins(&o->handshake, half, loop_now(o->addr->engine->loop));
-	if (is_heard || !(half->type->flags & TYPE_ACCEPTS))
+	if (is_heard || !(half->type->flags & TYPE_ACCEPTS) || !layer_is_server(half, 0))
 		return STEP_DONE;
 	opening_wait_end(o, o->end, EPOLLIN, 0); /* nothing is made for who says nothing */
 	return STEP_WAIT;

@@ -164,6 +164,9 @@ enum shut_how { SHUT_DEFAULT, SHUT_NONE, SHUT_DOWN, SHUT_CLOSE, SHUT_NULL };
 
 enum eol { EOL_RAW, EOL_CR, EOL_CRNL };
 
+/* What a layer is: as the transport says (the server where others connect), or by option role. */
+enum role { ROLE_NATURAL, ROLE_CLIENT, ROLE_SERVER };
+
 /* Channel between a program and us. */
 enum channel { CH_SOCKETPAIR, CH_PIPES, CH_PTY };
 
@@ -265,6 +268,7 @@ struct conf {
 		int64_t interval_ns;
 		int64_t sitout_eio_ns;
 	} pty;
+	enum role role; /* of a layer */
 	struct {
 		const char *cert, *key, *cafile, *capath; /* paths, or NULL */
 		bool verify;

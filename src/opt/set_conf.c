@@ -182,6 +182,17 @@ int conf_answers(struct target *t, const struct opt *o, struct err *err)
 	return 0;
 }
 
+int conf_role(struct target *t, const struct opt *o, struct err *err)
+{
+	bool server = strcasecmp(o->val.str, "server") == 0;
+
+	if (!server && strcasecmp(o->val.str, "client") != 0)
+		return err_set(err, 0, "option role: unknown word \"%s\"; use client or server",
+			       o->val.str);
+	t->conf->role = server ? ROLE_SERVER : ROLE_CLIENT;
+	return 0;
+}
+
 int conf_pf(struct target *t, const struct opt *o, struct err *err)
 {
 	static const struct {

@@ -27,6 +27,7 @@ opt_setter conf_open_access; /* arg.n.a: O_RDONLY, O_WRONLY, O_RDWR */
 opt_setter conf_pf;
 opt_setter conf_any_port;
 opt_setter conf_answers;
+opt_setter conf_role;
 opt_setter conf_ai_flag; /* arg.n.a: AI_* flag */
 opt_setter conf_res_flag; /* arg.n.a: RES_* bit */
 opt_setter conf_res_nsaddr;

@@ -1,4 +1,4 @@
-/* table_tls.c - options of TLS and DTLS
+/* table_tls.c - options of TLS and DTLS, and the role of any layer
  *
  * All are wishes, kept for the module that carries them out (addr/tls/tls_module.c). */
 #include "base/list.h"
@@ -14,6 +14,9 @@
 	  .arg.field = { offsetof(struct conf, tls.member), 0 }, .help = text }
 
 static const struct opt_row rows[] = {
+	{ "role", V_STRING, G_OPENSSL | G_SOCKS | G_HTTP, PH_SPECIFIC, conf_role, NULL,
+	  .flags = OPT_NEW,
+	  .help = "client or server, whoever of the two connects; default: who accepts is the server" },
 	TEXT("openssl-certificate cert certificate", V_FILENAME, PH_SPECIFIC, cert,
 	     "own certificate with its chain, PEM; the key too unless openssl-key is given"),
 	TEXT("openssl-key key", V_FILENAME, PH_SPECIFIC, key, "own private key, PEM"),

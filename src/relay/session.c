@@ -619,8 +619,8 @@ static bool waits_first(const struct session *s, int i)
 	const struct endpoint *ep = session_endpoint(s, i);
 	struct pollfd p = { .fd = ep->rfd, .events = POLLIN };
 
-	if (ep->rkind == FD_PIPE)
-		return poll(&p, 1, 0) <= 0;
+	if (ep->rkind == FD_PIPE) /* what layers hold no descriptor tells */
+		return endpoint_is_bare(ep) && poll(&p, 1, 0) <= 0;
 	return i && ep->rkind == FD_SOCKET && !ep->ops->holds && endpoint_is_bare(ep) &&
 	       ep->rfd == ep->wfd && !ep->proc;
 }

@@ -79,8 +79,11 @@ static void tell_pending(struct session *s)
 	struct err err;
 
 	for (int i = 0; i < 2; i++) {
+		const struct endpoint *to = session_endpoint(s, 1 - i);
 		size_t n = flow_pending(&s->flow[i]);
 
+		if (to && to->parting.told) /* its layers have no use for what they have kept */
+			n += endpoint_kept(to);
 		if (n) {
 			err_set(&err, 0,
 				"%zu bytes read from socket %d could not be delivered to socket %d",

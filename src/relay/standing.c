@@ -112,7 +112,7 @@ static bool left_unread(const struct standing *s, const struct err *err)
 
 static void tell_loss(const struct standing *s, const struct err *err)
 {
-	int64_t n = unacknowledged(s);
+	int64_t n = unacknowledged(s) + (int64_t)endpoint_kept(s->lower);
 
 	if (n)
 		log_warn("%lld bytes written to socket %u had not been acknowledged when it was "
@@ -372,6 +372,23 @@ static int send_lower(struct queue_end *q, struct batch *b, struct err *err)
 	return rc;
 }
 
+static int settle_lower(struct queue_end *q, struct err *err)
+{
+	struct standing *s = standing_of(q);
+
+	if (!s->lower || endpoint_settle(s->lower, err) == 0)
+		return 0;
+	judge_write(s, err);
+	return s->lower ? -1 : 0; /* what is lost with it is told */
+}
+
+static size_t lower_kept(const struct queue_end *q)
+{
+	const struct standing *s = container_of(q, const struct standing, q);
+
+	return s->lower ? endpoint_kept(s->lower) : 0;
+}
+
 static void shut_lower(struct queue_end *q)
 {
 	struct standing *s = standing_of(q);
@@ -407,6 +424,8 @@ static void close_lower(struct queue_end *q)
 static const struct queue_ops ops = {
 	.write = write_lower,
 	.send = send_lower,
+	.settle = settle_lower,
+	.kept = lower_kept,
 	.shut = shut_lower,
 	.drained = tell_drained,
 	.closed = close_lower,

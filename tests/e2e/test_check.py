@@ -45,6 +45,7 @@ PROVOKED = {
     'option to: "..." is not HOST:PORT': "- 'SOCKS5(to=a)+TCP:a:1'",
     "the target is given twice": "- SOCKS5:a:b:1,to=c:1",
     "the port of the server is given where it is connected": "- 'PROXY(to=c:1,proxyport=1)+TCP:a:1'",
+    'option role: unknown word "..."; use client or server': "- 'TLS(role=x)+TCP:a:1'",
     "has no server side": "- 'SOCKS5(to=a:1)+TCP-L:1'",
     'unknown option "..."': "- TCP:a:1,foork",
     "option ... not supported with this address type": "- TCP:a:1,creat",

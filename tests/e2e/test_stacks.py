@@ -322,13 +322,33 @@ def test_a_peer_that_never_reads(local, zoo, way, layers):
     theirs, ours = LAYERS[layers](zoo)
     w = WAYS[way](local)
     make("in", 5_000_000)
-    s = listening(local, w, theirs, "-U", "SYSTEM:exec sleep 20")
+    s = listening(local, w, theirs, "-U", "STALL")
     options = "" if way == "exec" else ",close-timeout=0.2"
-    c = dialing(local, w, ours, "-u", "-T", "0.4", "OPEN:in,rdonly", options=options)
+    c = dialing(local, w, ours, "-u", "-T", "0.8", "SYSTEM:until test -e go; do sleep 0.02; done; exec cat in", options=options)
+    s.wait_log("starting data transfer loop")           # it reads nothing more: no room comes behind our last look
+    make("go", 0)
     begun = time.monotonic()
     r = c.wait(10)
-    assert time.monotonic() - begun < 6 * lab.SLOW and re.search("could not be delivered|has not taken|did not take", r.log), r
+    assert time.monotonic() - begun < 6 * lab.SLOW and re.search("could not be delivered|did not take", r.log), r
+    assert r.status == 1, r
     s.stop()
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_records_are_gathered(local, zoo, layers):
+    """What a session has read is written by one call, not by one for each record of 16 KB."""
+    if not shutil.which("strace") or "asan" in lab.SOCAST:
+        pytest.skip("needs strace(1), and a program without sanitizers")
+    theirs, ours = LAYERS[layers](zoo)
+    w = WAYS["tcp4"](local)
+    want = make("in", 3_000_000)
+    s = listening(local, w, theirs, "-U", "CREATE:out")
+    c = local.command(["strace", "-qq", "-s0", "-o", "trace", "-e", "trace=write,writev,sendmsg", lab.SOCAST, "-u", "OPEN:in", f"{ours}+{w.dial}"])
+    ends(c, timeout=20)
+    ends(s, timeout=20)
+    assert sha("out") == want
+    with open("trace", encoding="utf-8") as f:
+        assert max(int(n) for n in re.findall(r"= (\d+)$", f.read(), re.MULTILINE)) > 100_000
 
 
 # ---------------------------------------------------------------- peers that go

@@ -39,6 +39,8 @@ struct fake {
 	bool dead; /* what is below takes nothing any more */
 	bool peer_ended; /* CREDIT */
 	unsigned credits;
+	size_t words; /* bytes at the end of @kept that are not from above */
+	int code; /* errno that what is below has failed with */
 	struct str kept; /* from @kept_off on, not yet handed down */
 	size_t kept_off;
 	struct str got; /* CREDIT: from @got_off on, read and not yet handed up */
@@ -75,16 +77,35 @@ static inline bool fake_hand_down(struct fake *f, size_t keep)
 {
 	struct err err;
 
-	while (fake_kept(f) > keep) {
+	while (fake_kept(f) > keep && !f->dead) {
 		struct iovec iov = { f->kept.data + f->kept_off, fake_kept(f) - keep };
 		ssize_t n = layer_write(&f->l, &iov, 1, &err);
 
 		if (n == -1 && errno == EAGAIN)
 			return false;
-		f->dead |= n == -1;
-		f->kept_off += n == -1 ? fake_kept(f) : (size_t)n;
+		if (n == -1) { /* the rest stays, to be counted */
+			f->dead = true;
+			f->code = errno;
+			return true;
+		}
+		f->kept_off += (size_t)n;
 	}
 	return true;
+}
+
+/* KEEP and CREDIT: without their own words. */
+static inline size_t fake_payload(const struct layer *l)
+{
+	const struct fake *f = fake_of(l);
+
+	return fake_kept(f) > f->words ? fake_kept(f) - f->words : 0;
+}
+
+static inline bool fake_broken(const struct layer *l, struct err *err)
+{
+	if (fake_of(l)->dead)
+		err_set(err, fake_of(l)->code, "write below %c", fake_of(l)->name);
+	return fake_of(l)->dead;
 }
 
 /* ---- XOR ---- */
@@ -160,6 +181,8 @@ static inline void fake_say(struct fake *f, const char *words)
 {
 	if (words && !f->said)
 		str_adds(&f->kept, words);
+	if (words && !f->said)
+		f->words += strlen(words);
 	f->said |= words != NULL;
 }
 
@@ -196,6 +219,8 @@ static const struct layer_ops fake_keep = {
 	.shut_write = fake_keep_shut,
 	.finish = fake_keep_finish,
 	.flush = fake_keep_flush,
+	.kept = fake_payload,
+	.broken = fake_broken,
 	.free = fake_free,
 };
 
@@ -291,6 +316,8 @@ static const struct layer_ops fake_credit = {
 	.poll = fake_credit_poll,
 	.holds = fake_credit_holds,
 	.flush = fake_credit_flush,
+	.kept = fake_payload,
+	.broken = fake_broken,
 	.free = fake_free,
 };
 

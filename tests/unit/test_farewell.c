@@ -431,9 +431,9 @@ static void test_session_with_farewells(void **state)
 	left = endpoint_socket_new(stack_address(0), stage_socket_pair(&stack.peer));
 	push_polite(left)->stops = true;
 	session_new(&stack.m.relay, left, stack_in_memory(1), NULL, NULL);
-	stage_rest(&stack.m);
+	stage_say(&stack.m, &stack.right, "answer");
+	stack_hears("answer", false);
 	filled = stack_fill(left);
-	stage_say(&stack.m, &stack.right, "answer, ");
 	stage_say_end(&stack.m, &stack.right);
 	assert_int_equal(shutdown(stack.peer, SHUT_WR), 0);
 	stage_rest(&stack.m);
@@ -442,7 +442,7 @@ static void test_session_with_farewells(void **state)
 	stack_hears_behind(filled, "", false);
 	stage_pass(&stack.m, LOOK_NS);
 	stage_pass(&stack.m, LOOK_NS);
-	stack_hears("answer, bye", true);
+	stack_hears("bye", true);
 	assert_true(stage_is_over(&stack.m));
 	assert_int_equal(stack.m.relay.status, 0);
 	stack_tear_down();

@@ -19,6 +19,7 @@
 #include "dgram/dgram_send.h"
 #include "end/layer.h"
 #include "flow/forecast.h"
+#include "open/layer_target.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -280,6 +281,8 @@ static bool greets(struct address *addr, const struct dgram_greeting *g)
 	struct greeting w = { g, false };
 	struct tls_wire wire = { greeting_recv, greeting_send, &w };
 
+	if (!layer_is_server(addr->half, 0))
+		return true; /* we greet */
 	return a->api->greeted(a->context, &wire, g->peer->raw, g->peer->len);
 }
 

@@ -19,10 +19,10 @@ struct tls; /* one connection */
 
 enum tls_result { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_END, TLS_FAIL };
 
-/* How a connection reaches its peer where that is no socket of ours alone: DTLS, one datagram a
- * call; TLS, some bytes. Both return what recv(2) and send(2) would, errno included. */
+/* How a connection reaches its peer: DTLS, one datagram a call; TLS, some bytes. Both return what
+ * recv(2) and send(2) would, errno included. */
 struct tls_wire {
-	ssize_t (*recv)(void *arg, void *buf, size_t cap);
+	ssize_t (*recv)(void *arg, void *buf, size_t cap); /* NULL: the library reads a socket */
 	ssize_t (*send)(void *arg, const void *buf, size_t len);
 	void *arg;
 };
@@ -35,8 +35,8 @@ struct tls_api {
 	struct tls_context *(*context_new)(const struct conf *conf, enum tls_role role,
 					   const char *name, struct err *err);
 	void (*context_free)(struct tls_context *c);
-	/* A connection over the stream socket @fd, or over @wire (copied; @peer identifies the
-	 * other side in cookies). The descriptor stays the caller's. */
+	/* A connection over @wire (copied; @peer identifies the other side in cookies). Where that
+	 * has no recv(), the library reads the stream socket @fd, which stays the caller's. */
 	struct tls *(*start)(struct tls_context *c, int fd, const struct tls_wire *wire,
 			     const void *peer, size_t peer_len, struct err *err);
 	/* Of a DTLS server: look at the one datagram that @wire receives, without keeping anything.

@@ -4,8 +4,13 @@
  * the session's bytes go through the module (tls_module.c). Closing: our close-notify is to be
  * sent; it is once the stream takes it (flush()).
  *
- * The library works on the socket itself where nothing stands in between, else on what is below by
- * a wire. It may have to write before it can read on, and the other way round: poll() says so.
+ * Writing. Whatever the library writes, be it records, a handshake, an alert or the answer to a key
+ * update, goes into the outbox, so that nothing overtakes anything. Behind each call of the library
+ * the layer hands down what is in it: all records of one write by one call. A write finds the
+ * outbox empty, or has to wait: at most one of them is in memory.
+ *
+ * Reading. The library reads the socket itself where nothing stands in between, else what is below
+ * by a wire. It may have to write before it can read on, and the other way round: poll() says so.
  *
  * Ownership. The layer owns the connection of the library; certificates are the address's
  * (tls_share.h). What has failed below, with its sentence, is kept for who reads or writes. */
@@ -17,17 +22,24 @@
 #include "base/mem.h"
 #include "end/fd_end.h"
 #include "end/layer.h"
+#include "end/outbox.h"
 #include "flow/forecast.h"
+#include "open/layer_target.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define RECORD 16384 /* bytes of payload, at most */
+#define RECORD_MORE 512 /* what a record is larger than its payload, at most */
+
 struct tls_end {
 	struct layer l;
 	const struct tls_api *api;
 	struct tls *tls;
-	struct err *below; /* what has failed below, or NULL; owned */
+	struct outbox out;
+	struct err *unread, *unsent; /* what has failed below, or NULL; owned */
+	bool direct; /* the library reads the socket, and all is told in its words */
 	bool read_wants_write, write_wants_read; /* the library has records of its own to move */
 	bool closing, notified; /* our close-notify is to be sent; is sent */
 };
@@ -39,10 +51,10 @@ static struct tls_end *tls_of(struct layer *l)
 
 /* ---- the wire, where there is no socket of ours ---- */
 
-static void keep_error(struct tls_end *t, const struct err *err)
+static void keep_error(struct err **where, const struct err *err)
 {
-	if (!t->below && errno != EAGAIN)
-		t->below = xmemdup(err, sizeof(*err));
+	if (!*where && errno != EAGAIN)
+		*where = xmemdup(err, sizeof(*err));
 }
 
 static ssize_t wire_recv(void *arg, void *buf, size_t cap)
@@ -52,23 +64,42 @@ static ssize_t wire_recv(void *arg, void *buf, size_t cap)
 	ssize_t n = layer_read(&t->l, buf, cap, &err);
 
 	if (n == -1)
-		keep_error(t, &err);
+		keep_error(&t->unread, &err);
 	return n;
 }
 
+/* Never anything but the outbox: it cannot fail, but be full. */
 static ssize_t wire_send(void *arg, const void *buf, size_t len)
 {
 	struct tls_end *t = arg;
-	struct iovec iov = { (void *)buf, len };
-	struct err err;
-	ssize_t n = layer_write(&t->l, &iov, 1, &err);
+	size_t n = outbox_put(&t->out, &t->l, buf, len);
 
-	if (n == -1)
-		keep_error(t, &err);
-	return n;
+	errno = EAGAIN;
+	return n || !len ? (ssize_t)n : -1;
+}
+
+/* Hand down what the library has written; true when nothing is left. */
+static bool hand_down(struct tls_end *t)
+{
+	struct err err;
+
+	if (outbox_is_empty(&t->out) || outbox_hand_down(&t->out, &t->l, &err) == 0)
+		return true;
+	if (errno != EAGAIN && t->direct)
+		err_set(&err, errno, "SSL_write()");
+	keep_error(&t->unsent, &err);
+	return false;
 }
 
 /* ---- the layer ---- */
+
+/* -1 as of read(2) and write(2): what is below has failed. */
+static ssize_t fail_below(const struct err *below, struct err *err)
+{
+	*err = *below;
+	errno = err->code ? err->code : EPROTO;
+	return -1;
+}
 
 /* What a result means to whoever reads or writes: as read(2) and write(2). */
 static ssize_t answer(struct tls_end *t, enum tls_result r, size_t moved, struct err *err)
@@ -84,11 +115,16 @@ static ssize_t answer(struct tls_end *t, enum tls_result r, size_t moved, struct
 		errno = EAGAIN;
 		return -1;
 	default:
-		if (t->below)
-			*err = *t->below;
+		if (t->unread)
+			return fail_below(t->unread, err);
 		errno = err->code ? err->code : EPROTO;
 		return -1;
 	}
+}
+
+static size_t tls_kept(const struct layer *l)
+{
+	return outbox_kept(&container_of(l, const struct tls_end, l)->out);
 }
 
 static ssize_t tls_read(struct layer *l, void *buf, size_t len, struct err *err)
@@ -98,31 +134,49 @@ static ssize_t tls_read(struct layer *l, void *buf, size_t len, struct err *err)
 	enum tls_result r = t->api->read(t->tls, buf, len, &moved, err);
 
 	t->read_wants_write = r == TLS_WANT_WRITE;
+	if (!hand_down(t) && !t->out.failed)
+		layer_repoll(l);
+	if (tls_kept(l) && t->out.failed && (r == TLS_WANT_READ || r == TLS_WANT_WRITE))
+		return fail_below(t->unsent, err); /* there will be no answer */
 	return answer(t, r, moved, err);
+}
+
+/* Make records of @len bytes, as many as there is room for. @sum is added what they take. */
+static enum tls_result gather(struct tls_end *t, const uint8_t *data, size_t len, size_t *sum,
+			      struct err *err)
+{
+	while (len) {
+		size_t moved, piece = len < RECORD ? len : RECORD;
+		enum tls_result r;
+
+		if (outbox_room(&t->out) < piece + RECORD_MORE)
+			return TLS_WANT_WRITE;
+		r = t->api->write(t->tls, data, piece, &moved, err);
+		if (r != TLS_DONE)
+			return r;
+		data += moved;
+		len -= moved;
+		*sum += moved;
+	}
+	return TLS_DONE;
 }
 
 static ssize_t tls_write(struct layer *l, const struct iovec *iov, int niov, struct err *err)
 {
 	struct tls_end *t = tls_of(l);
+	enum tls_result r = TLS_DONE;
 	size_t sum = 0;
 
-	for (int i = 0; i < niov; i++) {
-		size_t done = 0;
-
-		while (done < iov[i].iov_len) {
-			size_t moved;
-			enum tls_result r =
-				t->api->write(t->tls, (const char *)iov[i].iov_base + done,
-					      iov[i].iov_len - done, &moved, err);
-
-			t->write_wants_read = r == TLS_WANT_READ;
-			if (r != TLS_DONE)
-				return sum ? (ssize_t)sum : answer(t, r, 0, err);
-			done += moved;
-			sum += moved;
-		}
-	}
-	return (ssize_t)sum;
+	if (!hand_down(t))
+		return t->out.failed ? fail_below(t->unsent, err)
+				     : answer(t, TLS_WANT_WRITE, 0, err);
+	for (int i = 0; i < niov && r == TLS_DONE; i++)
+		r = gather(t, iov[i].iov_base, iov[i].iov_len, &sum, err);
+	t->write_wants_read = r == TLS_WANT_READ;
+	t->out.payload += sum;
+	if (!hand_down(t) && !t->out.failed)
+		layer_repoll(l);
+	return sum ? (ssize_t)sum : answer(t, r, 0, err);
 }
 
 static bool tls_holds(const struct layer *l)
@@ -135,7 +189,8 @@ static bool tls_holds(const struct layer *l)
 static uint32_t tls_poll(const struct layer *l, uint32_t want)
 {
 	const struct tls_end *t = container_of(l, const struct tls_end, l);
-	uint32_t events = t->closing && !t->notified ? EPOLLOUT : 0;
+	bool says = !outbox_is_empty(&t->out) || (t->closing && !t->notified);
+	uint32_t events = says && !t->out.failed ? EPOLLOUT : 0;
 
 	if (want & EPOLLIN)
 		events |= t->read_wants_write ? EPOLLOUT : EPOLLIN;
@@ -169,15 +224,26 @@ static bool tls_flush(struct layer *l)
 
 	if (t->closing && !t->notified)
 		t->notified = t->api->close_notify(t->tls) == TLS_DONE;
-	return !t->closing || t->notified;
+	return (hand_down(t) && (!t->closing || t->notified)) || t->out.failed;
+}
+
+static bool tls_broken(const struct layer *l, struct err *err)
+{
+	const struct tls_end *t = container_of(l, const struct tls_end, l);
+
+	if (t->out.failed)
+		*err = *t->unsent;
+	return t->out.failed;
 }
 
 static void tls_free(struct layer *l)
 {
 	struct tls_end *t = tls_of(l);
 
+	outbox_done(&t->out, l);
 	t->api->free(t->tls);
-	free(t->below);
+	free(t->unread);
+	free(t->unsent);
 	free(t);
 }
 
@@ -190,6 +256,8 @@ static const struct layer_ops ops = {
 	.shut_write = tls_shut_write,
 	.finish = tls_finish,
 	.flush = tls_flush,
+	.kept = tls_kept,
+	.broken = tls_broken,
 	.free = tls_free,
 };
 
@@ -205,13 +273,13 @@ static bool is_socket(const struct endpoint *ep)
 static int push(struct opening *o, struct err *err)
 {
 	struct tls_end *t = xcalloc(1, sizeof(*t));
-	struct tls_wire wire = { wire_recv, wire_send, t };
-	struct tls_share *share = tls_share_of(o);
 	bool direct = is_socket(o->end);
+	struct tls_wire wire = { direct ? NULL : wire_recv, wire_send, t };
+	struct tls_share *share = tls_share_of(o);
 
 	t->api = share->api;
-	t->tls = share->api->start(share->context, direct ? o->end->rfd : -1, direct ? NULL : &wire,
-				   NULL, 0, err);
+	t->direct = direct;
+	t->tls = share->api->start(share->context, o->end->rfd, &wire, NULL, 0, err);
 	if (!t->tls) {
 		free(t);
 		return -1;
@@ -229,7 +297,8 @@ static enum step_result step_handshake(struct opening *o, struct err *err)
 	if (!tls_shake_goes_on(o) && push(o, err) == -1)
 		return STEP_FAIL;
 	r = tls_shake(o, err);
-	if (r == STEP_DONE && type->layer == &tls_layer && type->flags & TYPE_CONNECTS)
+	if (r == STEP_DONE && type->layer == &tls_layer && type->flags & TYPE_CONNECTS &&
+	    !layer_is_server(o->addr->half, o->layer))
 		log_notice("successfully connected to SSL server %s:%s", opening_param(o, 0),
 			   opening_param(o, 1));
 	return r;

@@ -22,6 +22,13 @@ static void __attribute__((constructor)) settle(void)
 			 NULL);
 }
 
+/* Clearing the library's list costs something even if it is empty. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+}
+
 /* ---- a wire as a BIO ---- */
 
 /* The library has one list of errors for all connections: what a layer below does is not to touch
@@ -30,7 +37,7 @@ static void put_back_reason(unsigned long failed)
 {
 	int code = errno;
 
-	ERR_clear_error();
+	forget_errors();
 	if (failed)
 		ERR_raise(ERR_GET_LIB(failed), ERR_GET_REASON(failed));
 	errno = code;
@@ -147,18 +154,12 @@ static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *w
 	SSL_set_app_data(t->ssl, t);
 	if (peer_len)
 		set_peer(t, peer, peer_len);
-	if (wire) {
-		BIO *b;
-
-		t->wire = *wire;
-		b = wire_bio(t);
-		SSL_set_bio(t->ssl, b, b);
-		if (is_dgram(c->role)) {
-			SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
-			DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
-		}
-	} else {
-		SSL_set_fd(t->ssl, fd);
+	t->wire = *wire;
+	SSL_set0_wbio(t->ssl, wire_bio(t));
+	SSL_set0_rbio(t->ssl, wire->recv ? wire_bio(t) : BIO_new_socket(fd, BIO_NOCLOSE));
+	if (is_dgram(c->role)) {
+		SSL_set_options(t->ssl, SSL_OP_NO_QUERY_MTU);
+		DTLS_set_link_mtu(t->ssl, DGRAM_MTU);
 	}
 	if (is_server(c->role)) {
 		SSL_set_accept_state(t->ssl);
@@ -291,6 +292,7 @@ static enum tls_result handshake(struct tls *t, struct err *err)
 	if (r != TLS_DONE)
 		return r;
 	t->shaken = true;
+	t->more = SSL_has_pending(t->ssl); /* it may have read on */
 	if (tls_check_name(t, err) == -1)
 		return TLS_FAIL;
 	say_connected(t);
@@ -309,7 +311,7 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 		*err = *t->failure;
 		return TLS_FAIL;
 	}
-	ERR_clear_error();
+	forget_errors();
 	/* records hold 16 KiB at most: fill the buffer with several, so that it is written at once
 	 */
 	while (*moved < len) {
@@ -335,7 +337,7 @@ static enum tls_result tls_write(struct tls *t, const void *buf, size_t len, siz
 	int code;
 
 	*moved = 0;
-	ERR_clear_error();
+	forget_errors();
 	errno = 0;
 	r = outcome(t, SSL_write_ex(t->ssl, buf, len, moved) ? 1 : 0, "SSL_write()", err);
 	code = errno;
@@ -358,7 +360,7 @@ static enum tls_result close_notify(struct tls *t)
 
 	if (!SSL_is_init_finished(t->ssl))
 		return TLS_DONE;
-	ERR_clear_error();
+	forget_errors();
 	errno = 0;
 	rc = SSL_shutdown(t->ssl);
 	if (rc >= 0) /* 0: ours is sent, the peer's has not come */
@@ -377,7 +379,7 @@ static int64_t timeout_ns(const struct tls *t)
 
 static enum tls_result on_timeout(struct tls *t, struct err *err)
 {
-	ERR_clear_error();
+	forget_errors();
 	errno = 0;
 	if (DTLSv1_handle_timeout(t->ssl) >= 0)
 		return TLS_DONE;

@@ -5,6 +5,7 @@
 #include "addr/tls/tls_shake.h"
 
 #include "base/mem.h"
+#include "end/layer.h"
 #include "end/relay.h"
 
 #include <stdio.h>
@@ -55,11 +56,23 @@ static enum step_result shaken(struct opening *o, struct shaking *s)
 	return STEP_DONE;
 }
 
+/* Send what the library has said; true when that will never be possible. */
+static bool is_unheard(struct layer *l, struct err *err)
+{
+	return l->ops->flush && l->ops->flush(l) && l->ops->broken && l->ops->broken(l, err);
+}
+
 enum step_result tls_shake(struct opening *o, struct err *err)
 {
 	struct shaking *s = o->impl;
 	enum tls_result r = s->api->handshake(s->tls, err);
+	struct err unheard;
 
+	if (is_unheard(o->end->top, &unheard) && r != TLS_FAIL) {
+		err_set(err, unheard.code, "%s: handshake", opening_layer(o)->name);
+		err->status = 1;
+		return STEP_FAIL;
+	}
 	if (r == TLS_DONE)
 		return shaken(o, s);
 	if (r == TLS_FAIL || r == TLS_END)

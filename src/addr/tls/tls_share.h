@@ -12,7 +12,7 @@ struct tls_share {
 };
 
 /* Steps ahead of the transport's, pure: read certificates and settings, once per address and layer;
- * a client says where it connects to. The layer is the server where others connect. */
+ * a client says where it connects to. The role is that of layer_is_server(). */
 enum step_result step_tls_context(struct opening *o, struct err *err);
 enum step_result step_dtls_context(struct opening *o, struct err *err);
 
