@@ -612,12 +612,28 @@ def test_told_without_being_opened(local, zoo, way, layers):
 
 
 def test_records_say_what_was_agreed(local, zoo):
-    """-d -d: versions and ciphers of each layer, on both sides."""
-    way = WAYS["unix"](local)
-    s = listening(local, way, LAYERS["tls+tls"](zoo)[0], "PIPE:x")
-    c = dialing(local, way, LAYERS["tls+tls"](zoo)[1], "-d", "-d", "/dev/null")
-    for r in (ends(c), ends(s)):
-        assert len(re.findall("N SSL connection using TLS_", r.log)) == 2, r
+    """-d -d: each layer on both sides says on what it stands, with whom it talks, by which version and cipher; one record."""
+    for way, keyword, whom in (("unix", "UNIX", "a server"), ("tcp4", "TCP4", r"127\.0\.0\.1:\d+")):
+        w = WAYS[way](local)
+        s = listening(local, w, LAYERS["tls+tls"](zoo)[0], "PIPE:x")
+        c = dialing(local, w, LAYERS["tls+tls"](zoo)[1], "-d", "-d", "/dev/null")
+        for r, where, peer in ((ends(c), keyword, whom), (ends(s), keyword + "-LISTEN", "a client")):
+            said = re.findall(r" N (TLS on .*)\n", r.log)
+            want = [f"{on}{where}: connected to {peer}, TLSv1\\.3, TLS_\\w+" for on in ("TLS on ", "TLS on TLS on ")]
+            assert len(said) == 2 and all(re.fullmatch(a, b) for a, b in zip(want, said)), r
+            assert "SSL connection" not in r.log and "OpenSSL" not in r.log, r
+
+
+def test_records_of_a_layer_behind_a_proxy(local, zoo):
+    """It says whom it talks to, which is not whom the transport has connected to."""
+    s = local.start("-d", "-d", f"{tls_server(zoo)}+UNIX-LISTEN:./s", "PIPE")
+    s.wait_log("listening on")
+    with open("proxy", "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\nhead -c 3 >greeting; printf '\\5\\0'; head -c 22 >request; printf '\\5\\0\\0\\1\\0\\0\\0\\0\\0\\0'\n"
+                f"exec {lab.SOCAST} -t 5 - UNIX:./s\n")
+    os.chmod("proxy", 0o700)
+    r = local.run("-d", "-d", "-t", "5", "-", tls_client(zoo) + "+SOCKS5(to=db.example.test:443)+EXEC:./proxy", input=b"hello")
+    assert r.out == b"hello" and "N TLS on SOCKS5 on EXEC: connected to db.example.test:443, TLSv1.3, TLS_" in r.log, r
 
 
 @pytest.mark.parametrize("way,bare", [("tcp4", True), ("unix", True), ("tcp4", False), ("unix", False)])

@@ -4,9 +4,12 @@
  * shaken or the attempt has failed. Between two calls it waits for the end of the layer. */
 #include "addr/tls/tls_shake.h"
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "end/layer.h"
 #include "end/relay.h"
+#include "open/layer_target.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,8 +58,46 @@ static void tell(void *arg, const char *name, const char *value)
 	vars_set(vars, full, "%s", value);
 }
 
+/* An address of classic says it in classic's words. */
+static void say_agreed(const struct tls_agreed *a)
+{
+	log_notice("SSL proto version used: %s", a->version);
+	log_notice("SSL connection using %s", a->cipher);
+	log_notice("SSL connection compression \"none\"");
+	log_notice("SSL connection expansion \"none\"");
+}
+
+/* A layer of a stack: which, with whom, and what. */
+static void say_which(const struct opening *o, const struct tls_agreed *a)
+{
+	const struct half *half = o->addr->half;
+	struct layer_target peer = layer_peer(half, o->layer);
+	bool server = layer_is_server(half, o->layer), named = peer.host && !server;
+	struct str on = { 0 };
+
+	for (size_t i = o->layer + 1; i-- > 0;) {
+		if (half->layer[i].own)
+			str_addf(&on, "%s on ", half->layer[i].name);
+	}
+	log_notice("%s%s: connected to %s%s%s%s, %s, %s", on.data, half->keyword,
+		   named    ? ""
+		   : server ? "a client"
+			    : "a server",
+		   named ? peer.host : "", named ? ":" : "", named ? peer.port : "", a->version,
+		   a->cipher);
+	str_done(&on);
+}
+
 static enum step_result shaken(struct opening *o, struct shaking *s)
 {
+	const struct tls_agreed a = s->api->agreed(s->tls);
+
+	if (opening_layer(o)->own)
+		say_which(o, &a);
+	else
+		say_agreed(&a);
+	if (a.resumed)
+		log_info("SSL session resumed");
 	if (o->addr->relay->plan->programs)
 		s->api->describe(s->tls, tell, &o->vars);
 	shaking_free(s);
