@@ -707,3 +707,14 @@ def test_half_open_handshakes(local, zoo, way, layers):
         with contextlib.suppress(OSError):
             c.close()
     assert not s.ended()
+
+
+def test_variables_of_two_layers(local, zoo):
+    """Each client has certificates of its own in both layers: the upper one's variables have the plain names, the lower one's are numbered."""
+    ask = "/".join(f"${{SOCAST_{n}}}" for n in ("TLS_X509_COMMONNAME", "OPENSSL_X509_COMMONNAME", "TLS2_X509_COMMONNAME", "OPENSSL2_X509_COMMONNAME",
+                                                "TLS2_PROTO_VERSION", "TLS3_PROTO_VERSION"))
+    theirs = f"TLS(cert={zoo / 'server.pem'},cafile={zoo / 'ca.crt'},commonname=)+TLS(cert={zoo / 'server.pem'},cafile={zoo / 'other-ca.crt'},commonname=)"
+    s = local.start("-d", "-d", f"{theirs}+UNIX-LISTEN:./s,fork", f"SYSTEM:echo {ask}")
+    s.wait_log("listening on")
+    r = local.run("-t", "5", "-", "+".join([tls_client(zoo, f",cert={zoo / 'client.pem'}"), tls_client(zoo, f",cert={zoo / 'stranger.pem'}"), "UNIX:./s"]))
+    assert r.out == b"alice/alice/mallory/mallory/TLSv1.3/\n", (r, s)

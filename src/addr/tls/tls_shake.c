@@ -47,15 +47,34 @@ bool tls_shake_goes_on(const struct opening *o)
 	return o->impl;
 }
 
+/* Of several layers the topmost has the plain names, the others are numbered from there down. */
+struct telling_vars {
+	struct vars *vars;
+	char number[16]; /* "", "2", "3" */
+};
+
+static struct telling_vars vars_of(struct opening *o)
+{
+	const struct half *half = o->addr->half;
+	struct telling_vars v = { .vars = &o->vars };
+	unsigned number = 1;
+
+	for (size_t i = o->layer + 1; i < half->nlayers; i++)
+		number += half->layer[i].type->groups & G_OPENSSL ? 1 : 0;
+	if (number > 1)
+		snprintf(v.number, sizeof(v.number), "%u", number);
+	return v;
+}
+
 static void tell(void *arg, const char *name, const char *value)
 {
-	struct vars *vars = arg;
+	const struct telling_vars *v = arg;
 	char full[128];
 
-	snprintf(full, sizeof(full), "OPENSSL_%s", name);
-	vars_set(vars, full, "%s", value);
-	snprintf(full, sizeof(full), "TLS_%s", name);
-	vars_set(vars, full, "%s", value);
+	snprintf(full, sizeof(full), "OPENSSL%s_%s", v->number, name);
+	vars_set(v->vars, full, "%s", value);
+	snprintf(full, sizeof(full), "TLS%s_%s", v->number, name);
+	vars_set(v->vars, full, "%s", value);
 }
 
 /* An address of classic says it in classic's words. */
@@ -91,6 +110,7 @@ static void say_which(const struct opening *o, const struct tls_agreed *a)
 static enum step_result shaken(struct opening *o, struct shaking *s)
 {
 	const struct tls_agreed a = s->api->agreed(s->tls);
+	struct telling_vars vars = vars_of(o);
 
 	if (opening_layer(o)->own)
 		say_which(o, &a);
@@ -99,7 +119,7 @@ static enum step_result shaken(struct opening *o, struct shaking *s)
 	if (a.resumed)
 		log_info("SSL session resumed");
 	if (o->addr->relay->plan->programs)
-		s->api->describe(s->tls, tell, &o->vars);
+		s->api->describe(s->tls, tell, &vars);
 	shaking_free(s);
 	o->impl = NULL;
 	return STEP_DONE;
