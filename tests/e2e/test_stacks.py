@@ -314,6 +314,7 @@ def test_a_slow_reader(local, zoo, way, layers):
         assert f.read().split()[0] == want
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("way,layers", pairs(["tcp4", "unix", "exec"]))
 def test_a_peer_that_never_reads(local, zoo, way, layers):
     """The end of the session waits for close-timeout, no longer, and the peer's program is not needed for that."""
@@ -718,3 +719,17 @@ def test_variables_of_two_layers(local, zoo):
     s.wait_log("listening on")
     r = local.run("-t", "5", "-", "+".join([tls_client(zoo, f",cert={zoo / 'client.pem'}"), tls_client(zoo, f",cert={zoo / 'stranger.pem'}"), "UNIX:./s"]))
     assert r.out == b"alice/alice/mallory/mallory/TLSv1.3/\n", (r, s)
+
+
+def test_key_updates_among_the_records(local, zoo):
+    """The answers to key updates stand between records that have been gathered: nothing overtakes anything."""
+    make("in", 5_000_000)
+    s = listening(local, Way(SERVED, None), tls_server(zoo), "-t", "20", right="OPEN:in,rdonly!!CREATE:out")
+    c = local.command(["openssl", "s_client", "-brief", "-unix", "./s", "-CAfile", zoo / "ca.crt", "-verify_return_error"])
+    for n in range(20):
+        c.send("K\n")                   # a command: ask for new keys, and change ours
+        c.expect_output(n * 200_000)
+    got = c.expect_output(5_000_000, timeout=20)
+    assert hashlib.sha256(got).hexdigest() == sha("in"), (s, c)
+    c.close_stdin()
+    assert "KEYUPDATE" in c.log and " E " not in s.log, (s, c)
