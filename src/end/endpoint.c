@@ -263,6 +263,8 @@ static void tell_next(struct endpoint *ep)
 	struct layer *l = ep->untold;
 	bool ends = !l;
 
+	if (!endpoint_kept(ep))
+		ep->parting.only_farewells = true;
 	if (!l && ep->telling != TELL_OVER)
 		ep->ops->shut_write(ep);
 	else if (l && ep->telling == TELL_SHUT)
@@ -465,7 +467,8 @@ static void tell_kept(struct endpoint *ep)
 	size_t n = ep->top ? endpoint_kept(ep) : 0;
 	struct err err;
 
-	if (!n || !ep->parting.written_to || ep->parting.told || ep->caps & EP_SHARED)
+	if (!n || !ep->parting.written_to || ep->parting.told || ep->parting.only_farewells ||
+	    ep->caps & EP_SHARED)
 		return;
 	err_set(&err, 0, "%zu bytes read from socket %u could not be delivered to socket %u", n,
 		3 - ep->addr->number, ep->addr->number);

@@ -33,6 +33,7 @@ struct parting {
 	bool ended; /* it has delivered its end of file: the peer has said everything */
 	bool expected; /* something of its layers may still come, though it has ended for them */
 	bool counted, all_taken; /* when its layers began their farewell: had the peer all else? */
+	bool only_farewells; /* its layers keep nothing else any more, and will not */
 	bool told; /* its failure has been told already */
 	int64_t grace_ns; /* how long the peer may still talk when it has everything */
 };

@@ -161,7 +161,7 @@ def test_tls_verifies_the_target(local, zoo, to, cert, ok, preset):
     p.close_stdin()
     r = p.wait()
     assert (r.out == b"hello") == ok and names == [to if to != LOOP else None], r
-    assert f"N opening OpenSSL connection to {to}:443\n" in r.log
+    assert not ok or f" on TCP: connected to {to}:443, TLSv1.3, " in r.log or preset and f" on PROXY: connected to {to}:443, " in r.log, r
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -316,6 +316,7 @@ def test_a_slow_reader(local, zoo, way, layers):
         assert f.read().split()[0] == want
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("way,layers", pairs(["tcp4", "unix", "exec"]))
 def test_a_peer_that_never_reads(local, zoo, way, layers):
     """The end of the session waits for close-timeout, no longer, and the peer's program is not needed for that."""
@@ -614,12 +615,28 @@ def test_told_without_being_opened(local, zoo, way, layers):
 
 
 def test_records_say_what_was_agreed(local, zoo):
-    """-d -d: versions and ciphers of each layer, on both sides."""
-    way = WAYS["unix"](local)
-    s = listening(local, way, LAYERS["tls+tls"](zoo)[0], "PIPE:x")
-    c = dialing(local, way, LAYERS["tls+tls"](zoo)[1], "-d", "-d", "/dev/null")
-    for r in (ends(c), ends(s)):
-        assert len(re.findall("N SSL connection using TLS_", r.log)) == 2, r
+    """-d -d: each layer on both sides says on what it stands, with whom it talks, by which version and cipher; one record."""
+    for way, keyword, whom in (("unix", "UNIX", "a server"), ("tcp4", "TCP4", r"127\.0\.0\.1:\d+")):
+        w = WAYS[way](local)
+        s = listening(local, w, LAYERS["tls+tls"](zoo)[0], "PIPE:x")
+        c = dialing(local, w, LAYERS["tls+tls"](zoo)[1], "-d", "-d", "/dev/null")
+        for r, where, peer in ((ends(c), keyword, whom), (ends(s), keyword + "-LISTEN", "a client")):
+            said = re.findall(r" N (TLS on .*)\n", r.log)
+            want = [f"{on}{where}: connected to {peer}, TLSv1\\.3, TLS_\\w+" for on in ("TLS on ", "TLS on TLS on ")]
+            assert len(said) == 2 and all(re.fullmatch(a, b) for a, b in zip(want, said)), r
+            assert "SSL connection" not in r.log and "OpenSSL" not in r.log, r
+
+
+def test_records_of_a_layer_behind_a_proxy(local, zoo):
+    """It says whom it talks to, which is not whom the transport has connected to."""
+    s = local.start("-d", "-d", f"{tls_server(zoo)}+UNIX-LISTEN:./s", "PIPE")
+    s.wait_log("listening on")
+    with open("proxy", "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\nhead -c 3 >greeting; printf '\\5\\0'; head -c 22 >request; printf '\\5\\0\\0\\1\\0\\0\\0\\0\\0\\0'\n"
+                f"exec {lab.SOCAST} -t 5 - UNIX:./s\n")
+    os.chmod("proxy", 0o700)
+    r = local.run("-d", "-d", "-t", "5", "-", tls_client(zoo) + "+SOCKS5(to=db.example.test:443)+EXEC:./proxy", input=b"hello")
+    assert r.out == b"hello" and "N TLS on SOCKS5 on EXEC: connected to db.example.test:443, TLSv1.3, TLS_" in r.log, r
 
 
 @pytest.mark.parametrize("way,bare", [("tcp4", True), ("unix", True), ("tcp4", False), ("unix", False)])
@@ -747,3 +764,28 @@ def test_silent_handshakes(local, zoo, options, limit, says):
     assert (gave_way > many // 4) == bool(options or limit), (gave_way, r)
     assert not gave_way or re.search(rf"W {LOOP}:\d+: TLS: handshake: nothing heard for \S+ seconds, and others want the place", r.log), r
     crowd.close_stdin()
+
+
+def test_variables_of_two_layers(local, zoo):
+    """Each client has certificates of its own in both layers: the upper one's variables have the plain names, the lower one's are numbered."""
+    ask = "/".join(f"${{SOCAST_{n}}}" for n in ("TLS_X509_COMMONNAME", "OPENSSL_X509_COMMONNAME", "TLS2_X509_COMMONNAME", "OPENSSL2_X509_COMMONNAME",
+                                                "TLS2_PROTO_VERSION", "TLS3_PROTO_VERSION"))
+    theirs = f"TLS(cert={zoo / 'server.pem'},cafile={zoo / 'ca.crt'},commonname=)+TLS(cert={zoo / 'server.pem'},cafile={zoo / 'other-ca.crt'},commonname=)"
+    s = local.start("-d", "-d", f"{theirs}+UNIX-LISTEN:./s,fork", f"SYSTEM:echo {ask}")
+    s.wait_log("listening on")
+    r = local.run("-t", "5", "-", "+".join([tls_client(zoo, f",cert={zoo / 'client.pem'}"), tls_client(zoo, f",cert={zoo / 'stranger.pem'}"), "UNIX:./s"]))
+    assert r.out == b"alice/alice/mallory/mallory/TLSv1.3/\n", (r, s)
+
+
+def test_key_updates_among_the_records(local, zoo):
+    """The answers to key updates stand between records that have been gathered: nothing overtakes anything."""
+    make("in", 5_000_000)
+    s = listening(local, Way(SERVED, None), tls_server(zoo), "-t", "20", right="OPEN:in,rdonly!!CREATE:out")
+    c = local.command(["openssl", "s_client", "-brief", "-unix", "./s", "-CAfile", zoo / "ca.crt", "-verify_return_error"])
+    for n in range(20):
+        c.send("K\n")                   # a command: ask for new keys, and change ours
+        c.expect_output(n * 200_000)
+    got = c.expect_output(5_000_000, timeout=20)
+    assert hashlib.sha256(got).hexdigest() == sha("in"), (s, c)
+    c.close_stdin()
+    assert "KEYUPDATE" in c.log and " E " not in s.log, (s, c)

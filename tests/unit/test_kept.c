@@ -188,6 +188,34 @@ static void test_told(void **state)
 	}
 }
 
+/* What a layer has said that stands on it is no less than what the session has: but a farewell is
+ * missed by nobody. */
+static void test_farewell_is_not_missed(void **state)
+{
+	(void)state;
+	for (int half = 0; half < 2; half++) {
+		struct endpoint *ep;
+
+		stack_set_up();
+		ep = stack_on_pipe();
+		ep->parting.written_to = true;
+		stack_push(ep, &fake_keep, 'a');
+		stack_push(ep, &fake_keep, 'b')->at_finish = "bye";
+		fake_of(ep->top)->at_shut = "end";
+		stack_puts_all(ep, "text");
+		stack_fill(ep);
+		if (half)
+			endpoint_shut_write(ep);
+		if (half)
+			assert_true(endpoint_kept(ep) > 0);
+		stack_hang_up();
+		endpoint_free(ep);
+		stage_rest(&stack.m);
+		assert_int_equal(stack.m.relay.status, 0);
+		stack_tear_down();
+	}
+}
+
 /* Another process goes on with it. */
 static void test_abandoned(void **state)
 {
@@ -328,11 +356,17 @@ static void test_outbox_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_back_pressure),   cmocka_unit_test(test_end_behind_it),
-		cmocka_unit_test(test_it_moves),        cmocka_unit_test(test_it_is_lost),
-		cmocka_unit_test(test_slow_reader),     cmocka_unit_test(test_told),
-		cmocka_unit_test(test_abandoned),       cmocka_unit_test(test_outbox),
-		cmocka_unit_test(test_outbox_in_parts), cmocka_unit_test(test_outbox_is_full),
+		cmocka_unit_test(test_back_pressure),
+		cmocka_unit_test(test_end_behind_it),
+		cmocka_unit_test(test_it_moves),
+		cmocka_unit_test(test_it_is_lost),
+		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_farewell_is_not_missed),
+		cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_outbox),
+		cmocka_unit_test(test_outbox_in_parts),
+		cmocka_unit_test(test_outbox_is_full),
 		cmocka_unit_test(test_outbox_fails),
 	};
 

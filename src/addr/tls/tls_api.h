@@ -27,6 +27,12 @@ struct tls_wire {
 	void *arg;
 };
 
+/* What two have agreed on: "TLSv1.3" and a cipher's name, as the library has them. */
+struct tls_agreed {
+	const char *version, *cipher;
+	bool resumed; /* a session that both have known before */
+};
+
 enum tls_role { TLS_CLIENT, TLS_SERVER, DTLS_CLIENT, DTLS_SERVER };
 
 struct tls_api {
@@ -47,6 +53,8 @@ struct tls_api {
 	/* Go on with the handshake: TLS_DONE when the peer is verified, wants, or TLS_FAIL with
 	 * @err, status and hint included. */
 	enum tls_result (*handshake)(struct tls *t, struct err *err);
+	/* Behind the handshake. */
+	struct tls_agreed (*agreed)(const struct tls *t);
 	/* Call @tell for each variable about the connection: "PROTO_VERSION", "TLSv1.3". */
 	void (*describe)(struct tls *t,
 			 void (*tell)(void *arg, const char *name, const char *value), void *arg);

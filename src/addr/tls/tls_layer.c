@@ -136,7 +136,8 @@ static ssize_t tls_read(struct layer *l, void *buf, size_t len, struct err *err)
 	t->read_wants_write = r == TLS_WANT_WRITE;
 	if (!hand_down(t) && !t->out.failed)
 		layer_repoll(l);
-	if (tls_kept(l) && t->out.failed && (r == TLS_WANT_READ || r == TLS_WANT_WRITE))
+	if (t->out.failed && tls_kept(l) && !l->end->parting.only_farewells &&
+	    (r == TLS_WANT_READ || r == TLS_WANT_WRITE))
 		return fail_below(t->unsent, err); /* there will be no answer */
 	return answer(t, r, moved, err);
 }

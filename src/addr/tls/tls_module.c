@@ -4,7 +4,6 @@
  * and out. */
 #include "addr/tls/tls_impl.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -230,14 +229,11 @@ static enum tls_result outcome(struct tls *t, int rc, const char *what, struct e
 	return TLS_FAIL;
 }
 
-static void say_connected(const struct tls *t)
+static struct tls_agreed agreed(const struct tls *t)
 {
-	log_notice("SSL proto version used: %s", SSL_get_version(t->ssl));
-	log_notice("SSL connection using %s", SSL_get_cipher(t->ssl));
-	log_notice("SSL connection compression \"none\"");
-	log_notice("SSL connection expansion \"none\"");
-	if (SSL_session_reused(t->ssl))
-		log_info("SSL session resumed");
+	return (struct tls_agreed){ .version = SSL_get_version(t->ssl),
+				    .cipher = SSL_get_cipher(t->ssl),
+				    .resumed = SSL_session_reused(t->ssl) };
 }
 
 /* DTLSv1_listen(3): 1 when the greeting carries a good cookie; it answers one without, and keeps
@@ -293,10 +289,7 @@ static enum tls_result handshake(struct tls *t, struct err *err)
 		return r;
 	t->shaken = true;
 	t->more = SSL_has_pending(t->ssl); /* it may have read on */
-	if (tls_check_name(t, err) == -1)
-		return TLS_FAIL;
-	say_connected(t);
-	return TLS_DONE;
+	return tls_check_name(t, err) == -1 ? TLS_FAIL : TLS_DONE;
 }
 
 /* ---- moving ---- */
@@ -394,6 +387,7 @@ const struct tls_api socast_tls_api = {
 	.start = start,
 	.greeted = greeted,
 	.handshake = handshake,
+	.agreed = agreed,
 	.describe = tls_describe,
 	.read = tls_read,
 	.write = tls_write,

@@ -69,7 +69,7 @@ static enum step_result context(struct opening *o, enum tls_role client, enum tl
 	}
 	if (load(o, is_server(o) ? server : client, name, err) == -1)
 		return STEP_FAIL;
-	if (name)
+	if (name && !opening_layer(o)->own) /* of a stack it is said when there is one */
 		log_notice("opening OpenSSL connection to %s:%s", name, peer.port);
 	return STEP_DONE;
 }
