@@ -117,6 +117,8 @@ struct endpoint {
 	uint16_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
 	uint16_t masked; /* of these, what is not watched for the time being */
 	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
+	uint16_t lives; /* how often what is below has been lost (option reopen): what was written
+			 * in part is not continued */
 	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
 	bool over; /* nobody is called for it any more; it may still say its farewell */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */

@@ -107,6 +107,7 @@ struct flow {
 			size_t queue_room; /* datagrams the receive queue holds for sure */
 			size_t part; /* bytes of the first waiting packet already written (streams)
 				      */
+			uint16_t lives; /* the destination's, when they were */
 		} dgram;
 	};
 	struct err *err; /* of the relay: says what failed until the next move of any flow */

@@ -779,7 +779,7 @@ static void open_right(struct session *s)
 	enum open_mode mode = plan_mode(&relay->plan->set, 1);
 
 	if (standing_is_wanted(addr)) {
-		s->right = standing_new(addr, mode, s->left);
+		s->right = standing_new(addr, mode, s->left, &s->vars);
 		session_is_whole(s);
 		begin_session(s);
 		return;

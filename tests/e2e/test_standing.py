@@ -56,6 +56,58 @@ def recv_exactly(s, n):
     return data
 
 
+REFUSED = {
+    "is for addresses that connect, devices and programs": [
+        "TCP4-LISTEN:9,reopen -", "- UDP4-RECVFROM:9,reopen", "- ACCEPT-FD:3,reopen", "-,reopen TCP4:127.0.0.1:9", "STDIN,reopen -",
+        "- FD:3,reopen", "TCP4:127.0.0.1:9,fork,reopen -"],
+    "is not for files": ["-u /etc/passwd,reopen -", "- TEXT:x,reopen", "-u - CREATE:/tmp/x,reopen"],
+    "is not possible in a dual address": ["- TCP4:127.0.0.1:9,reopen!!-", "- -!!TCP4:127.0.0.1:9,reopen"],
+    "is not possible with option nofork": ["- EXEC:cat,nofork,reopen", "TCP4:127.0.0.1:9,reopen EXEC:cat,nofork", "EXEC:cat,reopen SYSTEM:cat,nofork"],
+    "is not possible where the right address has option fork": ["TCP4:127.0.0.1:9,reopen TCP4-LISTEN:9,fork", "EXEC:cat,reopen TCP4:127.0.0.1:9,fork"],
+    "is not possible with an option that changes user, root directory or session": [
+        "- TCP4:127.0.0.1:9,reopen,setsid", "- TCP4:127.0.0.1:9,reopen,chroot=/", "- EXEC:cat,reopen,chroot-early=/"],
+}
+
+
+@pytest.mark.parametrize("line, why", [(line, why) for why, some in REFUSED.items() for line in some])
+def test_what_it_is_not_for(local, line, why):
+    """Told while planning, so a start and --check say the same."""
+    for flags in ([], ["--check"]):
+        r = local.run(*flags, *line.split())
+        assert r.status == 1 and f": option reopen {why}" in r.log, r
+
+
+@pytest.mark.parametrize("line", ["- UDP4:127.0.0.1:9,reopen", "-U - UDP4-RECV:9,reopen", "- UNIX:/x,reopen,forever,retry=3", "- PTY,reopen", "- STALL,reopen",
+                                  "- TCP4:127.0.0.1:9,reopen,ignoreeof,readbytes=9,end-close,chdir=/", "- EXEC:cat,reopen,su=0,setsid", "- OPEN:/dev/none,reopen",
+                                  "TCP4-LISTEN:9,fork TCP4:127.0.0.1:9,reopen", "TCP4-LISTEN:9,fork,su=0 EXEC:cat,reopen", "-u - PIPE:/none,reopen"])
+def test_what_it_may_stand_beside(local, line):
+    r = local.run("--check", *line.split())
+    assert r.status == 0 and " E " not in r.log, r
+
+
+def test_a_file_that_comes_later(local, tmp_path):
+    """It is no device after all: it is not read again and again."""
+    p = local.start("-u", f"OPEN:{tmp_path}/x,reopen=0.01", "-")
+    p.wait_log("No such file")
+    (tmp_path / "x").write_text("once", encoding="ascii")
+    p.wait_log(" W OPEN: option reopen is not for files")
+    assert not p.out
+    p.stop()
+
+
+def test_what_a_program_is_told(local):
+    """A program that is started again knows the session, as it does without reopen."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port},bind={LOOP},reuseaddr,fork", "SYSTEM:echo $SOCAST_PEERPORT,reopen=0.01")
+    p.wait_log("listening on")
+    c = local.socket(kind=socket.SOCK_STREAM)
+    c.connect((LOOP, port))
+    line = b"%d\n" % c.getsockname()[1]
+    assert recv_exactly(c, 3 * len(line)) == 3 * line
+    c.close()
+    p.stop()
+
+
 def test_questions_and_answers(local, server):
     """A hundred times the server answers and goes; nothing is lost or doubled."""
     server.open()
@@ -230,12 +282,12 @@ def test_drain(local, server):
 
 
 def test_a_local_peer_that_did_not_read(local, tmp_path):
-    """A UNIX peer that goes with bytes unread: nobody knows how many, and that is told."""
+    """A UNIX peer that goes with bytes unread: how many at most is told."""
     server = Server(local, socket.AF_UNIX, tmp_path)
     server.open()
     p = local.start("-u", "SYSTEM:seq 100000 200000; sleep 5", server.address + ",reopen=0.01")
     c = server.accept()
     assert recv_exactly(c, 7) == b"100000\n"
     c.close()
-    p.wait_log(" W .*the peer of socket 2 has gone without reading all that was written")
+    p.wait_log(r" W up to \d+ bytes written to socket 2 had not been read when it was lost")
     p.stop()
