@@ -79,6 +79,9 @@ struct endpoint_ops {
 	void (*report)(struct endpoint *ep);
 	/* Does what is sent come back here, because we hear the group it is sent to? NULL: no. */
 	bool (*hears_itself)(const struct endpoint *ep);
+	/* The end with descriptors that stands below this one now, or NULL: there is none for the
+	 * time being. NULL: it is itself. */
+	const struct endpoint *(*below)(const struct endpoint *ep);
 	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
 	 * the kind cannot be shared. */
 	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
@@ -157,6 +160,12 @@ void endpoint_shut_write(struct endpoint *ep);
 void endpoint_finish(struct endpoint *ep);
 bool endpoint_holds(const struct endpoint *ep);
 void endpoint_report(struct endpoint *ep);
+
+/* What has the descriptors: @ep, or what is below it now, or NULL. */
+static inline const struct endpoint *endpoint_now(const struct endpoint *ep)
+{
+	return ep->ops->below ? ep->ops->below(ep) : ep;
+}
 
 /* Nothing stands between its user and the transport: the kernel may move its bytes. When that
  * becomes true in the middle of a session, @ep->changed is set. What is written does not mind bytes

@@ -530,11 +530,17 @@ static void close_lower(struct queue_end *q)
 	s->lower = NULL;
 }
 
+static const struct endpoint *end_below(const struct queue_end *q)
+{
+	return container_of(q, const struct standing, q)->lower;
+}
+
 static const struct queue_ops ops = {
 	.write = write_lower,
 	.send = send_lower,
 	.shut = shut_lower,
 	.drained = tell_drained,
+	.below = end_below,
 	.closed = close_lower,
 };
 
