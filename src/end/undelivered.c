@@ -112,16 +112,18 @@ static uint64_t left_tcp(struct undelivered *u, const struct err *err)
 
 /* ---- what forgets ---- */
 
-static void note_socket(struct undelivered *u, size_t n, bool all)
+/* SIOCOUTQ, which is TIOCOUTQ for terminals. A device that is gone does not answer. */
+static void note_held(struct undelivered *u, size_t n, bool all)
 {
-	(void)n;
+	int held = 0;
+
 	(void)all;
-	u->held = ask(u->fd, SIOCOUTQ);
+	u->held = ioctl(u->fd, SIOCOUTQ, &held) == -1 ? u->held + n : (uint64_t)held;
 }
 
-static bool peer_has_gone(const struct endpoint *ep)
+static bool peer_has_gone(int fd)
 {
-	struct pollfd p = { .fd = ep->wfd };
+	struct pollfd p = { .fd = fd };
 
 	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
 }
@@ -132,8 +134,8 @@ static void note_local(struct undelivered *u, size_t n, bool all)
 {
 	uint64_t before = u->held;
 
-	note_socket(u, n, all);
-	if (!peer_has_gone(u->ep))
+	note_held(u, n, all);
+	if (!peer_has_gone(u->fd))
 		return;
 	u->held = before + n;
 	u->cut |= !all;
@@ -194,13 +196,6 @@ static uint64_t left_datagrams(struct undelivered *u, const struct err *err)
 	return packets(u->held);
 }
 
-static void note_line(struct undelivered *u, size_t n, bool all)
-{
-	(void)n;
-	(void)all;
-	u->held = ask(u->fd, TIOCOUTQ);
-}
-
 /* ---- what remembers ---- */
 
 static uint64_t left_pipe(struct undelivered *u, const struct err *err)
@@ -247,11 +242,11 @@ static const struct keeper tcp = { "acknowledged", note_tcp, left_tcp, true },
 			   local = { "read", note_local, left_local, false },
 			   local_packets = { "read", note_packets, left_packets, false },
 			   local_datagrams = { "read", note_datagrams, left_datagrams, false },
-			   other_socket = { "acknowledged", note_socket, left_held, false },
+			   other_socket = { "acknowledged", note_held, left_held, false },
 			   pipe_ = { "read", NULL, left_pipe, true },
 			   our_pty = { "read", NULL, left_our_pty, false },
 			   other_pty = { "read", NULL, left_other_pty, false },
-			   line = { "sent", note_line, left_held, false },
+			   line = { "sent", note_held, left_held, false },
 			   nothing = { "read", NULL, left_nothing, true },
 			   unknown = { "read", NULL, NULL, false };
 

@@ -7,7 +7,7 @@
  *
  *	Opening	@opening goes on
  *	Open	@lower is there, and this is its user
- *	Deaf	it takes no more (@why), but what it has said is read to its end first
+ *	Deaf	it takes no more (@why says why), but what it has said is read to its end first
  *	Ending	a program has ended its output; it gets a moment for its exit (the timer runs)
  *	Away	neither; the timer runs: the first pause is the option's, each failure doubles it up
  *to PAUSE_MAX, and some chance is in it, so that a thousand of us do not come back at once Over
@@ -57,8 +57,9 @@ struct standing {
 	struct timer again;
 	int64_t pause_ns; /* until it is tried again */
 	struct undelivered given; /* to this lower end */
-	struct err *why; /* Deaf: what a write has failed with; owned, or NULL */
+	struct err *why; /* Deaf, Ending: what has failed; owned, or NULL */
 	bool ended; /* Ending */
+	bool quiet; /* it is a program, which need not read everything */
 	bool shut; /* the session writes no more */
 };
 
@@ -84,7 +85,8 @@ static int64_t with_chance(const struct standing *s, int64_t ns)
 static void wait_to_open(struct standing *s)
 {
 	loop_timer(loop_of(s), &s->again, loop_now(loop_of(s)) + with_chance(s, s->pause_ns));
-	s->pause_ns = 2 * s->pause_ns < PAUSE_MAX ? 2 * s->pause_ns : PAUSE_MAX;
+	if (s->pause_ns < PAUSE_MAX)
+		s->pause_ns = 2 * s->pause_ns < PAUSE_MAX ? 2 * s->pause_ns : PAUSE_MAX;
 }
 
 /* Something has moved: what was lost is tried again soon. */
@@ -118,15 +120,21 @@ static void tell_loss(struct standing *s, const struct err *why)
 
 /* The session has said that it writes no more, and its peer has ended. A socket lingers as always
  * until the peer has taken everything: it may still read. */
-static void end_lower(struct standing *s)
+static void end_lower(struct standing *s, const struct err *err)
 {
 	if (endpoint_lingers(s->lower))
 		s->lower->parting.ended = true;
 	else
-		tell_loss(s, NULL);
+		tell_loss(s, err);
 	endpoint_free(s->lower);
 	s->lower = NULL;
 	queue_end_finish(&s->q);
+}
+
+/* A program that ends without having read everything has failed nobody. */
+static bool is_failure(const struct standing *s, const struct err *err)
+{
+	return err && !(s->quiet && err->code == ECONNRESET);
 }
 
 /* A record that a layer has written in part must not be completed by its farewell: the session has
@@ -141,11 +149,11 @@ static void lose_lower(struct standing *s, const struct err *err)
 {
 	loop_timer_stop(loop_of(s), &s->again);
 	s->ended = false;
-	if (s->shut && !err) {
-		end_lower(s);
+	if (s->shut && !is_failure(s, err)) {
+		end_lower(s, err);
 		return;
 	}
-	if (err)
+	if (is_failure(s, err))
 		log_notice("%s", err->text);
 	tell_loss(s, err);
 	if (has_half_a_record(s->lower))
@@ -167,11 +175,12 @@ static void read_the_end(struct standing *s, const struct err *err)
 	const struct proc *p = s->lower->proc;
 	int64_t ns = p && !p->done ? proc_end_wait(p->kind, PROC_SPOKEN) : 0;
 
-	if (err || s->why || !ns) {
+	if (is_failure(s, err) || s->why || !ns) {
 		lose_lower(s, err ? err : s->why);
 		return;
 	}
 	s->ended = true;
+	s->why = err ? xmemdup(err, sizeof(*err)) : NULL;
 	endpoint_want(s->lower, 0, EPOLLIN | EPOLLOUT);
 	loop_timer(loop_of(s), &s->again, loop_now(loop_of(s)) + ns);
 }
@@ -313,7 +322,7 @@ static void on_program_exit(struct proc *p, void *arg)
 	(void)p;
 	s->lower->drained_is_eof = true;
 	if (s->ended)
-		lose_lower(s, NULL);
+		lose_lower(s, s->why);
 	else
 		endpoint_ready(s->lower, EPOLLIN);
 }
@@ -375,7 +384,8 @@ static void use_lower(struct standing *s, struct endpoint *ep)
 	undelivered_begin(&s->given, ep);
 	ep->user = &standing_user;
 	ep->owner = s;
-	ep->caps &= ~(unsigned)EP_QUIET_PIPE; /* what a program leaves unread is told */
+	s->quiet = ep->caps & EP_QUIET_PIPE;
+	ep->caps &= ~(unsigned)EP_QUIET_PIPE; /* what it leaves unread is told */
 	ep->parting.read_from = ep->parting.written_to = true;
 	if (ep->proc) {
 		ep->proc->on_exit = on_program_exit;
@@ -421,7 +431,7 @@ static void on_again(struct timer *t)
 	struct standing *s = container_of(t, struct standing, again);
 
 	if (s->lower)
-		lose_lower(s, NULL);
+		lose_lower(s, s->why);
 	else
 		open_lower(s);
 }

@@ -258,6 +258,22 @@ def test_tls(local, zoo, tmp_path, below, cut):
     cut_often(p, peers, cut_below)
 
 
+def test_tls_that_reads_on(local, zoo, tmp_path):
+    """A peer that says its end and reads on, while a record has gone out in part: that is not completed, as what is in
+    it is written to the next connection."""
+    port = lab.port()
+    (tmp_path / "peer").write_text(f"exec >&-; sleep 0.05; exec cat >{tmp_path}/run$SOCAST_PEERPORT", encoding="ascii")
+    peer = local.start("-d", "-d", f"TLS-LISTEN:{port},bind={LOOP},reuseaddr,fork,cert={zoo / 'server.pem'},verify=0,rcvbuf=8192",
+                       f"EXEC:sh {tmp_path}/peer,pipes")
+    peer.wait_log("listening on")
+    p = local.start("-d", "-d", SAYS, f"TLS(verify=0)+TCP4:{LOOP}:{port},reopen=0.001,sndbuf=20000")
+    lab.wait_until(lambda: len(told(p.log)) > 20, 10, "losses")
+    p.stop()
+    peer.stop()
+    runs = sorted(filter(None, (f.read_bytes() for f in tmp_path.glob("run*"))), key=place)
+    assert len(runs) > 10 and min(costs_of(runs)) >= 0, costs_of(runs)
+
+
 # ---- pipes, programs, terminals ----
 
 def costs_of(runs):
@@ -297,6 +313,7 @@ def test_fifo(local, tmp_path):
         lab.wait_until(lambda: len(told(p.log)) > i, 5, "loss")
     p.stop()
     check_costs(p, runs, True)
+    assert "Bad file" not in p.log
 
 
 def grow(runs, fd, n):

@@ -26,6 +26,7 @@ static struct {
 	struct addr_type type;
 	enum step_result result; /* of opening one */
 	int fd; /* the next life is this descriptor, -1: a stage end */
+	bool socket; /* and a socket that lingers */
 	enum fd_kind kind; /* of which the next life says it is */
 	const struct endpoint_ops *ops; /* of the next life, or NULL */
 	unsigned attempts;
@@ -51,7 +52,8 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	(void)err;
 	assert_true(r.lives < LIVES);
 	if (r.fd >= 0) {
-		ep = endpoint_fd_new(o->addr, r.fd, r.fd);
+		ep = r.socket ? endpoint_socket_new(o->addr, r.fd)
+			      : endpoint_fd_new(o->addr, r.fd, r.fd);
 		r.lives++;
 		r.fd = -1;
 		return ep;
@@ -61,7 +63,7 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	ep->rkind = r.kind;
 	if (r.ops) {
 		ep->ops = r.ops;
-		ep->caps = EP_DGRAM_IN;
+		ep->caps = r.ops->recv_batch ? EP_DGRAM_IN : 0;
 	}
 	return ep;
 }
@@ -70,7 +72,7 @@ static void foresee(const struct half *half, enum open_mode mode, struct forecas
 {
 	(void)half;
 	(void)mode;
-	f->in.caps = r.ops ? EP_DGRAM_IN : 0;
+	f->in.caps = r.ops && r.ops->recv_batch ? EP_DGRAM_IN : 0;
 }
 
 static void set_up(void)
@@ -208,6 +210,18 @@ static void test_pauses(void **state)
 	comes_again_in(SECOND);
 	stage_say_end(&r.m, life());
 	comes_again_in(2 * SECOND);
+	end_and_tear_down();
+}
+
+static void test_long_pauses(void **state)
+{
+	(void)state;
+	set_up();
+	stage_conf(&r.m, 1)->retry.reopen_ns = 300 * SECOND;
+	r.result = STEP_FAIL;
+	start();
+	comes_again_in(300 * SECOND);
+	comes_again_in(300 * SECOND);
 	end_and_tear_down();
 }
 
@@ -442,6 +456,54 @@ static void test_forgotten_in_each_state(void **state)
 	forgotten_in(STEP_DONE, true);
 }
 
+/* The socket is another process's: its peer is not told the end. */
+static void test_forgotten_socket(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	int others;
+
+	(void)state;
+	set_up();
+	r.socket = true;
+	r.fd = stage_socket_pair(&p.fd);
+	others = dup(r.fd);
+	start();
+	stage_say(&r.m, &r.left, "x");
+	assert_int_equal(read(p.fd, &(char){ 0 }, 1), 1);
+	session_forget(stage_session(&r.m));
+	stage_rest(&r.m);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_true(list_empty(&r.m.engine.lingering));
+	stage_close_fds((int[]){ others, p.fd }, 2);
+	tear_down();
+}
+
+/* A relay that drains goes on opening for sessions that have begun. */
+static void test_drained(void **state)
+{
+	(void)state;
+	set_up();
+	r.m.plan.set.drain_ns = 10 * SECOND;
+	r.result = STEP_AGAIN;
+	start();
+	stage_say(&r.m, &r.left, "early");
+	relay_drain(&r.m.relay, 0);
+	r.result = STEP_DONE;
+	stage_pass(&r.m, SECOND / 10);
+	stage_rest(&r.m);
+	lives(1, true);
+	assert_string_equal(stage_heard(life()), "early");
+	stage_say_end(&r.m, life());
+	comes_again_in(SECOND);
+	lives(2, true);
+	stage_pass(&r.m, 10 * SECOND);
+	stage_rest(&r.m);
+	stage_end_with(&r.m, 0);
+	stage_side_done(&r.left);
+	stage_side_done(&r.life[0]);
+	stage_side_done(&r.life[1]);
+}
+
 /* ---- who is too slow ---- */
 
 static char much[3 * QUEUE_BYTES];
@@ -480,6 +542,64 @@ static void test_slow_reader(void **state)
 	assert_string_equal(stage_heard(&r.left), much);
 	comes_again_in(SECOND);
 	assert_string_equal(stage_heard(life()), "refused");
+	end_and_tear_down();
+}
+
+/* The same with a descriptor: it is not watched while the queue is full. */
+static void test_slow_reader_of_a_descriptor(void **state)
+{
+	int peer, n;
+
+	(void)state;
+	fill(much, sizeof(much));
+	set_up();
+	r.left.full = true;
+	r.fd = stage_socket_pair(&peer);
+	start();
+	for (int i = 0; i < 100; i++) {
+		n = (int)write(peer, much, CHUNK_MAX);
+		stage_rest(&r.m);
+	}
+	assert_int_equal(n, -1); /* nobody reads on */
+	assert_true(stage_sleeps(&r.m));
+	r.left.full = false;
+	stage_wake(&r.m, &r.left);
+	assert_int_equal(write(peer, "more", 4), 4);
+	stage_rest(&r.m);
+	assert_memory_equal(stage_heard(&r.left) + r.left.m.out.len - 4, "more", 4);
+	close(peer);
+	stage_rest(&r.m);
+	comes_again_in(SECOND);
+	end_and_tear_down();
+}
+
+static bool holds_more(const struct endpoint *ep)
+{
+	const struct stage_side *s = stage_side_of((struct endpoint *)ep);
+
+	return s->m.in_off < s->m.in_len;
+}
+
+/* Flag -u: what it says is read and dropped, however much it is, to see its end. */
+static void test_nobody_listens(void **state)
+{
+	static char text[40 * CHUNK_MAX];
+	struct endpoint_ops holding = stage_ops;
+
+	(void)state;
+	fill(text, sizeof(text));
+	holding.holds = holds_more;
+	set_up();
+	r.m.plan.set.right_to_left = false;
+	r.ops = &holding;
+	start();
+	stage_give(life(), text);
+	life()->open = false;
+	endpoint_ready(life()->ep, EPOLLIN);
+	stage_rest(&r.m);
+	lives(1, false);
+	assert_int_equal(r.life[0].m.in_off, sizeof(text) - 1);
+	comes_again_in(SECOND);
 	end_and_tear_down();
 }
 
@@ -613,6 +733,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits_while_it_opens),
 		cmocka_unit_test(test_pauses),
+		cmocka_unit_test(test_long_pauses),
 		cmocka_unit_test(test_its_end_is_no_end),
 		cmocka_unit_test(test_a_failed_read),
 		cmocka_unit_test(test_a_failed_write),
@@ -624,7 +745,11 @@ int main(void)
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_ended_in_each_state),
 		cmocka_unit_test(test_forgotten_in_each_state),
+		cmocka_unit_test(test_forgotten_socket),
+		cmocka_unit_test(test_drained),
 		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_slow_reader_of_a_descriptor),
+		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_slow_writer),
 		cmocka_unit_test(test_big_batches),
 		cmocka_unit_test(test_of_other_kind),
