@@ -139,9 +139,9 @@ static bool is_failure(const struct standing *s, const struct err *err)
 
 /* A record that a layer has written in part must not be completed by its farewell: the session has
  * not been told that it was taken, and writes it to the next end. */
-static bool has_half_a_record(const struct endpoint *ep)
+static bool has_half_a_record(const struct standing *s)
 {
-	return ep->top && ep->want & EPOLLOUT;
+	return s->lower->top && (s->why || s->lower->want & EPOLLOUT);
 }
 
 /* The lower end has ended (@err NULL) or failed. */
@@ -156,7 +156,7 @@ static void lose_lower(struct standing *s, const struct err *err)
 	if (is_failure(s, err))
 		log_notice("%s", err->text);
 	tell_loss(s, err);
-	if (has_half_a_record(s->lower))
+	if (has_half_a_record(s))
 		s->lower->caps |= EP_SHARED;
 	s->lower->parting.told = true;
 	endpoint_free(s->lower);
