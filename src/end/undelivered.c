@@ -1,29 +1,28 @@
 /* undelivered.c - what an end has been given and its peer has not got, see undelivered.h
  *
  * Theory of operation. Each kind of descriptor has its keeper, a row of the table below. Some know
- * what they hold when the peer has gone (TCP counts what was acknowledged; the bytes in a pipe stay
- * until both ends are closed). Others throw it away at that moment, and have to be asked behind
- *each write; what they said then is an upper bound, as the peer can only have taken some since.
+ * what they hold when the peer has gone. Others throw it away at that moment, and have to be asked
+ * behind each write; what they said then is an upper bound: since then some can have been taken.
  *
- *	TCP		tcpi_bytes_acked, exact; with layers see below
- *	UNIX sockets	SIOCOUTQ behind each write: memory of what is unread, never less than the
- *			bytes; and a peer that closes with something unread leaves ECONNRESET:
- *			without that it has gone on reading, or still does, and SIOCOUTQ holds
- *	pipes		FIONREAD, which counts at the end that is written, too
- *	our pty		FIONREAD of the other side, which can be opened when it is closed; what is
- *			still on the way to there nobody counts, so it is nothing, or a bound
- *	somebody's pty	nothing is told: a bound
+ *	TCP		what was acknowledged is counted, and the count stays: exact
+ *	pipes		FIONREAD, also at the end that is written; it stays until both are closed
+ *	UNIX sockets	SIOCOUTQ behind each write: the memory of what is unread, which is more than
+ *			the bytes. A peer that closes with something unread leaves ECONNRESET; with
+ *			any other end it has gone on reading, or still does, and SIOCOUTQ holds
+ *	UNIX datagrams	the same, in datagrams; but nothing tells how their receiver has ended
+ *	our pty		FIONREAD of the other side, which can be opened when it has been closed.
+ *			Nobody counts what is on the way to there: it is nothing, or a bound
+ *	another's pty	nothing is told: a bound
  *	serial lines	TIOCOUTQ behind each write
  *	other sockets	SIOCOUTQ behind each write, or nothing
  *
- * Layers make more bytes of what is written; what the keeper holds of these is no less. TCP's count
- * does not tell how much of what is written it stands for. So one mark travels along: it is set
- * behind a write, where the kernel has been given @mark_at bytes; once so many are acknowledged,
- *all in front of it is with the peer, and it is set anew. A layer has handed down what it says it
- *has taken; one that keeps a part of it (frames) will have to say how much.
+ * Layers make more bytes of what is written, so what the keeper holds of theirs is no less. TCP's
+ * count does not tell how much of what is written it stands for. So one mark travels along: it is
+ * set behind a write, when the kernel has been given @mark_at bytes; once so many are acknowledged
+ * all in front of it is with the peer, and it is set anew. A layer has handed down what it says it
+ * has taken; one that keeps a part of it (frames) will have to say how much.
  *
- * What TCP has acknowledged a program may still not have read. No kernel tells that to the other.
- */
+ * What TCP has acknowledged a program may still not have read. No kernel tells that to another. */
 #include "end/undelivered.h"
 
 #include "end/endpoint.h"

@@ -213,6 +213,19 @@ def test_tcp_behind_a_wall(local):
     cut_often(p, peers, wall, True, cuts=30)
 
 
+def test_behind_a_proxy(local):
+    """What was said to the proxy is not counted."""
+    def answer(c):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += c.recv(1)
+        c.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        return c
+    peers = Peers(tcp_listener(local), answer)
+    p = local.start("-d", "-d", "--stats=1000", SAYS, f"PROXY:{LOOP}:far.test:80,proxyport={peers.listener.getsockname()[1]},reopen=0.001,sndbuf=20000")
+    cut_often(p, peers, end_both_ways, True, cuts=20)
+
+
 def test_unix(local, tmp_path):
     """A local peer that leaves something unread says so; how much was in its queue is a bound."""
     listener = local.socket(socket.AF_UNIX, socket.SOCK_STREAM, bind=str(tmp_path / "s"))
@@ -426,6 +439,21 @@ def test_datagrams_to_a_stream(local, tmp_path, feed):
     p.wait_log("COUNTERS: address 2")
     assert int(re.findall(r"COUNTERS: address 2 .* lost \d+ \(gone (\d+)\)", p.log)[-1]) == p.log.count("the rest is dropped")
     p.stop()
+
+
+def test_datagrams_to_a_program(local, tmp_path, feed):
+    """A program at a socket of packets ends with some unread."""
+    (tmp_path / "program").write_text(f"dd bs={SIZE} count=5 2>/dev/null >>{tmp_path}/out", encoding="ascii")
+    p = local.start("-d", "-d", "-u", f"UNIX-RECV:{tmp_path}/in", f"EXEC:sh {tmp_path}/program,so-type=5,reopen=0.001")
+    lab.wait_until((tmp_path / "in").exists, 5, "socket")
+    feed(f"{tmp_path}/in")
+    lab.wait_until(lambda: len(told(p.log)) >= CUTS, 15, "losses")
+    p.stop()
+    data = (tmp_path / "out").read_bytes()
+    got = [int(data[i:i + 9]) for i in range(0, len(data) - SIZE + 1, SIZE)]
+    runs = [got[i:i + 5] for i in range(0, 5 * CUTS, 5)]
+    costs = [b[0] - a[-1] - 1 for a, b in zip(runs, runs[1:])]
+    assert got == sorted(set(got)) and sum(costs) and all(0 <= c <= n for c, n in zip(costs, told(p.log))), list(zip(costs, told(p.log)))[:20]
 
 
 def test_datagrams_to_a_unix_socket(local, tmp_path, feed):
