@@ -401,10 +401,8 @@ int plan_make(struct plan *plan, const struct cli *cli, struct err *err)
 		if (cli->address[i] && make_side(plan, &plan->side[i], cli->address[i], err) == -1)
 			return -1;
 	}
-	for (size_t i = 0; i < plan->nsides; i++) {
-		if (plan->side[i].nhalves && standing_check(&plan->side[i], err) == -1)
-			return -1;
-	}
+	if (standing_check(plan, err) == -1)
+		return -1;
 	decide_isolation(plan);
 	return 0;
 }

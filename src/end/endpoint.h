@@ -83,6 +83,9 @@ struct endpoint_ops {
 	size_t (*kept)(const struct endpoint *ep);
 	/* Does what is sent come back here, because we hear the group it is sent to? NULL: no. */
 	bool (*hears_itself)(const struct endpoint *ep);
+	/* The end with descriptors that stands below this one now, or NULL: there is none for the
+	 * time being. NULL: it is itself. */
+	const struct endpoint *(*below)(const struct endpoint *ep);
 	/* The same end for one more session (descriptors duplicated), or NULL with @err. NULL when
 	 * the kind cannot be shared. */
 	struct endpoint *(*share)(struct endpoint *ep, struct err *err);
@@ -121,6 +124,8 @@ struct endpoint {
 	uint16_t want; /* EPOLLIN, EPOLLOUT somebody waits for */
 	uint16_t masked; /* of these, what is not watched for the time being */
 	uint16_t is_ready; /* and of these, what endpoint_ready() has said */
+	uint16_t lives; /* how often what is below has been lost (option reopen): what was written
+			 * in part is not continued */
 	bool changed; /* it can be moved in another way now, see endpoint_is_bare() */
 	bool over; /* nobody is called for it any more; it may still say its farewell */
 	bool drained_is_eof; /* the program behind it has ended: nothing more will come */
@@ -129,12 +134,12 @@ struct endpoint {
 	enum fd_kind rkind : 8, wkind : 8; /* FD_OTHER where nobody has looked */
 	enum shut_how half_close : 8; /* what shut_write does */
 	enum ep_final final : 8;
+	unsigned caps; /* enum ep_caps */
 	struct layer *untold;
 	struct ready ready;
 	const struct endpoint_user *user; /* who uses it, or NULL: nobody yet, or any more */
 	void *owner; /* the user's */
 	int rfd, wfd; /* -1: not open in this direction, or in memory */
-	unsigned caps; /* enum ep_caps */
 	uint64_t read_left; /* readbytes: bytes still allowed, UINT64_MAX: no limit */
 	struct parting parting; /* how it is closed */
 	struct undo *undo; /* owned, or NULL */
@@ -164,6 +169,12 @@ int endpoint_settle(struct endpoint *ep, struct err *err);
 /* How many bytes that is. */
 size_t endpoint_kept(const struct endpoint *ep);
 void endpoint_report(struct endpoint *ep);
+
+/* What has the descriptors: @ep, or what is below it now, or NULL. */
+static inline const struct endpoint *endpoint_now(const struct endpoint *ep)
+{
+	return ep->ops->below ? ep->ops->below(ep) : ep;
+}
 
 /* Nothing stands between its user and the transport: the kernel may move its bytes. When that
  * becomes true in the middle of a session, @ep->changed is set. What is written does not mind bytes

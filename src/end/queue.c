@@ -270,6 +270,13 @@ static void report_queue(struct endpoint *ep)
 			ep->addr->number, (unsigned long long)q->dropped);
 }
 
+static const struct endpoint *end_below(const struct endpoint *ep)
+{
+	const struct queue_end *q = (const struct queue_end *)ep;
+
+	return q->ops->below ? q->ops->below(q) : ep;
+}
+
 static const struct endpoint_ops queue_ops = {
 	.read = read_bytes,
 	.write = write_bytes,
@@ -282,6 +289,7 @@ static const struct endpoint_ops queue_ops = {
 	.settle = settle_queue,
 	.kept = queue_kept,
 	.report = report_queue,
+	.below = end_below,
 };
 
 static const struct queue_ops nobody = { 0 };

@@ -54,6 +54,8 @@ struct queue_ops {
 	/* There is room again after a push was refused. It is called while the session reads, and
 	 * may push, or wake other ends; it must not close any. */
 	void (*drained)(struct queue_end *q);
+	/* As in struct endpoint_ops; NULL: the end is all there is. */
+	const struct endpoint *(*below)(const struct queue_end *q);
 	/* The end goes, or goes on in another process (engine->forgetting): forget it. A push that
 	 * waits for it need not wait any more. */
 	void (*closed)(struct queue_end *q);

@@ -57,7 +57,7 @@ const char *tally_loss_name(size_t why)
 		[LOSS_EMPTY] = "empty",         [LOSS_SHORT] = "short",
 		[LOSS_SLOW] = "slow",           [LOSS_UNREAD] = "unread",
 		[LOSS_INTERFACE] = "interface", [LOSS_NAMELESS] = "nameless",
-		[LOSS_RECEIVER] = "receiver",
+		[LOSS_RECEIVER] = "receiver",   [LOSS_GONE] = "gone",
 	};
 
 	return name[why];

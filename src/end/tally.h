@@ -37,6 +37,8 @@ enum loss {
 	LOSS_NAMELESS, /* an answer to a UNIX socket without a name */
 	LOSS_RECEIVER, /* its receiver, a UNIX socket, is not there, and option forever waits for it
 			*/
+	LOSS_GONE, /* an end with option reopen was lost, and it was not yet read, or sent in part
+		    */
 	LOSS_COUNT,
 };
 
@@ -48,6 +50,7 @@ struct tally {
 	uint64_t oversize; /* datagrams cut, or too long to be sent */
 	uint64_t refused[REFUSE_COUNT];
 	uint64_t lost[LOSS_COUNT];
+	uint64_t lost_bytes; /* of streams, with ends of option reopen: at most so many */
 	uint64_t gso; /* the kernel segments what is sent */
 	uint64_t sessions_total;
 	uint64_t sessions, sessions_max; /* filled in when a snapshot is taken; max 0: no limit */

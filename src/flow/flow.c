@@ -144,7 +144,7 @@ static enum move_result settle(struct flow *f, enum move_result r, bool *moved)
 		return flow_write_failed(f);
 	kept = waits ? endpoint_kept(f->dst) : 0;
 	*moved |= kept < f->kept;
-	f->kept = kept;
+	f->kept = (uint32_t)kept;
 	f->ended = waits && r == MOVE_END;
 	return waits ? MOVE_WANT_WRITE : r;
 }

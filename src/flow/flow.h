@@ -90,7 +90,7 @@ struct flow {
 	bool dense; /* so much comes that waiting a moment brings a lot */
 	bool wide; /* a pipe has been given more room */
 	bool no_splice, no_sendfile; /* the kernel refused it here */
-	size_t kept; /* bytes that the destination's layers had not handed down the last time */
+	uint32_t kept; /* bytes that the destination's layers had not handed down the last time */
 	uint64_t packets, bytes; /* written */
 	uint64_t dropped; /* bytes read that the destination cannot take, ever */
 	struct flow_meter *meter; /* owned; where dense input may be collected, else NULL */
@@ -109,6 +109,7 @@ struct flow {
 			size_t queue_room; /* datagrams the receive queue holds for sure */
 			size_t part; /* bytes of the first waiting packet already written (streams)
 				      */
+			uint16_t lives; /* the destination's, when they were */
 		} dgram;
 	};
 	struct err *err; /* of the relay: says what failed until the next move of any flow */

@@ -28,11 +28,31 @@ static struct packet *next_packet(struct batch *b)
 	return b->next < b->n ? &b->packet[b->next] : NULL;
 }
 
+/* What has the first part of a datagram has been lost (option reopen): the rest means nothing to
+ * what has come in its place. */
+static void drop_rest(struct flow *f)
+{
+	struct batch *b = f->dgram.batch;
+	struct err err;
+
+	if (!f->dgram.part || f->dgram.lives == f->dst->lives)
+		return;
+	err_set(&err, 0,
+		"%zu of the %u bytes of a datagram had been written to socket %u when it was lost: "
+		"the rest is dropped",
+		f->dgram.part, (unsigned)b->packet[b->next].len, f->dst->addr->number);
+	relay_tell(f->relay, LV_WARN, &err);
+	tally_add(&f->dst->addr->tally->lost[LOSS_GONE], 1);
+	f->dgram.part = 0;
+	b->packet[b->next++].drop = true;
+}
+
 /* Write the waiting packets to a stream, many in one call. */
 static enum move_result deliver_stream(struct flow *f)
 {
 	struct batch *b = f->dgram.batch;
 
+	drop_rest(f);
 	while (next_packet(b)) {
 		struct iovec iov[BATCH_MAX];
 		uint64_t done = 0;
@@ -55,6 +75,7 @@ static enum move_result deliver_stream(struct flow *f)
 
 			if (left < len) {
 				f->dgram.part = left;
+				f->dgram.lives = f->dst->lives;
 				break;
 			}
 			left -= len;

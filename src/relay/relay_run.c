@@ -258,7 +258,7 @@ void relay_start(struct relay *relay)
 		loop_timer(relay->engine->loop, &relay->stats,
 			   loop_now(relay->engine->loop) + plan->set.stats_ns);
 	if (standing_is_wanted(left))
-		session_new(relay, standing_new(left, mode, NULL), NULL, NULL, NULL);
+		session_new(relay, standing_new(left, mode, NULL, NULL), NULL, NULL, NULL);
 	else
 		opening_start(left, mode, NULL, NULL, on_left, relay);
 }

@@ -117,8 +117,10 @@ static size_t bytes_in_hand(const struct session *s)
 /* Something that has no end of its own, such as a group or a terminal, is always cut off. */
 static bool endpoint_has_end(const struct endpoint *ep)
 {
-	return !(ep->caps & EP_DGRAM_IN) &&
-	       (ep->proc || ep->rkind == FD_SOCKET || ep->rkind == FD_PIPE);
+	const struct endpoint *now = endpoint_now(ep);
+
+	return now && !(now->caps & EP_DGRAM_IN) &&
+	       (now->proc || now->rkind == FD_SOCKET || now->rkind == FD_PIPE);
 }
 
 /* -t is over, and a side that may still have had something to say will not be heard. */
@@ -175,9 +177,9 @@ static bool peer_is_taking(struct session *s)
 	int64_t now = loop_now(s->relay->engine->loop);
 
 	for (int i = 0; i < 2; i++) {
-		const struct endpoint *ep = session_endpoint(s, i);
-		bool lingers = endpoint_lingers(ep);
-		int left = lingers ? linger_unacknowledged(ep->wfd) : left_to_program(ep);
+		const struct endpoint *ep = endpoint_now(session_endpoint(s, i));
+		bool lingers = ep && endpoint_lingers(ep);
+		int left = lingers ? linger_unacknowledged(ep->wfd) : ep ? left_to_program(ep) : 0;
 		int64_t limit = lingers ? ep->addr->conf->sock.close_timeout_ns : LATE_NS;
 
 		if (!left || s->flow[1 - i].active)
@@ -779,7 +781,7 @@ static void open_right(struct session *s)
 	enum open_mode mode = plan_mode(&relay->plan->set, 1);
 
 	if (standing_is_wanted(addr)) {
-		s->right = standing_new(addr, mode, s->left);
+		s->right = standing_new(addr, mode, s->left, &s->vars);
 		session_is_whole(s);
 		begin_session(s);
 		return;

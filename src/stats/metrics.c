@@ -46,6 +46,8 @@ static const struct row rows[] = {
 	  "Datagrams and connections refused, by the option or rule that did it" },
 	{ "lost_total", "lost", PER_REASON(lost, LOSS_COUNT, tally_loss_name),
 	  "Datagrams that went nowhere, by reason" },
+	{ "lost_bytes_total", "lost bytes", AT(lost_bytes), NULL, 0,
+	  "Bytes of streams that may have been lost with an end that was opened again (reopen)" },
 	{ "oversize_total", "oversize", AT(oversize), NULL, 0,
 	  "Datagrams cut when received, or too long to be sent" },
 	{ "gso", "gso", AT(gso), NULL, 0,

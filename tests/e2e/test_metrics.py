@@ -18,6 +18,7 @@ LOOP = "127.0.0.1"
 NAMES = {"received datagrams": "received_datagrams_total", "received bytes": "received_bytes_total",
          "sent datagrams": "sent_datagrams_total", "sent bytes": "sent_bytes_total",
          "kernel drops": "kernel_drops_total", "refused": "refused_total", "lost": "lost_total",
+         "lost bytes": "lost_bytes_total",
          "oversize": "oversize_total", "gso": "gso", "sessions": "sessions", "sessions so far": "sessions_total"}
 
 

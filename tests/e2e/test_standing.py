@@ -2,12 +2,14 @@
 import hashlib
 import os
 import re
+import signal
 import socket
 import threading
 
 import pytest
 
 import lab
+from certs import zoo_if_any
 
 LOOP = "127.0.0.1"
 
@@ -54,6 +56,58 @@ def recv_exactly(s, n):
         assert piece, f"{len(data)} of {n} bytes"
         data += piece
     return data
+
+
+REFUSED = {
+    "is for addresses that connect, devices and programs": [
+        "TCP4-LISTEN:9,reopen -", "- UDP4-RECVFROM:9,reopen", "- ACCEPT-FD:3,reopen", "-,reopen TCP4:127.0.0.1:9", "STDIN,reopen -",
+        "- FD:3,reopen", "TCP4:127.0.0.1:9,fork,reopen -"],
+    "is not for files": ["-u /etc/passwd,reopen -", "- TEXT:x,reopen", "-u - CREATE:/tmp/x,reopen"],
+    "is not possible in a dual address": ["- TCP4:127.0.0.1:9,reopen!!-", "- -!!TCP4:127.0.0.1:9,reopen"],
+    "is not possible with option nofork": ["- EXEC:cat,nofork,reopen", "TCP4:127.0.0.1:9,reopen EXEC:cat,nofork", "EXEC:cat,reopen SYSTEM:cat,nofork"],
+    "is not possible where the right address has option fork": ["TCP4:127.0.0.1:9,reopen TCP4-LISTEN:9,fork", "EXEC:cat,reopen TCP4:127.0.0.1:9,fork"],
+    "is not possible with an option that changes user, root directory or session": [
+        "- TCP4:127.0.0.1:9,reopen,setsid", "- TCP4:127.0.0.1:9,reopen,chroot=/", "- EXEC:cat,reopen,chroot-early=/"],
+}
+
+
+@pytest.mark.parametrize("line, why", [(line, why) for why, some in REFUSED.items() for line in some])
+def test_what_it_is_not_for(local, line, why):
+    """Told while planning, so a start and --check say the same."""
+    for flags in ([], ["--check"]):
+        r = local.run(*flags, *line.split())
+        assert r.status == 1 and f": option reopen {why}" in r.log, r
+
+
+@pytest.mark.parametrize("line", ["- UDP4:127.0.0.1:9,reopen", "-U - UDP4-RECV:9,reopen", "- UNIX:/x,reopen,forever,retry=3", "- PTY,reopen", "- STALL,reopen",
+                                  "- TCP4:127.0.0.1:9,reopen,ignoreeof,readbytes=9,end-close,chdir=/", "- EXEC:cat,reopen,su=0,setsid", "- OPEN:/dev/none,reopen",
+                                  "TCP4-LISTEN:9,fork TCP4:127.0.0.1:9,reopen", "TCP4-LISTEN:9,fork,su=0 EXEC:cat,reopen", "-u - PIPE:/none,reopen"])
+def test_what_it_may_stand_beside(local, line):
+    r = local.run("--check", *line.split())
+    assert r.status == 0 and " E " not in r.log, r
+
+
+def test_a_file_that_comes_later(local, tmp_path):
+    """It is no device after all: it is not read again and again."""
+    p = local.start("-u", f"OPEN:{tmp_path}/x,reopen=0.01", "-")
+    p.wait_log("No such file")
+    (tmp_path / "x").write_text("once", encoding="ascii")
+    p.wait_log(" W OPEN: option reopen is not for files")
+    assert not p.out
+    p.stop()
+
+
+def test_what_a_program_is_told(local):
+    """A program that is started again knows the session, as it does without reopen."""
+    port = lab.port()
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port},bind={LOOP},reuseaddr,fork", "SYSTEM:echo $SOCAST_PEERPORT,reopen=0.01")
+    p.wait_log("listening on")
+    c = local.socket(kind=socket.SOCK_STREAM)
+    c.connect((LOOP, port))
+    line = b"%d\n" % c.getsockname()[1]
+    assert recv_exactly(c, 3 * len(line)) == 3 * line
+    c.close()
+    p.stop()
 
 
 def test_questions_and_answers(local, server):
@@ -152,6 +206,131 @@ def test_a_program(local):
     p.stop()
 
 
+def test_a_program_that_works_on(local, tmp_path):
+    """One that has ended its output gets the time for its exit that it has without reopen, and is not killed."""
+    (tmp_path / "program").write_text(f"read x; echo $x; exec >&- <&-; sleep 0.02; echo $x >>{tmp_path}/done", encoding="ascii")
+    p = local.start("-d", "-d", "-", f"EXEC:sh {tmp_path}/program,reopen=0.001")
+    for i in range(10):
+        p.send(b"%d\n" % i)
+        p.until(lambda: p.out.count(b"\n") > i and p.log.count("has been lost") > i, 5, "answer")
+    assert (tmp_path / "done").read_text() == "".join(f"{i}\n" for i in range(10)) and " W " not in p.log
+    p.stop()
+
+
+def test_a_program_that_does_not_want_everything(local, tmp_path):
+    """It has had the last of what there is, and is not started again for nothing; what it has left is told."""
+    (tmp_path / "program").write_text(f"echo run >>{tmp_path}/runs; read x; echo $x", encoding="ascii")
+    r = local.run("-", f"EXEC:sh {tmp_path}/program,reopen=0.001", input=b"wanted\nnot wanted\n")
+    assert r.out == b"wanted\n" and r.status == 0 and (tmp_path / "runs").read_text() == "run\n"
+    assert re.search(r" W up to \d+ bytes written to socket 2 had not been read", r.log)
+
+
+def test_a_program_whose_child_stays(local):
+    """The end of the program is the end, though somebody holds its output."""
+    p = local.start("-u", "SYSTEM:sleep 2 & echo started,reopen=0.001", "-")
+    p.until(lambda: p.out.count(b"\n") > 3, 1.5, "four starts")
+    p.stop()
+
+
+def test_a_program_that_is_missing(local, tmp_path):
+    """Whatever the reason is: it is a warning, and tried again."""
+    p = local.start("-u", f"EXEC:{tmp_path}/program,reopen=0.01", "-")
+    p.wait_log(" W .*No such file")
+    (tmp_path / "new").write_text("#!/bin/sh\necho here\n", encoding="ascii")
+    (tmp_path / "new").chmod(0o700)
+    (tmp_path / "new").rename(tmp_path / "program")
+    p.until(lambda: b"here" in p.out, 5, "output")
+    assert " E " not in p.log
+    p.stop()
+
+
+def test_a_certificate_that_is_renewed(local, tmp_path_factory):
+    """Errors that no number stands for are no end either."""
+    zoo = zoo_if_any(tmp_path_factory) or pytest.skip("needs OpenSSL")
+    port = lab.port()
+
+    def serve(cert):
+        q = local.start("-d", "-d", f"TLS-LISTEN:{port},bind={LOOP},reuseaddr,fork,cert={zoo / cert},verify=0", "PIPE")
+        q.wait_log("listening on")
+        return q
+    q = serve("expired.pem")
+    p = local.start("-", f"TLS:localhost:{port},pf=ip4,cafile={zoo / 'ca.crt'},reopen=0.02")
+    p.send(b"hello")
+    p.wait_log(" W the peer's certificate is not trusted: certificate has expired")
+    q.stop()
+    q = serve("server.pem")
+    p.until(lambda: p.out == b"hello", 5, "echo")
+    p.stop()
+    q.stop()
+
+
+def test_what_waits_is_bounded(local):
+    """Nobody is there: a stream is not read on, and datagrams that find no room are counted by the kernel."""
+    p = local.start("-", f"TCP4:{LOOP}:{lab.port()},reopen=10")
+    p.wait_log("refused")
+    os.set_blocking(p.p.stdin.fileno(), False)
+    n = 0
+    for _ in range(10):
+        try:
+            n += os.write(p.p.stdin.fileno(), b"x" * 1_000_000)
+        except BlockingIOError:
+            lab.rest(0.01)
+    assert n < 500_000
+    p.stop()
+    udp, server = lab.port(), Server(local, socket.AF_INET, None)
+    p = local.start("--stats=1000", "-u", f"UDP4-RECV:{udp},bind={LOOP},rcvbuf=20000", server.address + ",reopen=0.05")
+    p.wait_log("refused")
+    s = local.udp()
+    for i in range(500):
+        s.sendto(b"%04d\n" % i + b"x" * 995, (LOOP, udp))
+    server.open()
+    c = server.accept()
+    c.settimeout(0.3 * lab.SLOW)
+    data = b""
+    try:
+        while part := c.recv(65536):
+            data += part
+    except TimeoutError:
+        pass
+    p.kill(signal.SIGUSR1)
+    p.wait_log("COUNTERS: address 2")
+    drops = int(re.search(r"COUNTERS: address 1 .* kernel drops (\d+)", p.log)[1])
+    assert len(data) % 1000 == 0 and len(data) // 1000 + drops == 500 and drops > 0
+    p.stop()
+
+
+def test_sessions_that_wait_count(local):
+    """max-children: a session whose end is away is one of them, and a client that goes gives its place back."""
+    port, server = lab.port(), Server(local, socket.AF_INET, None)
+    p = local.start("-d", "-d", f"TCP4-LISTEN:{port},bind={LOOP},reuseaddr,fork,max-children=1", server.address + ",reopen=0.01")
+    p.wait_log("listening on")
+    a, b = (local.socket(kind=socket.SOCK_STREAM) for _ in range(2))
+    a.connect((LOOP, port))
+    p.wait_log(" W .*refused")
+    b.connect((LOOP, port))
+    b.sendall(b"second")
+    a.sendall(b"first")
+    server.open()
+    c = server.accept()
+    assert recv_exactly(c, 5) == b"first"
+    a.close()
+    assert c.recv(1) == b""
+    c.close()
+    assert recv_exactly(server.accept(), 6) == b"second"
+    p.stop()
+
+
+def test_cut_off(local, server):
+    """-t counts as it does without reopen: a peer that still reads is waited for, one that is silent is cut off, and told."""
+    server.open()
+    p = local.start("-", server.address + ",reopen")
+    c = server.accept()
+    p.send(b"question")
+    p.close_stdin()
+    assert recv_exactly(c, 8) == b"question"
+    assert p.wait().status == 0 and re.search(" W socket 2 had not ended, but said nothing for 0.5 seconds", p.log)
+
+
 def test_a_device(local, tmp_path):
     """A terminal that goes away and comes back under the same name."""
     link = tmp_path / "dev"
@@ -230,12 +409,12 @@ def test_drain(local, server):
 
 
 def test_a_local_peer_that_did_not_read(local, tmp_path):
-    """A UNIX peer that goes with bytes unread: nobody knows how many, and that is told."""
+    """A UNIX peer that goes with bytes unread: how many at most is told."""
     server = Server(local, socket.AF_UNIX, tmp_path)
     server.open()
     p = local.start("-u", "SYSTEM:seq 100000 200000; sleep 5", server.address + ",reopen=0.01")
     c = server.accept()
     assert recv_exactly(c, 7) == b"100000\n"
     c.close()
-    p.wait_log(" W .*the peer of socket 2 has gone without reading all that was written")
+    p.wait_log(r" W up to \d+ bytes written to socket 2 had not been read when it was lost")
     p.stop()

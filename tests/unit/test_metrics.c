@@ -109,6 +109,7 @@ static struct metrics *sample(void)
 	m.address[0].tally.refused[REFUSE_ECHO] = 1;
 	m.address[1].tally.sent_bytes = 18;
 	m.address[1].tally.lost[LOSS_SLOW] = 4;
+	m.address[1].tally.lost_bytes = 5;
 	m.process.cpu_seconds = 0.25;
 	m.process.max_fds = 1024;
 	return &m;
@@ -120,17 +121,19 @@ static void test_text(void **state)
 
 	(void)state;
 	metrics_text(sample(), 0, &out);
-	assert_string_equal(out.data,
-			    "address 1 (UDP4-RECV): received datagrams 3, received bytes 18, sent "
-			    "datagrams 0, sent bytes 0, kernel drops 18446744073709551615, refused "
-			    "3 (range 2, no-echo 1), lost 0, oversize 0, gso 0, sessions 1, "
-			    "sessions so far 7");
+	assert_string_equal(
+		out.data,
+		"address 1 (UDP4-RECV): received datagrams 3, received bytes 18, sent "
+		"datagrams 0, sent bytes 0, kernel drops 18446744073709551615, refused "
+		"3 (range 2, no-echo 1), lost 0, lost bytes 0, oversize 0, gso 0, sessions 1, "
+		"sessions so far 7");
 	str_done(&out);
 	metrics_text(sample(), 1, &out);
-	assert_string_equal(out.data,
-			    "address 2 (PIPE!!STDOUT): received datagrams 0, received bytes 0, "
-			    "sent datagrams 0, sent bytes 18, kernel drops 0, refused 0, lost 4 "
-			    "(slow 4), oversize 0, gso 0, sessions 0, sessions so far 0");
+	assert_string_equal(
+		out.data,
+		"address 2 (PIPE!!STDOUT): received datagrams 0, received bytes 0, "
+		"sent datagrams 0, sent bytes 18, kernel drops 0, refused 0, lost 4 "
+		"(slow 4), lost bytes 5, oversize 0, gso 0, sessions 0, sessions so far 0");
 	str_done(&out);
 }
 

@@ -124,11 +124,13 @@ static void port_closed(struct queue_end *q)
 	port_of(q)->q = NULL;
 }
 
-static const struct queue_ops port_ops = { .write = port_write,
-					   .send = port_send,
-					   .shut = port_shut,
-					   .drained = port_drained,
-					   .closed = port_closed };
+static const struct queue_ops port_ops = {
+	.write = port_write,
+	.send = port_send,
+	.shut = port_shut,
+	.drained = port_drained,
+	.closed = port_closed,
+};
 
 #define BOTH (EP_DGRAM_IN | EP_DGRAM_OUT)
 

@@ -81,13 +81,15 @@ int open_may(const char *path, int how)
 	return faccessat(AT_FDCWD, path, rights[access], AT_EACCESS);
 }
 
-/* Another user or root directory may find something else. */
+/* Another user or root directory may find something else; with reopen it may come later. */
 enum step_result open_check(struct opening *o, int flags, struct err *err)
 {
 	const struct conf *c = o->addr->conf;
 	int how = open_flags(o, flags);
 
 	if (c->open.unlink || ident_has(&c->ident, ID_EARLY) || open_may(o->target.path, how) == 0)
+		return STEP_DONE;
+	if (c->retry.reopen_ns && errno == ENOENT)
 		return STEP_DONE;
 	return refused(o, how, err);
 }

@@ -33,6 +33,7 @@ struct tls {
 	bool shaken; /* the handshake is over */
 	bool greeted; /* DTLS server: the client has shown its cookie */
 	bool more; /* the last read did not take all there was */
+	size_t stuck; /* bytes of the record that a write could not finish, 0: none */
 	struct err *failure; /* met behind bytes that had to be delivered first; or NULL */
 };
 

@@ -323,6 +323,29 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 	return *moved ? TLS_DONE : r; /* whatever else there was comes again */
 }
 
+static size_t record_size(const struct tls *t)
+{
+	const SSL_SESSION *session = SSL_get_session(t->ssl);
+	unsigned mode = session ? SSL_SESSION_get_max_fragment_length(session) : 0;
+	int64_t asked = t->c->conf->tls.maxsendfrag;
+	size_t size =
+		mode >= TLSEXT_max_fragment_length_512 && mode <= TLSEXT_max_fragment_length_4096
+			? (size_t)512 << (mode - TLSEXT_max_fragment_length_512)
+			: SSL3_RT_MAX_PLAIN_LENGTH;
+
+	return asked > 0 && (size_t)asked < size ? (size_t)asked : size;
+}
+
+/* What is given to the library is one record, and the same one until it has gone: of several it
+ * would send some, and not tell before the last of them (s->rlayer.wnum in ssl/record). Who loses
+ * the connection meanwhile must know what has gone. */
+static size_t one_record(const struct tls *t, size_t len)
+{
+	size_t most = t->stuck ? t->stuck : is_dgram(t->c->role) ? len : record_size(t);
+
+	return len < most ? len : most;
+}
+
 static enum tls_result tls_write(struct tls *t, const void *buf, size_t len, size_t *moved,
 				 struct err *err)
 {
@@ -330,10 +353,12 @@ static enum tls_result tls_write(struct tls *t, const void *buf, size_t len, siz
 	int code;
 
 	*moved = 0;
+	len = one_record(t, len);
 	forget_errors();
 	errno = 0;
 	r = outcome(t, SSL_write_ex(t->ssl, buf, len, moved) ? 1 : 0, "SSL_write()", err);
 	code = errno;
+	t->stuck = r == TLS_WANT_READ || r == TLS_WANT_WRITE ? len : 0;
 	if (r != TLS_END)
 		return r;
 	/* behind the peer's close-notify the library words every failure as that */
