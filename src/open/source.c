@@ -153,16 +153,27 @@ static void free_if_unused(struct source *src)
 	engine_settle(src->addr->engine);
 }
 
-/* There is one less of them. */
-static void look_for_room(struct source *src)
+static void go_on_if_room(struct source *src)
 {
-	free_if_unused(src);
 	if (src->paused && source_has_room(src)) {
 		src->paused = false;
 		log_info("still listening");
 		arm_accept_timer(src);
 		src->ops->resume(src);
 	}
+}
+
+/* There is one less of them. */
+static void look_for_room(struct source *src)
+{
+	free_if_unused(src);
+	go_on_if_room(src);
+}
+
+void sources_look_again(struct relay *relay)
+{
+	list_for_each_safe (node, tmp, &relay->sources)
+		go_on_if_room(container_of(node, struct source, node));
 }
 
 void source_session_ended(struct source *src)
