@@ -8,8 +8,9 @@
  * that lingered, a program. The one who runs relays has set e->settle and judges whether anything
  * is left; nobody else stops the loop. Who is about to use descriptors asks
  * engine_has_descriptors() first (sources do, before they take a connection), promises as many as a
- * session needs (engine_fds_promise(), from the moment it is made until its right end is there),
- * and tells the highest one it has seen.
+ * session needs (engine_fds_promise(), from the moment it is made until its right end is there, and
+ * again while what an end with option reopen stands on is away), and tells the highest one it has
+ * seen.
  *
  * Ownership. The loop is the caller's. Relays, programs, lingering sockets and datagram sockets are
  * linked here and owned by who has linked them; each owner of descriptors has registered with

@@ -49,14 +49,14 @@ static void on_accept_timeout(struct timer *t)
 	source_close(src);
 }
 
-static void look_for_room(struct source *src);
+static void go_on_if_room(struct source *src);
 static void arm_place_timer(struct source *src);
 
 static void on_place_timer(struct timer *t)
 {
 	struct source *src = container_of(t, struct source, place_timer);
 
-	look_for_room(src);
+	go_on_if_room(src);
 	if (src->paused)
 		arm_place_timer(src);
 }
@@ -207,10 +207,9 @@ static void free_if_unused(struct source *src)
 	engine_settle(src->addr->engine);
 }
 
-/* There is one less of them, or one who can give way. */
-static void look_for_room(struct source *src)
+/* There may be room now, or somebody who can give way. */
+static void go_on_if_room(struct source *src)
 {
-	free_if_unused(src);
 	if (src->paused && source_has_room(src)) {
 		src->paused = false;
 		loop_timer_stop(src->addr->engine->loop, &src->place_timer);
@@ -218,6 +217,19 @@ static void look_for_room(struct source *src)
 		arm_accept_timer(src);
 		src->ops->resume(src);
 	}
+}
+
+/* There is one less of them. */
+static void look_for_room(struct source *src)
+{
+	free_if_unused(src);
+	go_on_if_room(src);
+}
+
+void sources_look_again(struct relay *relay)
+{
+	list_for_each_safe (node, tmp, &relay->sources)
+		go_on_if_room(container_of(node, struct source, node));
 }
 
 void source_session_ended(struct source *src)

@@ -74,6 +74,9 @@ void source_forget(struct source *src);
 /* A session of this source has ended. */
 void source_session_ended(struct source *src);
 
+/* Descriptors that were promised are not needed: sources that wait for some look again. */
+void sources_look_again(struct relay *relay);
+
 /* Room for another session (max-children), or somebody who gives way. */
 bool source_has_room(const struct source *src);
 

@@ -38,6 +38,7 @@
 #include "end/undelivered.h"
 #include "flow/forecast.h"
 #include "open/opening.h"
+#include "open/source.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,6 +60,7 @@ struct standing {
 	struct undelivered given; /* to this lower end */
 	struct err *why; /* Deaf, Ending: what has failed; owned, or NULL */
 	bool ended; /* Ending */
+	bool promised; /* descriptors, while there is no lower end */
 	bool quiet; /* it is a program, which need not read everything */
 	bool shut; /* the session writes no more */
 };
@@ -75,6 +77,22 @@ static struct loop *loop_of(const struct standing *s)
 
 /* ---- opening again ---- */
 
+/* What has no end below needs descriptors for one: others get none of those. */
+static void promise_descriptors(struct standing *s, bool promise)
+{
+	struct address *addr = s->q.ep.addr;
+
+	if (promise == s->promised)
+		return;
+	s->promised = promise;
+	if (promise) {
+		engine_fds_promise(addr->engine);
+	} else {
+		engine_fds_kept(addr->engine);
+		sources_look_again(addr->relay);
+	}
+}
+
 /* Between 0.8 and 1.2 of the pause. */
 static int64_t with_chance(const struct standing *s, int64_t ns)
 {
@@ -84,6 +102,7 @@ static int64_t with_chance(const struct standing *s, int64_t ns)
 /* Each pause in which nothing has moved makes the next one longer. */
 static void wait_to_open(struct standing *s)
 {
+	promise_descriptors(s, true);
 	loop_timer(loop_of(s), &s->again, loop_now(loop_of(s)) + with_chance(s, s->pause_ns));
 	if (s->pause_ns < PAUSE_MAX)
 		s->pause_ns = 2 * s->pause_ns < PAUSE_MAX ? 2 * s->pause_ns : PAUSE_MAX;
@@ -381,6 +400,7 @@ static bool is_of_other_kind(const struct standing *s, const struct endpoint *ep
 static void use_lower(struct standing *s, struct endpoint *ep)
 {
 	s->lower = ep;
+	promise_descriptors(s, false);
 	undelivered_begin(&s->given, ep);
 	ep->user = &standing_user;
 	ep->owner = s;
@@ -542,6 +562,7 @@ static void close_lower(struct queue_end *q)
 	bool forgetting = q->ep.addr->engine->forgetting;
 
 	loop_timer_stop(loop_of(s), &s->again);
+	promise_descriptors(s, false);
 	if (!forgetting)
 		tally_add(&q->ep.addr->tally->lost[LOSS_UNREAD], chunk_list_datagrams(&s->rest));
 	chunk_list_done(&s->rest);
@@ -599,6 +620,7 @@ struct endpoint *standing_new(struct address *addr, enum open_mode mode, struct 
 	s->vars = vars;
 	timer_init(&s->again, on_again);
 	begin_pause(s);
+	promise_descriptors(s, true);
 	open_lower(s);
 	return &s->q.ep;
 }

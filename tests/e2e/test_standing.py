@@ -2,6 +2,7 @@
 import hashlib
 import os
 import re
+import select
 import signal
 import socket
 import threading
@@ -296,6 +297,27 @@ def test_what_waits_is_bounded(local):
     p.wait_log("COUNTERS: address 2")
     drops = int(re.search(r"COUNTERS: address 1 .* kernel drops (\d+)", p.log)[1])
     assert len(data) % 1000 == 0 and len(data) // 1000 + drops == 500 and drops > 0
+    p.stop()
+
+
+def test_few_descriptors(local):
+    """Clients of an end that is away get no more descriptors than it needs when it comes back; the others wait."""
+    port, server = lab.port(), Server(local, socket.AF_INET, None)
+    p = local.command(["sh", "-c", f"ulimit -n 40; exec {lab.SOCAST} -d -d TCP4-LISTEN:{port},bind={LOOP},reuseaddr,fork {server.address},reopen=0.02"])
+    p.wait_log("listening on")
+    clients = [local.socket(kind=socket.SOCK_STREAM) for _ in range(40)]
+    for i, c in enumerate(clients):
+        c.connect((LOOP, port))
+        lab.wait_until(lambda: p.log.count("starting data transfer") > i or "others wait" in p.log, 5, "session")
+    p.wait_log("others wait")
+    server.open()
+    served = []
+    while len(served) < 12:     # those that wait follow when the first ones have what they need
+        lab.wait_until(lambda: select.select([server.listener], [], [], 0)[0], 5, lambda: f"only {len(served)}: {p!r}")
+        served.append(server.accept())
+    assert "Too many open files" not in p.log, p
+    for c in served:
+        c.close()
     p.stop()
 
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "data/packet.h"
 #include "end/fd_end.h"
+#include "end/layer.h"
 #include "end/queue.h"
 #include "flow/forecast.h"
 
@@ -29,6 +30,8 @@ static struct {
 	bool socket; /* and a socket that lingers */
 	enum fd_kind kind; /* of which the next life says it is */
 	const struct endpoint_ops *ops; /* of the next life, or NULL */
+	bool halves; /* a layer stands on it that sends a half of each write, and has to be asked
+			again */
 	unsigned attempts;
 	struct err err;
 } r;
@@ -44,6 +47,62 @@ static enum step_result step_open(struct opening *o, struct err *err)
 }
 
 static const struct step steps[] = { { .run = step_open }, STEP_END };
+
+/* A layer that would complete a record when the end is over. */
+struct half_layer_state {
+	struct layer l;
+	bool begun, over;
+};
+
+static void hand_down(struct layer *l, const char *text)
+{
+	struct iovec iov = { (void *)text, strlen(text) };
+	struct err err;
+
+	assert_int_equal(layer_write(l, &iov, 1, &err), strlen(text));
+}
+
+static ssize_t half_write(struct layer *l, const struct iovec *iov, int niov, struct err *err)
+{
+	struct half_layer_state *h = (struct half_layer_state *)l;
+
+	(void)iov;
+	(void)niov;
+	if (!h->begun)
+		hand_down(l, "half");
+	h->begun = true;
+	return stage_cannot(EAGAIN, NULL, err);
+}
+
+static void half_finish(struct layer *l)
+{
+	((struct half_layer_state *)l)->over = true;
+}
+
+static bool half_flush(struct layer *l)
+{
+	struct half_layer_state *h = (struct half_layer_state *)l;
+
+	if (!h->over || !h->begun)
+		return true;
+	hand_down(l, ", rest");
+	h->begun = false;
+	return true;
+}
+
+static void half_free(struct layer *l)
+{
+	free(l);
+}
+
+static const struct layer_ops half_ops = {
+	.name = "HALF",
+	.read = layer_read,
+	.write = half_write,
+	.finish = half_finish,
+	.flush = half_flush,
+	.free = half_free,
+};
 
 static struct endpoint *make(struct opening *o, struct err *err)
 {
@@ -61,6 +120,8 @@ static struct endpoint *make(struct opening *o, struct err *err)
 	r.life[r.lives].open = true;
 	ep = stage_end_new(o->addr, &r.life[r.lives++]);
 	ep->rkind = r.kind;
+	if (r.halves)
+		layer_push(ep, xcalloc(1, sizeof(struct half_layer_state)), &half_ops);
 	if (r.ops) {
 		ep->ops = r.ops;
 		ep->caps = r.ops->recv_batch ? EP_DGRAM_IN : 0;
@@ -114,6 +175,7 @@ static struct stage_side *life(void)
 
 static void tear_down(void)
 {
+	assert_int_equal(r.m.engine.fds.promised, 0);
 	stage_end(&r.m);
 	stage_side_done(&r.left);
 	for (int i = 0; i < LIVES; i++)
@@ -129,6 +191,7 @@ static void end_and_tear_down(void)
 	relay_end(&r.m.relay, 0);
 	stage_rest(&r.m);
 	assert_int_equal(r.left.m.closes, 1);
+	assert_int_equal(r.m.engine.fds.promised, 0);
 	for (unsigned i = 0; i < r.lives; i++)
 		assert_null(r.life[i].ep);
 	stage_pass(&r.m, 200 * SECOND);
@@ -143,6 +206,7 @@ static void lives(unsigned n, bool there)
 {
 	(void)stage_session(&r.m);
 	assert_int_equal(r.lives, n);
+	assert_int_equal(r.m.engine.fds.promised, !there);
 	if (n)
 		assert_int_equal(life()->ep != NULL, there);
 }
@@ -325,7 +389,7 @@ static void test_only_written(void **state)
 		} else {
 			start();
 		}
-		lives((unsigned)by_write + 1, false);
+		assert_int_equal(r.lives, by_write + 1);
 		stage_say(&r.m, &r.left, "12345");
 		close(p[0]);
 		if (by_write)
@@ -678,6 +742,24 @@ static void test_big_batches(void **state)
 	tear_down();
 }
 
+/* What a layer has sent in part is not completed: the session writes it to the next end. */
+static void test_half_a_record(void **state)
+{
+	(void)state;
+	set_up();
+	r.halves = true;
+	start();
+	stage_say(&r.m, &r.left, "whole");
+	assert_string_equal(stage_heard(life()), "half");
+	r.halves = false;
+	stage_say_end(&r.m, life());
+	lives(1, false);
+	assert_string_equal(stage_heard(life()), "half");
+	comes_again_in(SECOND);
+	assert_string_equal(stage_heard(life()), "whole");
+	end_and_tear_down();
+}
+
 /* What it turns out to be is not what it was taken for, or a file: that is a failure, and tried
  * again. */
 static void test_of_other_kind(void **state)
@@ -752,6 +834,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_slow_writer),
 		cmocka_unit_test(test_big_batches),
+		cmocka_unit_test(test_half_a_record),
 		cmocka_unit_test(test_of_other_kind),
 		cmocka_unit_test(test_loss_of_a_local_peer),
 	};
