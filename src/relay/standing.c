@@ -549,10 +549,8 @@ static void shut_lower(struct queue_end *q)
 	struct standing *s = standing_of(q);
 
 	s->shut = true;
-	if (!s->lower)
-		return;
-	endpoint_want(s->lower, 0, EPOLLOUT);
-	endpoint_shut_write(s->lower);
+	if (s->lower)
+		endpoint_shut_write(s->lower);
 }
 
 /* The session is over, or goes on in another process. */

@@ -208,12 +208,15 @@ def test_a_program(local):
 
 
 def test_a_program_that_works_on(local, tmp_path):
-    """One that has ended its output gets the time for its exit that it has without reopen, and is not killed."""
-    (tmp_path / "program").write_text(f"read x; echo $x; exec >&- <&-; sleep 0.02; echo $x >>{tmp_path}/done", encoding="ascii")
-    p = local.start("-d", "-d", "-", f"EXEC:sh {tmp_path}/program,reopen=0.001")
+    """One that has ended its output gets the time for its exit that it has without reopen, and is not killed. What is
+    said meanwhile is for the next one."""
+    (tmp_path / "program").write_text(f"read x; echo $x; exec >&-; sleep 0.02; echo $x >>{tmp_path}/done", encoding="ascii")
+    p = local.start("-d", "-d", "-", f"EXEC:sh {tmp_path}/program,pipes,reopen=0.001")
     for i in range(10):
         p.send(b"%d\n" % i)
-        p.until(lambda: p.out.count(b"\n") > i and p.log.count("has been lost") > i, 5, "answer")
+        p.until(lambda: p.out.count(b"\n") > i, 5, "answer")
+        lab.rest(0.005)     # its end has been read
+    lab.wait_until(lambda: p.log.count("has been lost") == 10, 5, "last loss")
     assert (tmp_path / "done").read_text() == "".join(f"{i}\n" for i in range(10)) and " W " not in p.log
     p.stop()
 

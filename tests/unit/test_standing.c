@@ -54,6 +54,8 @@ struct half_layer_state {
 	bool begun, over;
 };
 
+static int half_code; /* of its second write */
+
 static void hand_down(struct layer *l, const char *text)
 {
 	struct iovec iov = { (void *)text, strlen(text) };
@@ -68,8 +70,9 @@ static ssize_t half_write(struct layer *l, const struct iovec *iov, int niov, st
 
 	(void)iov;
 	(void)niov;
-	if (!h->begun)
-		hand_down(l, "half");
+	if (h->begun)
+		return stage_cannot(half_code, "layer", err);
+	hand_down(l, "half");
 	h->begun = true;
 	return stage_cannot(EAGAIN, NULL, err);
 }
@@ -743,14 +746,15 @@ static void test_big_batches(void **state)
 }
 
 /* What a layer has sent in part is not completed: the session writes it to the next end. */
-static void test_half_a_record(void **state)
+static void half_a_record(int code)
 {
-	(void)state;
+	half_code = code;
 	set_up();
 	r.halves = true;
 	start();
 	stage_say(&r.m, &r.left, "whole");
 	assert_string_equal(stage_heard(life()), "half");
+	stage_wake(&r.m, life());
 	r.halves = false;
 	stage_say_end(&r.m, life());
 	lives(1, false);
@@ -758,6 +762,13 @@ static void test_half_a_record(void **state)
 	comes_again_in(SECOND);
 	assert_string_equal(stage_heard(life()), "whole");
 	end_and_tear_down();
+}
+
+static void test_half_a_record(void **state)
+{
+	(void)state;
+	half_a_record(EAGAIN);
+	half_a_record(EPIPE);
 }
 
 /* What it turns out to be is not what it was taken for, or a file: that is a failure, and tried
