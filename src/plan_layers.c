@@ -7,7 +7,6 @@
 #include "base/str.h"
 #include "flow/forecast.h"
 #include "open/layer_fit.h"
-#include "open/layer_target.h"
 #include "open/opening.h"
 
 #include <stdlib.h>

@@ -531,7 +531,8 @@ static int settle_lower(struct queue_end *q, struct err *err)
 	if (takes_nothing(s) || !s->lower->top)
 		return 0;
 	rc = endpoint_settle(s->lower, err);
-	judge_write(s, rc == 0, err);
+	if (rc == -1)
+		judge_write(s, false, err);
 	undelivered_note(&s->given, 0, rc == 0);
 	errno = EAGAIN;
 	return s->why ? 0 : rc;

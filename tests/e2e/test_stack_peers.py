@@ -9,8 +9,11 @@ import pytest
 
 import lab
 from proxies import danted, ssh, ssh_server, start, tinyproxy
-from test_stacks import KEEPING, MAIN, SERVED, WAYS, Way, both_ways, dialing, ends, here, listening, make, sha, some, tls_client, tls_server, _zoo  # pylint: disable=unused-import
+import test_stacks
+from test_stacks import KEEPING, MAIN, SERVED, WAYS, Way, both_ways, dialing, ends, listening, make, sha, some, tls_client, tls_server
 from test_tcp import LOOP
+
+_zoo, here = test_stacks._zoo, test_stacks.here         # its fixtures
 
 HOSTS = {"SOCKS4A": "localhost"}        # it is for names
 SERVERS = {"SOCKS4": danted, "SOCKS4A": ssh, "SOCKS5": danted, "PROXY": tinyproxy}
