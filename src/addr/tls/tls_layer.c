@@ -152,7 +152,8 @@ static enum tls_result gather(struct tls_end *t, const uint8_t *data, size_t len
 
 		if (outbox_room(&t->out) < piece + RECORD_MORE)
 			return TLS_WANT_WRITE;
-		r = t->api->write(t->tls, data, piece, &moved, err);
+		/* one record; told of all, the library keeps its buffer up to the last one */
+		r = t->api->write(t->tls, data, len, &moved, err);
 		if (r != TLS_DONE)
 			return r;
 		data += moved;
