@@ -14,6 +14,7 @@
  *			Nobody counts what is on the way to there: it is nothing, or a bound
  *	another's pty	nothing is told: a bound
  *	serial lines	TIOCOUTQ behind each write
+ *	datagrams of IP	one, if an error says that nobody has taken it
  *	other sockets	SIOCOUTQ behind each write, or nothing
  *
  * Layers make more bytes of what is written, so what the keeper holds of theirs is no less. TCP's
@@ -231,7 +232,14 @@ static uint64_t left_other_pty(struct undelivered *u, const struct err *err)
 	return PTY_HOLDS;
 }
 
-/* A device has what it has been given. Networks that lose datagrams tell nobody. */
+/* A network tells of one datagram that nobody wanted, and of none that it has lost. */
+static uint64_t left_network(struct undelivered *u, const struct err *err)
+{
+	(void)u;
+	return err && err->code == ECONNREFUSED;
+}
+
+/* A device has what it has been given. */
 static uint64_t left_nothing(struct undelivered *u, const struct err *err)
 {
 	(void)u;
@@ -248,6 +256,7 @@ static const struct keeper tcp = { "acknowledged", note_tcp, left_tcp, true },
 			   our_pty = { "read", NULL, left_our_pty, false },
 			   other_pty = { "read", NULL, left_other_pty, false },
 			   line = { "sent", note_held, left_held, false },
+			   network = { "received", NULL, left_network, true },
 			   nothing = { "read", NULL, left_nothing, true },
 			   unknown = { "read", NULL, NULL, false };
 
@@ -264,7 +273,7 @@ static const struct keeper *keeper_of_socket(const struct endpoint *ep)
 		       : type == SOCK_SEQPACKET ? &local_packets
 						: &local_datagrams;
 	if (ep->caps & EP_DGRAM_OUT)
-		return &nothing;
+		return &network;
 	if (getsockopt(ep->wfd, IPPROTO_TCP, TCP_INFO, &info, &info_len) == 0)
 		return &tcp;
 	return ioctl(ep->wfd, SIOCOUTQ, &n) == 0 ? &other_socket : &unknown;

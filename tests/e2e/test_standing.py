@@ -412,6 +412,24 @@ def test_datagrams_to_a_stream(local):
     p.stop()
 
 
+def test_datagrams_that_are_refused(local):
+    """UDP: each that comes back is told and counted, and the next one is tried."""
+    port = lab.port()
+    p = local.start("-d", "-d", "--stats=1000", "-", f"UDP4:{LOOP}:{port},reopen=0.01")
+    for i in range(5):
+        p.wait_log("socket 2 is open", count=i + 1)
+        p.send(b"%d" % i)
+        lab.wait_until(lambda: p.log.count("has been lost") > i, 5, "loss")
+    assert p.log.count(" W 1 datagrams written to socket 2 had not been received when it was lost") == 5
+    s = local.udp((LOOP, port))
+    p.wait_log("socket 2 is open", count=6)
+    p.send(b"here")
+    assert s.recv(9) == b"here"
+    p.kill(signal.SIGUSR1)
+    p.wait_log(r"COUNTERS: address 2 .* sent datagrams 6.* lost 5 \(gone 5\)")
+    p.stop()
+
+
 def test_drain(local, server):
     """--drain: a session whose end is away goes on, until the limit."""
     server.open()
