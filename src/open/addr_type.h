@@ -75,6 +75,7 @@ struct layer_type {
 	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
 	bool has_target; /* it has the other side connect to a target, see layer_target.h; */
 	bool awaits; /* or wait there for somebody: what stands above it plays the server */
+	bool client_begins; /* as server it has nothing to do before the first word of the client */
 	bool encrypts; /* what is said above it can be read at the other side only */
 	const char *farewell; /* what it says when one direction ends, or NULL: nothing */
 	/* append sentences about whom layer @i of @half verifies as whom; true: it verifies

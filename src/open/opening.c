@@ -393,7 +393,8 @@ static enum step_result step_bottom(struct opening *o, struct err *err)
 	    layer_fit_ways(half, !(o->end->caps & (EP_NO_READ | EP_NO_WRITE)), err) == -1)
 		return STEP_FAIL;
 	handshake_time_begins(&o->handshake, half, loop_now(o->addr->engine->loop));
-	if (is_heard || !(half->type->flags & TYPE_ACCEPTS) || !layer_is_server(half, 0))
+	if (is_heard || !half->layer[0].type->client_begins || !layer_is_server(half, 0) ||
+	    !(half->type->flags & TYPE_ACCEPTS))
 		return STEP_DONE;
 	opening_wait_end(o, o->end, EPOLLIN, 0); /* nothing is made for who says nothing */
 	return STEP_WAIT;

@@ -44,20 +44,22 @@ static enum step_result step_hello(struct opening *o, struct err *err)
 }
 
 static const struct step steps[] = { { .run = step_hello }, STEP_END };
-static const struct layer_type polite = { .names = "POLITE", .steps = steps };
+static const struct layer_type polite = { .names = "POLITE",
+					  .client_begins = true,
+					  .steps = steps };
 
-/* Put @n such layers on the listening address. */
-static void add_layers(struct half *h, size_t n)
+/* Put @n layers of @type on the listening address. */
+static void add_layers(struct half *h, const struct layer_type *type, size_t n)
 {
 	free(h->layer);
 	h->layer = xcalloc(n, sizeof(*h->layer));
 	h->nlayers = n;
 	for (size_t i = 0; i < n; i++)
 		h->layer[i] =
-			(struct half_layer){ .type = &polite, .name = "POLITE", .conf = &h->conf };
+			(struct half_layer){ .type = type, .name = type->names, .conf = &h->conf };
 }
 
-static void start_layers(size_t layers, const char *options)
+static void start_with(const struct layer_type *type, size_t layers, const char *options)
 {
 	char left[128];
 
@@ -68,12 +70,17 @@ static void start_layers(size_t layers, const char *options)
 	snprintf(left, sizeof(left), "ABSTRACT-LISTEN:socast-test-%d,fork%s", (int)getpid(),
 		 options);
 	stage_read(&r.m, left, "PIPE");
-	add_layers(&r.m.plan.side[0].half[0], layers);
+	add_layers(&r.m.plan.side[0].half[0], type, layers);
 	stage_begin(&r.m);
 	relay_start(&r.m.relay);
 	stage_pass(&r.m, 0);
 	r.listening = stage_listening_fd();
 	assert_int_not_equal(r.listening, -1);
+}
+
+static void start_layers(size_t layers, const char *options)
+{
+	start_with(&polite, layers, options);
 }
 
 static void start(const char *options)
@@ -165,6 +172,20 @@ static void test_silent(void **state)
 	assert_int_equal(r.begun, 1);
 	assert_int_equal(source()->handshakes.n, 2);
 	is_served(1);
+	end_it();
+}
+
+/* Where it is the server who begins, it begins at once. */
+static void test_server_begins(void **state)
+{
+	static const struct layer_type eager = { .names = "EAGER", .steps = steps };
+
+	(void)state;
+	start_with(&eager, 1, "");
+	comes();
+	assert_int_equal(r.begun, 1);
+	say(0, "hello");
+	is_served(0);
 	end_it();
 }
 
@@ -398,11 +419,12 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_silent),      cmocka_unit_test(test_half),
-		cmocka_unit_test(test_order),       cmocka_unit_test(test_goes_on),
-		cmocka_unit_test(test_full),        cmocka_unit_test(test_one_place),
-		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_deadline),
-		cmocka_unit_test(test_ends),        cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_server_begins), cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_half),          cmocka_unit_test(test_order),
+		cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_full),
+		cmocka_unit_test(test_one_place),     cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_deadline),      cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

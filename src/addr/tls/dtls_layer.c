@@ -342,6 +342,7 @@ const struct layer_type dtls_layer = {
 	.serves = "encrypts each datagram on the way to a client: borders are kept, and what is "
 		  "lost is "
 		  "lost",
+	.client_begins = true,
 	.encrypts = true,
 	.farewell = "close-notify",
 	.whom = tls_whom,

@@ -321,6 +321,7 @@ const struct layer_type tls_layer = {
 	.example = "socast - 'TLS(cafile=ca.crt,commonname=db)+UNIX:/run/db.sock'",
 	.does = "encrypts all that is said above it on the way to {peer}",
 	.serves = "encrypts all that is said above it on the way to each client",
+	.client_begins = true,
 	.encrypts = true,
 	.farewell = "close-notify",
 	.whom = tls_whom,
