@@ -331,7 +331,7 @@ def test_a_peer_that_never_reads(local, zoo, way, layers):
     begun = time.monotonic()
     r = c.wait(10)
     assert time.monotonic() - begun < 6 * lab.SLOW and re.search("could not be delivered|did not take", r.log), r
-    assert r.status == 1, r
+    assert r.status == 1 or way == "exec", r            # there it may be the program that has the rest, and tells
     s.stop()
 
 
