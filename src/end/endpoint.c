@@ -310,6 +310,15 @@ int endpoint_settle(struct endpoint *ep, struct err *err)
 	return ep->ops->settle ? ep->ops->settle(ep, err) : 0;
 }
 
+int endpoint_verdict(struct endpoint *ep, struct err *err)
+{
+	for (struct layer *l = ep->top; l; l = l->below) {
+		if (l->ops->verdict && l->ops->verdict(l, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 size_t endpoint_kept(const struct endpoint *ep)
 {
 	size_t n = ep->ops->kept ? ep->ops->kept(ep) : 0;

@@ -168,6 +168,11 @@ bool endpoint_holds(const struct endpoint *ep);
 int endpoint_settle(struct endpoint *ep, struct err *err);
 /* How many bytes that is. */
 size_t endpoint_kept(const struct endpoint *ep);
+/* Of an end to which all is written, and that nobody reads: has its other side taken us for good?
+ * 0: yes, or nobody will tell. -1 with errno EAGAIN: it may still refuse us, and perhaps says so;
+ * ask again when something has come. -1 with another errno and @err: it has. What it says is
+ * dropped. */
+int endpoint_verdict(struct endpoint *ep, struct err *err);
 void endpoint_report(struct endpoint *ep);
 
 /* What has the descriptors: @ep, or what is below it now, or NULL. */

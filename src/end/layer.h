@@ -62,6 +62,8 @@ struct layer_ops {
 	size_t (*kept)(const struct layer *l);
 	/* Can nothing that is queued ever be sent? Then @err says why. NULL: who writes is told. */
 	bool (*broken)(const struct layer *l, struct err *err);
+	/* Has the other side taken us for good? As endpoint_verdict(); NULL: yes. */
+	int (*verdict)(struct layer *l, struct err *err);
 	/* Free the memory; nothing is sent. */
 	void (*free)(struct layer *l);
 };

@@ -1,8 +1,8 @@
 /* handshakes.c - the time layers have to shake hands, and who gives way, see handshakes.h
  *
  * States of a handshake, for the others: silent (it has come, and not said a word), talking (it
- * has), over. Whatever is heard moves it to the end of the talking ones, so both lists are in the
- * order of time, and the two at their heads are all that has to be looked at.
+ * has), over. Whatever is heard moves it to the end of the talking ones, so all lists are in the
+ * order of time, and the three at their heads are all that has to be looked at.
  *
  * Who calls what. opening.c tells that one begins, is heard, and ends. source.c asks whether there
  * is room; where there is none, and a newcomer is there, it has one give way, whose opening ends
@@ -15,14 +15,16 @@
 #include "ev/loop.h"
 #include "open/addr_type.h"
 
-#define SILENT_NS (20 * NSEC_PER_MSEC) /* nobody gives way before; without a word, */
-#define QUIET_NS NSEC_PER_SEC /* and behind the last one */
+#define SILENT_NS (100 * NSEC_PER_MSEC) /* nobody gives way before; without a word, */
+#define QUIET_NS NSEC_PER_SEC /* behind the last one, */
+#define AGE_NS (3 * NSEC_PER_SEC) /* and however much he says */
 #define DEFAULT_NS (30 * NSEC_PER_SEC) /* option handshake-timeout */
 
 void handshakes_init(struct handshakes *all)
 {
 	list_init(&all->silent);
 	list_init(&all->talking);
+	list_init(&all->all);
 	all->n = 0;
 }
 
@@ -30,10 +32,11 @@ void handshake_begins(struct handshakes *all, struct handshake *h, int64_t now_n
 		      void (*give_way)(struct handshake *h))
 {
 	h->all = all;
-	h->heard_ns = now_ns;
+	h->begun_ns = h->heard_ns = now_ns;
 	h->talks = false;
 	h->give_way = give_way;
 	list_add_tail(&all->silent, &h->node);
+	list_add_tail(&all->all, &h->by_age);
 	all->n++;
 }
 
@@ -52,28 +55,35 @@ void handshake_ends(struct handshake *h)
 	if (list_empty(&h->node))
 		return;
 	list_del(&h->node);
+	list_del(&h->by_age);
 	h->all->n--;
 }
 
-static struct handshake *first(const struct list *l)
+/* @h can give way at @due: if that is earlier than the one so far, it is the next one. */
+static void propose(struct handshake **next, int64_t *next_ns, struct handshake *h, int64_t due)
 {
-	return list_empty(l) ? NULL : container_of(l->next, struct handshake, node);
-}
-
-static int64_t due(const struct handshake *h)
-{
-	return h->heard_ns + (h->talks ? QUIET_NS : SILENT_NS);
+	if (*next && *next_ns <= due)
+		return;
+	*next = h;
+	*next_ns = due;
 }
 
 struct handshake *handshakes_next(const struct handshakes *all, int64_t *due_ns)
 {
-	struct handshake *silent = first(&all->silent), *talking = first(&all->talking);
-	struct handshake *next = silent;
+	struct handshake *next = NULL, *h;
 
-	if (!next || (talking && due(talking) < due(silent)))
-		next = talking;
-	if (next)
-		*due_ns = due(next);
+	if (!all->n)
+		return NULL;
+	if (!list_empty(&all->silent)) {
+		h = container_of(all->silent.next, struct handshake, node);
+		propose(&next, due_ns, h, h->heard_ns + SILENT_NS);
+	}
+	if (!list_empty(&all->talking)) {
+		h = container_of(all->talking.next, struct handshake, node);
+		propose(&next, due_ns, h, h->heard_ns + QUIET_NS);
+	}
+	h = container_of(all->all.next, struct handshake, by_age);
+	propose(&next, due_ns, h, h->begun_ns + AGE_NS);
 	return next;
 }
 

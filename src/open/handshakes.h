@@ -3,8 +3,8 @@
  * Who has been accepted and says nothing holds a place. So the layers of a connection have one
  * deadline, all together, and the unfinished take at most half of the places of a source
  * (max-children) and of the descriptors. Where no place is left, a newcomer gets that of the one
- * who has been quiet longest; but who has just come, or has just said something, keeps his: then
- * newcomers wait where they are, in the kernel or in the table of peers. */
+ * who has been quiet longest, or there longest; but who has just come, or has just said something,
+ * keeps his: then newcomers wait where they are, in the kernel or in the table of peers. */
 #ifndef OPEN_HANDSHAKES_H
 #define OPEN_HANDSHAKES_H
 
@@ -20,14 +20,17 @@ struct half;
 struct handshakes {
 	struct list silent; /* have not said a word */
 	struct list talking;
-	size_t n; /* in both */
+	struct list all; /* of both, the one first who has been there longest */
+	size_t n;
 };
 
 /* One of them, or that of an opening which is in nobody's way: then only times are used. */
 struct handshake {
-	struct list node; /* in one of the lists, or in none */
+	struct list node; /* silent or talking, or in no list */
+	struct list by_age; /* in the list of all */
 	struct handshakes *all;
-	int64_t heard_ns; /* when its peer has been heard last, or has come */
+	int64_t begun_ns; /* when its peer has come, */
+	int64_t heard_ns; /* and when it has been heard last */
 	bool talks;
 	void (*give_way)(struct handshake *h); /* it ends, and its place is free */
 	int64_t all_due_ns, due_ns; /* end of the time for all layers, for this one; 0: none */

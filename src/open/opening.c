@@ -790,9 +790,9 @@ static void give_way(struct handshake *h)
 	struct address *a = o->addr;
 	struct err err;
 
-	err_set(&err, 0, "%s: handshake: nothing heard for %.2g seconds, and others want the place",
+	err_set(&err, 0, "%s: handshake: not over after %.2g seconds, and others want the place",
 		opening_layer(o)->name,
-		(double)(loop_now(a->engine->loop) - h->heard_ns) / NSEC_PER_SEC);
+		(double)(loop_now(a->engine->loop) - h->begun_ns) / NSEC_PER_SEC);
 	opening_name_peer(o, &err);
 	tally_add(&a->tally->refused[REFUSE_HANDSHAKE], 1);
 	relay_tell(a->relay, LV_WARN, &err);

@@ -306,6 +306,8 @@ static void on_timer(struct timer *t)
 
 	if (s->state == SESSION_CLOSING)
 		on_programs_late(s);
+	else if (s->judged[0] || s->judged[1])
+		session_end(s, "nothing more has been heard");
 	else
 		on_silence(s);
 	log_shutup(old);
@@ -349,7 +351,8 @@ static void direction_ended(struct session *s, int i, bool tell)
 	if (tell)
 		endpoint_shut_write(session_endpoint(s, 1 - i));
 	if (!s->flow[1 - i].active) {
-		session_end(s, "all directions have ended");
+		if (!session_awaits_verdict(s, 1 - i))
+			session_end(s, "all directions have ended");
 		return;
 	}
 	if (program_has_left(s, i)) {
@@ -491,6 +494,8 @@ static void on_endpoint(struct endpoint *ep, uint32_t events)
 		return;
 	side = side_of(s, ep);
 	old = log_shutup(s->shutup);
+	if (s->judged[side] && !session_awaits_verdict(s, side))
+		session_end(s, "all directions have ended");
 	if ((s->flow[side].waiting & EPOLLIN && events & (EPOLLIN | trouble)) ||
 	    (events & EPOLLERR && ep->ops->broken))
 		run_direction(s, side);

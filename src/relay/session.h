@@ -41,6 +41,7 @@ struct session {
 	bool drained[2]; /* that side delivered its end of file */
 	bool waited; /* the silence of -t or -T has passed */
 	bool asked_again; /* whether it was one: see hears_after_all() */
+	bool judged[2]; /* all is written to that end, which nobody reads: will it be refused? */
 	bool failed; /* its exit status */
 	bool promised; /* descriptors, until its right end is there */
 	bool broken; /* a transfer has failed: nothing is waited for */
@@ -83,6 +84,10 @@ void session_wait_for_programs(struct session *s);
 
 /* End it: flows stop, programs get their time, endpoints close. @why is logged at debug level. */
 void session_end(struct session *s, const char *why);
+
+/* All directions have ended, the last one at end @i: wait, as long as -t, if the other side has not
+ * taken us for good. False: there is nothing to wait for, or it has failed. */
+bool session_awaits_verdict(struct session *s, int i);
 
 /* Its right end is there, or will never be. */
 void session_is_whole(struct session *s);

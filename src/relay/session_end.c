@@ -8,6 +8,7 @@
 #include "end/proc_end.h"
 #include "relay/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static void uncount_session(struct session *s)
@@ -72,6 +73,27 @@ void session_wait_for_programs(struct session *s)
 		session_finish(s);
 	else
 		loop_timer(s->relay->engine->loop, &s->timer, due);
+}
+
+bool session_awaits_verdict(struct session *s, int i)
+{
+	struct endpoint *ep = session_endpoint(s, i);
+	struct loop *loop = s->relay->engine->loop;
+	struct err err;
+
+	if (s->drained[i] || ep->caps & EP_NO_READ || endpoint_verdict(ep, &err) == 0)
+		return false;
+	if (errno != EAGAIN) {
+		ep->parting.told = true;
+		relay_tell(s->relay, LV_ERROR, &err);
+		s->failed = s->broken = true;
+		return false;
+	}
+	if (!s->judged[i])
+		loop_timer(loop, &s->timer, loop_now(loop) + s->relay->plan->set.linger_ns);
+	s->judged[i] = true;
+	endpoint_want(ep, EPOLLIN, 0);
+	return true;
 }
 
 static void tell_pending(struct session *s)

@@ -187,6 +187,27 @@ def test_lost_datagrams_are_repeated(local, zoo, lose):
     assert not p.ended()
 
 
+@pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-CCM8"])
+def test_forged_records(local, zoo, cipher):
+    """Whoever knows address and port of a peer can send in its name: what does not fit, or is too short for the cipher, is
+    dropped. (The library ends the connection for the latter, and so does openssl s_server.)"""
+    p, port = dtls_server(local, zoo, options=f"verify=0,cipher={cipher}@SECLEVEL=0")
+    wire = Wire(local, port, set())
+    c = local.start("-", client(zoo, wire.port, f"cipher={cipher}@SECLEVEL=0"))
+    c.send(b"0")
+    c.expect_output(b"0")
+    forged = [bytes([kind, 254, 253, 0, 1, 0, 0, 0, 0, 1, n, 0, n]) + os.urandom(n) for kind in (21, 22, 23) for n in (*range(1, 70), 96, 100)]
+    for data in forged:
+        wire.back.sendto(data, (LOOP, port))
+        wire.front.sendto(data, wire.peer)
+    for n in range(1, 4):
+        c.send(b"%d" % n)
+        c.expect_output(b"0123"[:n + 1])
+    wire.over = True
+    wire.join()
+    assert not re.search(" [EW] ", p.log + c.log), (p, c)
+
+
 def test_cookies(local, zoo):
     """Before it has seen its cookie the server sends one small datagram: nobody can have it shower others."""
     _, port = dtls_server(local, zoo)

@@ -762,7 +762,7 @@ def test_silent_handshakes(local, zoo, options, limit, says):
     r = s.wait()
     gave_way = int((re.search(r"address 1 .*handshake (\d+)", r.log) or [0, 0])[1])
     assert (gave_way > many // 4) == bool(options or limit), (gave_way, r)
-    assert not gave_way or re.search(rf"W {LOOP}:\d+: TLS: handshake: nothing heard for \S+ seconds, and others want the place", r.log), r
+    assert not gave_way or re.search(rf"W {LOOP}:\d+: TLS: handshake: not over after \S+ seconds, and others want the place", r.log), r
     crowd.close_stdin()
 
 
@@ -789,3 +789,22 @@ def test_key_updates_among_the_records(local, zoo):
     assert hashlib.sha256(got).hexdigest() == sha("in"), (s, c)
     c.close_stdin()
     assert "KEYUPDATE" in c.log and " E " not in s.log, (s, c)
+
+
+def test_key_updates_without_end(local, zoo):
+    """Somebody who says nothing but that costs more processor than he pays for: his session ends, and the others go on."""
+    s = listening(local, Way(SERVED, None), tls_server(zoo), options=",fork", right="PIPE")
+    honest = local.start("-t", "5", "-", f"{tls_client(zoo)}+UNIX:./s")
+    c = local.command(["openssl", "s_client", "-unix", "./s", "-CAfile", zoo / "ca.crt", "-verify_return_error"])
+    c.expect_output(b"Verify return code: 0")
+    for _ in range(300):
+        if " E " in s.log:
+            break
+        with contextlib.suppress(OSError):
+            c.send("k\n")               # a command: change our keys
+        lab.rest(0.01)
+        lab.pump(0)
+    s.wait_log("E SSL_read.*: the peer sends one handshake message after the other, and no data")
+    honest.send(b"hello")
+    honest.expect_output(b"hello")
+    assert not s.ended()

@@ -475,6 +475,19 @@ def test_sessions_are_resumed(local, zoo):
     assert relay.log.count("trusting certificate, commonName matches") == 3
 
 
+@pytest.mark.parametrize("cert,status", [("", 1), (",cert={z}/stranger.pem", 1), (",cert={z}/client.pem", 0)])
+@pytest.mark.parametrize("address", ["OPENSSL:localhost:{p},cafile={z}/ca.crt{c}", "TLS(cafile={z}/ca.crt{c})+TCP:localhost:{p}"])
+@pytest.mark.parametrize("way", ["-u", "-U"])
+def test_refused_behind_the_handshake(local, zoo, cert, status, address, way):
+    """The handshake of TLS 1.3 is over for a client before the server has judged it: who only writes waits for the verdict, at
+    most -t. (It had left with status 0, and nothing had arrived.)"""
+    p, port = tls_server(local, zoo, options=f"cafile={zoo / 'ca.crt'},fork", second="CREATE:./none")
+    address = address.format(p=port, z=zoo.d, c=cert.replace('{z}', zoo.d))
+    for _ in range(3):
+        r = local.run("-t", "5", way, *(("-", address) if way == "-u" else (address, "-")), input=b"important")
+        assert r.status == status and (" E SSL_read(): " in r.log) == bool(status), (r, p)
+
+
 def test_handshake_timeout(local, zoo):
     """A client that says nothing is not waited for for ever, and holds nobody up."""
     p, port = tls_server(local, zoo, options="verify=0,fork,handshake-timeout=0.5")

@@ -14,8 +14,9 @@
 
 #include "stage.h"
 
-#define SILENT_NS (20 * NSEC_PER_MSEC)
+#define SILENT_NS (100 * NSEC_PER_MSEC)
 #define QUIET_NS NSEC_PER_SEC
+#define AGE_NS (3 * NSEC_PER_SEC)
 #define CLIENTS 64
 
 static struct {
@@ -247,19 +248,37 @@ static void test_goes_on(void **state)
 	(void)state;
 	start_layers(2, ",max-children=2");
 	come(2);
-	for (int i = 0; i < 5; i++) {
-		say(0, "x");
-		pass(QUIET_NS - 1);
-		assert_false(is_turned_away(0));
-	}
+	say(0, "x");
+	pass(QUIET_NS - 1);
 	say(0, "hello");
 	pass(QUIET_NS - 1);
+	assert_false(is_turned_away(0));
 	say(0, "hello");
 	is_served(0);
 	say(1, "hello");
 	say(1, "hello");
 	is_served(1);
 	assert_int_equal(gave_way(), 0);
+	end_it();
+}
+
+/* But not for ever: one byte after the other is no handshake. */
+static void test_drips(void **state)
+{
+	(void)state;
+	start(",max-children=2");
+	come(2);
+	for (int i = 0; i < 6; i++) {
+		say(0, "x");
+		assert_false(is_turned_away(0));
+		pass(AGE_NS / 6);
+	}
+	assert_true(is_turned_away(0));
+	assert_int_equal(gave_way(), 1);
+	say(1, "hello");
+	is_served(1);
+	pass(10 * AGE_NS);
+	assert_int_equal(sessions(), 1);
 	end_it();
 }
 
@@ -419,12 +438,12 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_server_begins), cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_half),          cmocka_unit_test(test_order),
-		cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_full),
-		cmocka_unit_test(test_one_place),     cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_deadline),      cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_drips),       cmocka_unit_test(test_server_begins),
+		cmocka_unit_test(test_silent),      cmocka_unit_test(test_half),
+		cmocka_unit_test(test_order),       cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_full),        cmocka_unit_test(test_one_place),
+		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_ends),        cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,11 @@ struct tls_api {
 	/* Go on with the handshake: TLS_DONE when the peer is verified, wants, or TLS_FAIL with
 	 * @err, status and hint included. */
 	enum tls_result (*handshake)(struct tls *t, struct err *err);
+	/* Behind the handshake of a client: does its server take it for good (TLS 1.3 judges the
+	 * client's certificate behind the end of its handshake)? 0: yes, or it has been heard, or
+	 * nobody will tell. 1: it has said nothing yet. -1 with @err: it has refused. What it sends
+	 * is dropped. */
+	int (*verdict)(struct tls *t, struct err *err);
 	/* Behind the handshake. */
 	struct tls_agreed (*agreed)(const struct tls *t);
 	/* Call @tell for each variable about the connection: "PROTO_VERSION", "TLSv1.3". */

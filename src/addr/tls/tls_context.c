@@ -649,6 +649,7 @@ static int fill(struct tls_context *c, struct err *err)
 	SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					 SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_clear_mode(c->ctx, SSL_MODE_AUTO_RETRY); /* so that messages can be counted */
 	if (!is_dgram(c->role)) {
 		SSL_CTX_set_read_ahead(c->ctx, 1);
 		SSL_CTX_set_default_read_buffer_len(c->ctx, READ_BUFFER);

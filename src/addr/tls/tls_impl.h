@@ -33,6 +33,9 @@ struct tls {
 	bool shaken; /* the handshake is over */
 	bool greeted; /* DTLS server: the client has shown its cookie */
 	bool more; /* the last read did not take all there was */
+	bool heard; /* the peer has said something behind the handshake */
+	bool alerted; /* it has ended the connection by an alert */
+	unsigned messages; /* of the handshake's kind, behind it, since the last data */
 	size_t stuck; /* bytes of the record that a write could not finish, 0: none */
 	struct err *failure; /* met behind bytes that had to be delivered first; or NULL */
 };

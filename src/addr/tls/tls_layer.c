@@ -238,6 +238,16 @@ static bool tls_broken(const struct layer *l, struct err *err)
 	return t->out.failed;
 }
 
+static int tls_verdict(struct layer *l, struct err *err)
+{
+	struct tls_end *t = tls_of(l);
+	int rc = t->api->verdict(t->tls, err);
+
+	(void)hand_down(t);
+	errno = rc == 1 ? EAGAIN : EPROTO;
+	return rc ? -1 : 0;
+}
+
 static void tls_free(struct layer *l)
 {
 	struct tls_end *t = tls_of(l);
@@ -260,6 +270,7 @@ static const struct layer_ops ops = {
 	.flush = tls_flush,
 	.kept = tls_kept,
 	.broken = tls_broken,
+	.verdict = tls_verdict,
 	.free = tls_free,
 };
 

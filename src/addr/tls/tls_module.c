@@ -55,11 +55,57 @@ static int wire_write(BIO *b, const char *data, int len)
 	return (int)n;
 }
 
+#define DTLS_HEAD                                                                                  \
+	13 /* bytes in front of a record, the last two its length: RFC 6347 section 4.1            \
+	    */
+
+/* Can an encrypted record of DTLS 1.2 have @n bytes? Nonce and tag belong to it. Of block ciphers
+ * nothing is said: the library ends a connection for any of theirs that is forged. */
+static bool fits_cipher(const SSL *ssl, size_t n)
+{
+	const SSL_CIPHER *c = SSL_get_current_cipher(ssl);
+
+	if (!c || !SSL_CIPHER_is_aead(c))
+		return true;
+	if (strstr(SSL_CIPHER_get_name(c), "CCM8") ||
+	    SSL_CIPHER_get_cipher_nid(c) == NID_chacha20_poly1305)
+		return n >= 16;
+	return n >= 24;
+}
+
+/* The library ends a connection for a record that cannot be one of its cipher, which anybody can
+ * forge; it is to be dropped (RFC 6347 section 4.1.2.7). */
+static bool is_misshapen(const struct tls *t, const uint8_t *data, size_t len)
+{
+	while (len >= DTLS_HEAD) {
+		size_t n = (size_t)data[11] << 8 | data[12];
+
+		if ((data[3] || data[4]) && !fits_cipher(t->ssl, n))
+			return true;
+		if (n > len - DTLS_HEAD)
+			return false;
+		data += DTLS_HEAD + n;
+		len -= DTLS_HEAD + n;
+	}
+	return false;
+}
+
+static ssize_t receive(struct tls *t, void *data, size_t len)
+{
+	ssize_t n = t->wire.recv(t->wire.arg, data, len);
+
+	if (n > 0 && is_dgram(t->c->role) && is_misshapen(t, data, (size_t)n)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return n;
+}
+
 static int wire_read(BIO *b, char *data, int len)
 {
 	struct tls *t = BIO_get_data(b);
 	unsigned long failed = ERR_peek_error();
-	ssize_t n = t->wire.recv(t->wire.arg, data, (size_t)len);
+	ssize_t n = receive(t, data, (size_t)len);
 
 	put_back_reason(failed);
 	BIO_clear_retry_flags(b);
@@ -138,6 +184,22 @@ static void set_server_name(struct tls *t)
 		SSL_set_tlsext_host_name(t->ssl, name);
 }
 
+/* Tickets, key updates, and in TLS 1.2 the wish for another handshake. */
+static void on_message(int sent, int version, int type, const void *buf, size_t len, SSL *ssl,
+		       void *arg)
+{
+	struct tls *t = arg;
+
+	(void)version;
+	(void)buf;
+	(void)len;
+	(void)ssl;
+	if (sent || !t->shaken || type != SSL3_RT_HANDSHAKE)
+		return;
+	t->messages++;
+	t->heard = true;
+}
+
 static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *wire,
 			 const void *peer, size_t peer_len, struct err *err)
 {
@@ -154,6 +216,8 @@ static struct tls *start(struct tls_context *c, int fd, const struct tls_wire *w
 	if (peer_len)
 		set_peer(t, peer, peer_len);
 	t->wire = *wire;
+	SSL_set_msg_callback(t->ssl, on_message);
+	SSL_set_msg_callback_arg(t->ssl, t);
 	SSL_set0_wbio(t->ssl, wire_bio(t));
 	SSL_set0_rbio(t->ssl, wire->recv ? wire_bio(t) : BIO_new_socket(fd, BIO_NOCLOSE));
 	if (is_dgram(c->role)) {
@@ -225,6 +289,7 @@ static enum tls_result outcome(struct tls *t, int rc, const char *what, struct e
 				  : "during the handshake");
 		return TLS_FAIL;
 	}
+	t->alerted = ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET;
 	library_failed(err, what);
 	return TLS_FAIL;
 }
@@ -294,6 +359,23 @@ static enum tls_result handshake(struct tls *t, struct err *err)
 
 /* ---- moving ---- */
 
+#define MESSAGES_MAX 100 /* without any data between them; each costs as much as kilobytes */
+
+/* The library has stopped behind a message that is no data: read on, unless there is no end of
+ * them.
+ */
+static bool reads_on(const struct tls *t, unsigned before, enum tls_result *r, struct err *err)
+{
+	if (*r != TLS_WANT_READ || t->messages == before)
+		return false;
+	if (t->messages <= MESSAGES_MAX)
+		return true;
+	err_set(err, 0,
+		"SSL_read(): the peer sends one handshake message after the other, and no data");
+	*r = TLS_FAIL;
+	return false;
+}
+
 static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *moved,
 				struct err *err)
 {
@@ -308,12 +390,19 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 	/* records hold 16 KiB at most: fill the buffer with several, so that it is written at once
 	 */
 	while (*moved < len) {
+		unsigned before = t->messages;
 		size_t n = 0;
 
 		errno = 0;
 		r = outcome(t, SSL_read_ex(t->ssl, (char *)buf + *moved, len - *moved, &n) ? 1 : 0,
 			    "SSL_read()", err);
 		*moved += n;
+		if (n) {
+			t->messages = 0;
+			t->heard = true;
+		}
+		if (reads_on(t, before, &r, err))
+			continue;
 		if (r != TLS_DONE || is_dgram(t->c->role))
 			break;
 	}
@@ -321,6 +410,20 @@ static enum tls_result tls_read(struct tls *t, void *buf, size_t len, size_t *mo
 		t->failure = xmemdup(err, sizeof(*err));
 	t->more = r != TLS_WANT_READ && r != TLS_WANT_WRITE;
 	return *moved ? TLS_DONE : r; /* whatever else there was comes again */
+}
+
+static int verdict(struct tls *t, struct err *err)
+{
+	char dropped[16384];
+	size_t n;
+	enum tls_result r;
+
+	if (t->c->role != TLS_CLIENT || SSL_version(t->ssl) < TLS1_3_VERSION || t->heard)
+		return 0;
+	r = tls_read(t, dropped, sizeof(dropped), &n, err);
+	if ((r == TLS_WANT_READ || r == TLS_WANT_WRITE) && !t->heard)
+		return 1;
+	return r == TLS_FAIL && t->alerted ? -1 : 0;
 }
 
 static size_t record_size(const struct tls *t)
@@ -412,6 +515,7 @@ const struct tls_api socast_tls_api = {
 	.start = start,
 	.greeted = greeted,
 	.handshake = handshake,
+	.verdict = verdict,
 	.agreed = agreed,
 	.describe = tls_describe,
 	.read = tls_read,
