@@ -478,10 +478,10 @@ def test_sessions_are_resumed(local, zoo):
 @pytest.mark.parametrize("cert,status", [("", 1), (",cert={z}/stranger.pem", 1), (",cert={z}/client.pem", 0)])
 @pytest.mark.parametrize("address", ["OPENSSL:localhost:{p},cafile={z}/ca.crt{c}", "TLS(cafile={z}/ca.crt{c})+TCP:localhost:{p}"])
 @pytest.mark.parametrize("way", ["-u", "-U"])
-def test_refused_behind_the_handshake(local, zoo, cert, status, address, way):
+def test_refused_behind_the_handshake(local, zoo, tmp_path, cert, status, address, way):
     """The handshake of TLS 1.3 is over for a client before the server has judged it: who only writes waits for the verdict, at
     most -t. (It had left with status 0, and nothing had arrived.)"""
-    p, port = tls_server(local, zoo, options=f"cafile={zoo / 'ca.crt'},fork", second="CREATE:./none")
+    p, port = tls_server(local, zoo, options=f"cafile={zoo / 'ca.crt'},fork", second=f"CREATE:{tmp_path}/got")
     address = address.format(p=port, z=zoo.d, c=cert.replace('{z}', zoo.d))
     for _ in range(3):
         r = local.run("-t", "5", way, *(("-", address) if way == "-u" else (address, "-")), input=b"important")
