@@ -423,7 +423,7 @@ static int verdict(struct tls *t, struct err *err)
 	r = tls_read(t, dropped, sizeof(dropped), &n, err);
 	if ((r == TLS_WANT_READ || r == TLS_WANT_WRITE) && !t->heard)
 		return 1;
-	return r == TLS_FAIL && t->alerted ? -1 : 0;
+	return r == TLS_FAIL && (t->alerted || err->code) ? -1 : 0; /* an alert, or a reset */
 }
 
 static size_t record_size(const struct tls *t)
