@@ -28,9 +28,12 @@
  * relay is asked anything (its type is not known here). */
 #include "end/engine.h"
 
+#include "base/mem.h"
 #include "sys/fd.h"
 
 #include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
 
 /* Descriptors kept for opening a session (its ends, a program, a look-up): as many as a session may
  * need while it is opened, and more where there are many, because several open at a time. */
@@ -70,8 +73,24 @@ void engine_forget(struct engine *e)
 	e->forgetting = false;
 }
 
+bool engine_has_inherited(struct engine *e, int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	for (size_t i = 0; i < e->inherited.n; i++) {
+		if (e->inherited.fd[i] == fd)
+			return flags != -1;
+	}
+	if (flags == -1 || flags & FD_CLOEXEC)
+		return false;
+	e->inherited.fd = xrealloc(e->inherited.fd, (e->inherited.n + 1) * sizeof(int));
+	e->inherited.fd[e->inherited.n++] = fd;
+	return true;
+}
+
 void engine_done(struct engine *e)
 {
+	free(e->inherited.fd);
 	pool_done(&e->pool);
 }
 

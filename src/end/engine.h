@@ -37,6 +37,10 @@ struct engine {
 		int promised; /* to sessions whose other end is being opened */
 		int limit;
 	} fds;
+	struct {
+		int *fd; /* those that addresses use */
+		size_t n;
+	} inherited;
 	bool session_process; /* forked for one session: its parent tells the numbers */
 	pid_t parent; /* then: who has the source, and may have ended since */
 	void (*settle)(struct engine *e); /* something has gone: is anything left? */
@@ -78,5 +82,9 @@ void engine_fds_promise(struct engine *e);
 void engine_fds_kept(struct engine *e);
 
 void engine_fd_freed(struct engine *e, int fd);
+
+/* Was @fd open when the program started? All that are opened later are closed by exec(2), so they
+ * are known by that; one that has been asked for stays known when that has been set for it. */
+bool engine_has_inherited(struct engine *e, int fd);
 
 #endif

@@ -271,7 +271,7 @@ ONLY_A_START = {
     "the peer has shown no certificate": PEER, "handshake": PEER, 'certificate is valid but its commonName does not match hostname "..."': PEER,
     "the peer's certificate is not trusted": PEER, "the peer ended the connection ...without close-notify": PEER,
     "clients have to show a certificate that cafile verifies": PEER, "the server wants a certificate of its clients": PEER,
-    "the peer seems to speak no TLS at this port": PEER, "the peer ended the handshake": PEER, "the connection has ended": PEER, "a datagram of ... bytes does not fit into a DTLS record": LATER,
+    "the peer seems to speak no TLS": PEER, "the peer ended the handshake": PEER, "the connection has ended": PEER, "a datagram of ... bytes does not fit into a DTLS record": LATER,
     "this program was built without ...": "another build is needed", "feature module ... cannot be loaded": "another build is needed",
     "feature module ... has no function ...": "another build is needed",
     "the proxy is given the name": NAME, "no complete ... within ... seconds": PEER, "proxy: invalid answer": PEER, "CONNECT ...: ...": PEER,

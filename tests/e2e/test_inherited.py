@@ -302,3 +302,14 @@ def test_names_are_found_by_process_1(local):
     p.close_stdin()
     r = p.wait()
     assert (r.status, r.out) == (0, b"x"), r
+
+
+@pytest.mark.parametrize("n", range(3, 9))
+@pytest.mark.parametrize("line", [("FD:{}", "-"), ("-", "FD:{}"), ("-u", "FD:{}!!-", "-"), ("ACCEPT-FD:{}", "PIPE"), ("TLS(verify=0,commonname=x)+FD:{}", "-")])
+def test_what_was_not_open(local, n, line):
+    """A descriptor that nobody has handed over is not one of the program's own, which have low numbers, too. (Its own signals were
+    read, and went to the other side; SIGTERM was among them.)"""
+    if "TLS" in line[0] and not lab.has("OPENSSL"):
+        pytest.skip("built without OpenSSL")
+    r = local.run(*(word.format(n) for word in line), input=b"x")
+    assert r.status == 1 and re.search(rf"E (file descriptor {n} is not open: |ACCEPT-FD:{n}: )Bad file descriptor", r.log) and not r.out, r

@@ -40,8 +40,8 @@ static int check(struct opening *o, int fd, struct err *err)
 {
 	const char *keyword = o->addr->half->keyword;
 
-	if (fcntl(fd, F_GETFD) == -1)
-		return err_set(err, 0, "%s:%d: %s", keyword, fd, strerror(errno));
+	if (!engine_has_inherited(o->addr->engine, fd))
+		return err_set(err, 0, "%s:%d: %s", keyword, fd, strerror(EBADF));
 	o->socktype = get_option(fd, SO_TYPE);
 	if (o->socktype == -1)
 		return err_set(err, 0, "%s:%d: %s", keyword, fd, strerror(errno));

@@ -83,14 +83,13 @@ static enum step_result step_fd(struct opening *o, struct err *err)
 	if (fd == -1)
 		return STEP_FAIL;
 	log_notice("using file descriptor %d for %s", fd, mode_word(o->mode));
+	if (!engine_has_inherited(o->addr->engine, fd)) {
+		err_set(err, EBADF, "file descriptor %d is not open", fd);
+		return STEP_FAIL;
+	}
 	if (fd > 2)
 		fd_cloexec(fd);
 	use(o, fd, fd);
-	if (fcntl(fd, F_GETFD) == -1) {
-		o->target.fd = -1;
-		err_set(err, errno, "file descriptor %d is not open", fd);
-		return STEP_FAIL;
-	}
 	return STEP_DONE;
 }
 

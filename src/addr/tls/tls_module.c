@@ -244,7 +244,8 @@ static const struct {
 	  "clients have to show a certificate that cafile verifies; verify=0 asks for none" },
 	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
 	  "the server wants a certificate of its clients: add cert=FILE" },
-	{ SSL_R_WRONG_VERSION_NUMBER, "the peer seems to speak no TLS at this port" },
+	{ SSL_R_WRONG_VERSION_NUMBER, "the peer seems to speak no TLS" },
+	{ SSL_R_HTTP_REQUEST, "the peer seems to speak no TLS" },
 };
 
 static void library_failed(struct err *err, const char *what)
