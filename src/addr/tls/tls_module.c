@@ -90,14 +90,14 @@ static bool is_misshapen(const struct tls *t, const uint8_t *data, size_t len)
 	return false;
 }
 
+/* What is dropped is not waited for: there may be more in hand. */
 static ssize_t receive(struct tls *t, void *data, size_t len)
 {
-	ssize_t n = t->wire.recv(t->wire.arg, data, len);
+	ssize_t n;
 
-	if (n > 0 && is_dgram(t->c->role) && is_misshapen(t, data, (size_t)n)) {
-		errno = EAGAIN;
-		return -1;
-	}
+	do
+		n = t->wire.recv(t->wire.arg, data, len);
+	while (n > 0 && is_dgram(t->c->role) && is_misshapen(t, data, (size_t)n));
 	return n;
 }
 
