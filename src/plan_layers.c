@@ -188,7 +188,7 @@ static int parse_options(const struct half *h, struct half_layer *l, const struc
 
 int plan_layers_make(struct half *h, const struct spec_single *s, unsigned flags, struct err *err)
 {
-	h->layer = xcalloc(s->nlayers + 1, sizeof(*h->layer));
+	h->layer = xcalloc(s->nlayers + 2, sizeof(*h->layer));
 	add_own(h);
 	for (size_t i = s->nlayers; i-- > 0;) {
 		if (add_written(h, &s->layer[i], err) == -1)
@@ -232,10 +232,27 @@ static int check_each(const struct half *h, struct err *err)
 	return 0;
 }
 
-int plan_layers_fit(const struct half *h, struct err *err)
+/* Option frames: one more on top. */
+static void add_frames(struct half *h)
+{
+	static const char name[] = "FRAMES";
+	struct half_layer *l;
+
+	if (!h->conf.frames.format)
+		return;
+	l = &h->layer[h->nlayers++];
+	*l = (struct half_layer){ .type = layer_find(name, strlen(name)), .name = name };
+	l->own = xcalloc(1, sizeof(*l->own));
+	conf_init(l->own);
+	l->own->frames = h->conf.frames;
+	l->conf = l->own;
+}
+
+int plan_layers_fit(struct half *h, struct err *err)
 {
 	struct forecast f = { 0 };
 
+	add_frames(h);
 	if (!h->nlayers)
 		return 0;
 	if (layer_fit_roles(h, err) == -1 || check_each(h, err) == -1 ||
@@ -253,7 +270,7 @@ int plan_layers_fit(const struct half *h, struct err *err)
 	h->type->forecast(h, MODE_RW, &f);
 	if (f.unknown) /* it is asked again; what stands on each other is known */
 		return layer_fit_kinds(h, h->layer[0].type->needs_datagrams, err);
-	if (f.in.kind == FD_FILE)
+	if (f.in.kind == FD_FILE && layer_fit_answers(h))
 		return err_set(err, 0, "%s cannot stand on %s: a file answers nobody",
 			       h->layer[0].name, h->keyword);
 	return layer_fit_kinds(h, f.in.caps & EP_DGRAM_IN, err);

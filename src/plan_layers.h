@@ -13,8 +13,9 @@
 int plan_layers_make(struct half *h, const struct spec_single *s, unsigned flags, struct err *err);
 void plan_layers_done(struct half *h);
 
-/* The options of @h are parsed: do the layers fit on its transport and on each other? */
-int plan_layers_fit(const struct half *h, struct err *err);
+/* The options of @h are parsed: add the layer that one of them asks for (frames). Do the layers fit
+ * on its transport and on each other? */
+int plan_layers_fit(struct half *h, struct err *err);
 
 /* Append the names of the layers that take options of @row, "TLS, DTLS"; false: none does. */
 bool plan_layers_taking(const struct opt_row *row, struct str *out);

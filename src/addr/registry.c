@@ -2,6 +2,7 @@
  *
  * A new family adds its array here and in addr.h. */
 #include "addr/addr.h"
+#include "addr/frames/frames_layer.h"
 #include "addr/proxy/proxy_layers.h"
 #include "addr/tls/tls_share.h"
 #include "base/list.h"
@@ -38,8 +39,8 @@ static const struct addr_family *const families[] = {
 /* clang-format on */
 
 static const struct layer_type *const layers[] = {
-	&tls_layer,    &dtls_layer,        &socks4_layer, &socks4a_layer,
-	&socks5_layer, &socks5_bind_layer, &proxy_layer,  NULL,
+	&tls_layer,         &dtls_layer,  &socks4_layer, &socks4a_layer, &socks5_layer,
+	&socks5_bind_layer, &proxy_layer, &frames_layer, NULL,
 };
 
 const struct layer_type *layer_find(const char *word, size_t len)

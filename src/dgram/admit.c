@@ -28,6 +28,7 @@ static const struct {
 	[REFUSE_SELF] = { NULL,
 			  "its source, which is this socket: answers would come back for ever" },
 	[REFUSE_PEER] = { NULL, NULL },
+	[REFUSE_NOISE] = { NULL, NULL },
 	[REFUSE_HANDSHAKE] = { NULL, NULL },
 #define SEAL(RESULT, WHY) [REFUSE_SEAL + (RESULT)] = { NULL, "seal option: " WHY }
 	SEAL(SEAL_PLAIN, "the datagram is not sealed"),

@@ -32,6 +32,15 @@ size_t outbox_put(struct outbox *o, struct layer *l, const void *data, size_t le
 	return len;
 }
 
+uint8_t *outbox_space(struct outbox *o, struct layer *l, size_t len)
+{
+	if (len > outbox_room(o))
+		return NULL;
+	if (!o->buf)
+		o->buf = pool_buf(pool_of(l), OUTBOX_ROOM);
+	return o->buf + o->len;
+}
+
 int outbox_hand_down(struct outbox *o, struct layer *l, struct err *err)
 {
 	errno = EPIPE;

@@ -36,6 +36,15 @@ size_t outbox_room(const struct outbox *o);
  * enough room. Returns how many bytes it has taken. */
 size_t outbox_put(struct outbox *o, struct layer *l, const void *data, size_t len);
 
+/* Where @len more bytes can be made in place, or NULL: there is no such room; then so many of them,
+ * made of @payload bytes from above, are in it. */
+uint8_t *outbox_space(struct outbox *o, struct layer *l, size_t len);
+static inline void outbox_made(struct outbox *o, size_t len, size_t payload)
+{
+	o->len += len;
+	o->payload += payload;
+}
+
 /* Write what is in it to what is below @l. 0: nothing is left. -1 with errno EAGAIN: the rest
  * waits. -1 with @err and its code: the rest can never be written, and stays to be counted; from
  * now on the answer is -1 with errno EPIPE, and @err is not filled. */

@@ -35,6 +35,7 @@ const char *tally_refusal_name(size_t why)
 		[REFUSE_ECHO] = "no-echo",
 		[REFUSE_SELF] = "self",
 		[REFUSE_PEER] = "peer",
+		[REFUSE_NOISE] = "noise",
 		[REFUSE_HANDSHAKE] = "handshake",
 		[REFUSE_SEAL + SEAL_PLAIN] = "unsealed",
 		[REFUSE_SEAL + SEAL_NO_KEY] = "wrong key",
@@ -58,6 +59,7 @@ const char *tally_loss_name(size_t why)
 		[LOSS_SLOW] = "slow",           [LOSS_UNREAD] = "unread",
 		[LOSS_INTERFACE] = "interface", [LOSS_NAMELESS] = "nameless",
 		[LOSS_RECEIVER] = "receiver",   [LOSS_GONE] = "gone",
+		[LOSS_UNFRAMED] = "unframed",
 	};
 
 	return name[why];

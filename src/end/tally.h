@@ -22,6 +22,7 @@ enum refusal {
 	REFUSE_ECHO,
 	REFUSE_SELF, /* it says that we have sent it */
 	REFUSE_PEER, /* not from the one peer of a connection */
+	REFUSE_NOISE, /* bytes between frames that are none */
 	REFUSE_HANDSHAKE, /* quiet while shaking hands, and others wanted the place */
 	REFUSE_SEAL, /* and enum seal_result */
 	REFUSE_COUNT = REFUSE_SEAL + SEAL_RESULTS,
@@ -39,6 +40,7 @@ enum loss {
 			*/
 	LOSS_GONE, /* an end with option reopen was lost, and it was not yet read, or sent in part
 		    */
+	LOSS_UNFRAMED, /* the stream's frames cannot say it */
 	LOSS_COUNT,
 };
 

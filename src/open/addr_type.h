@@ -72,6 +72,7 @@ struct layer_type {
 	 * "it" is the subject; {peer} and {target} stand for those of layer_target.h */
 	const char *does, *serves;
 	bool needs_datagrams, makes_datagrams; /* below and above it, else a stream */
+	bool one_way; /* it says nothing by itself: what is below may have one direction */
 	bool leaves; /* it goes when it has shaken hands: what is below is the session's, bare */
 	bool has_target; /* it has the other side connect to a target, see layer_target.h; */
 	bool awaits; /* or wait there for somebody: what stands above it plays the server */

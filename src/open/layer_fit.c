@@ -24,12 +24,28 @@ int layer_fit_roles(const struct half *half, struct err *err)
 	return 0;
 }
 
+static const struct half_layer *who_answers(const struct half *half)
+{
+	for (size_t i = 0; i < half->nlayers; i++) {
+		if (!half->layer[i].type->one_way)
+			return &half->layer[i];
+	}
+	return NULL;
+}
+
+bool layer_fit_answers(const struct half *half)
+{
+	return who_answers(half);
+}
+
 int layer_fit_ways(const struct half *half, bool both_ways, struct err *err)
 {
-	if (both_ways)
+	const struct half_layer *l = who_answers(half);
+
+	if (both_ways || !l)
 		return 0;
-	return err_set(err, 0, "%s cannot stand on %s, which has one direction only",
-		       half->layer[0].name, half->keyword);
+	return err_set(err, 0, "%s cannot stand on %s, which has one direction only", l->name,
+		       half->keyword);
 }
 
 int layer_fit_kinds(const struct half *half, bool datagrams, struct err *err)

@@ -11,7 +11,10 @@
  * a server side on it. */
 int layer_fit_roles(const struct half *half, struct err *err);
 
-/* Layers write and read: the transport must go both ways. */
+/* Does some layer of @half write or read by itself, whatever the session does? */
+bool layer_fit_answers(const struct half *half);
+
+/* Then the transport must go both ways. */
 int layer_fit_ways(const struct half *half, bool both_ways, struct err *err);
 
 /* Each layer finds below it what it needs; the transport gives datagrams, or else a stream. */

@@ -706,7 +706,7 @@ static void begin_half(struct opening *o, struct address *addr, enum open_mode m
 	const struct addr_type *type = half->type;
 
 	o->addr = addr;
-	o->mode = half->nlayers ? MODE_RW : mode; /* a layer has something to say, too */
+	o->mode = layer_fit_answers(half) ? MODE_RW : mode; /* a layer has something to say, too */
 	go_to_part(o, PART_PROLOGUE);
 	o->target = (struct target){ .fd = -1, .family = type->net.family };
 	o->socktype = half->conf.sock.type >= 0 ? (int)half->conf.sock.type : type->net.type;

@@ -21,7 +21,7 @@ static const char *const group_names[] = {
 	"OPEN",  "EXEC",    "FORK",    "LISTEN",    "SHELL", "CHILD",  "RETRY",     "TERMIOS",
 	"RANGE", "PTY",     "PARENT",  "UNIX",      "IP4",   "IP6",    "INTERFACE", "UDP",
 	"TCP",   "SOCKS",   "OPENSSL", "PROCESS",   "APPL",  "HTTP",   "POSIXMQ",   "SCTP",
-	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)", "LAYERS",
+	"DCCP",  "UDPLITE", "DGRAM",   "MULTICAST", "(all)", "LAYERS", "FRAMES",
 };
 
 void groups_format(uint64_t groups, struct str *out)

@@ -63,6 +63,7 @@ enum opt_group {
 	G_DGRAM = 1ULL << 34,
 	G_MULTICAST = 1ULL << 35,
 	G_ALL = 1ULL << 36,
+	G_FRAMES = 1ULL << 38,
 	G_LAYERS = 1ULL << 37, /* an address on which layers stand, whatever its type */
 };
 #define GROUPS_EVERYWHERE (G_PROCESS | G_APPL | G_ALL)
@@ -269,6 +270,11 @@ struct conf {
 		int64_t sitout_eio_ns;
 	} pty;
 	enum role role; /* of a layer */
+	struct {
+		const char *format; /* as framing_parse() takes it, or NULL: none is asked for */
+		const char *size; /* behind "fixed", or NULL */
+		int64_t max; /* bytes of a datagram; 0: the default */
+	} frames;
 	struct {
 		const char *cert, *key, *cafile, *capath; /* paths, or NULL */
 		bool verify;

@@ -18,6 +18,7 @@ const struct opt_table *const opt_tables[] = {
 	&table_mcast,
 	&table_mq,
 	&table_seal,
+	&table_frames,
 	NULL,
 };
 /* clang-format on */

@@ -16,6 +16,7 @@ extern const struct opt_table table_mq;
 extern const struct opt_table table_readline;
 extern const struct opt_table table_proxy;
 extern const struct opt_table table_seal;
+extern const struct opt_table table_frames;
 
 /* An option that is not in these tables, though people look for it. */
 struct elsewhere {

@@ -160,7 +160,7 @@ static enum frame_result take_varint(const struct framing *f, uint8_t *buf, size
 
 /* ---- netstring ---- */
 
-#define DIGITS_MAX 8 /* FRAMING_LIMIT has so many */
+#define DIGITS_MAX 8 /* more than FRAMING_MAX has */
 
 static size_t room_netstring(const struct framing *f, size_t len)
 {
@@ -483,9 +483,9 @@ static int parse_size(struct framing *f, const char *text, struct err *err)
 {
 	int64_t n;
 
-	if (num_parse(text, &n, NULL) != NUM_OK || n < 1 || n > FRAMING_LIMIT)
+	if (num_parse(text, &n, NULL) != NUM_OK || n < 1 || n > FRAMING_MAX)
 		return err_set(err, 0, "fixed=%s: the bytes of each datagram, 1 to %d", text,
-			       FRAMING_LIMIT);
+			       FRAMING_MAX);
 	f->size = (size_t)n;
 	return 0;
 }

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAMING_MAX 65535 /* bytes of a datagram, unless something else is asked for */
-#define FRAMING_LIMIT (16 * 1024 * 1024) /* and what may be asked for */
+#define FRAMING_MAX 65535 /* bytes of a datagram */
 
 struct framing {
 	const struct framing_format *format;
