@@ -11,7 +11,7 @@
 
 static int check_row(const struct opt_row *row, void *arg)
 {
-	const uint64_t known = (G_LAYERS << 1) - 1;
+	const uint64_t known = (G_FRAMES << 1) - 1;
 	char name[128];
 
 	(void)arg;
