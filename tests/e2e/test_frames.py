@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import socket
 import time
 
@@ -12,6 +13,7 @@ import pytest
 
 import lab
 import test_stacks
+from proxies import ssh_server
 from test_stacks import WAYS, dialing, ends, listening, some, tls_client, tls_server
 from test_tcp import LOOP, accept, connect, server
 
@@ -369,3 +371,73 @@ def test_end_in_the_middle(local):
     assert r.status == 1 and re.search(r"\d+ bytes read from socket 1 could not be delivered|has not taken|did not take", r.log), r
     assert time.monotonic() - begun < 8 * lab.SLOW
     c.close()
+
+
+# ---------------------------------------------------------------- others' programs
+
+def need(*programs):
+    for name in programs:
+        if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin"):
+            pytest.skip(f"needs {name}")
+
+
+def test_udptunnel(local):
+    """It has two bytes of length, too: as its server and as its client."""
+    need("udptunnel")
+    far, port, entry = local.udp(), lab.port(), lab.port()
+    s = local.start("-d", "-d", f"TCP4-LISTEN:{port},bind={LOOP},reuseaddr,frames=u16", f"UDP4:{LOOP}:{far.getsockname()[1]}")
+    s.wait_log("listening on")
+    local.command(["udptunnel", "-c", f"{LOOP}/{port}", f"{LOOP}/{entry}"])
+    s.wait_log("starting data transfer")
+    near = local.udp()
+    for d in (b"abc", b"x" * 1400, b"y"):
+        near.sendto(d, (LOOP, entry))
+        assert told(far, 1) == [d], s
+    # what comes from its stream it sends to the address it hears: here another socket's
+    sink, port = local.udp(), lab.port()
+    local.command(["udptunnel", "-s", str(port), f"127.0.0.2/{sink.getsockname()[1]}"])
+    c = local.start("-d", "-d", "UNIX-RECV:./in!!/dev/null", f"TCP4:{LOOP}:{port},frames=u16,retry=30,interval=0.1")
+    c.wait_log("starting data transfer")
+    heard = local.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    heard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    out.sendto(b"hello", "./in")
+    c.wait_log("received packet with 5 bytes")
+
+
+def test_names_by_a_stream(local, tmp_path):
+    """DNS over TCP has two bytes of length, too: dig asks by UDP, a server answers by TCP, or at the far end of a framed stream."""
+    need("dnsmasq", "dig")
+    dns = lab.port()
+    d = local.command(["/usr/sbin/dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-p", str(dns), f"--listen-address={LOOP}", "--bind-interfaces",
+                       "-A", "/name.test/192.0.2.77", "--user=root", f"--pid-file={tmp_path}/pid"])
+    connect(local, dns).close()
+    entry, middle, direct = lab.port(), lab.port(), lab.port()
+    relays = [(f"UDP4-LISTEN:{direct},bind={LOOP},fork", f"TCP4:{LOOP}:{dns},frames=u16"),
+              (f"TCP4-LISTEN:{middle},bind={LOOP},fork,reuseaddr,frames=netstring", f"UDP4:{LOOP}:{dns}"),
+              (f"UDP4-LISTEN:{entry},bind={LOOP},fork", f"TCP4:{LOOP}:{middle},frames=netstring")]
+    for args in relays:
+        local.start("-d", "-d", *args).wait_log("listening on|waiting for")
+    for port in (direct, entry):
+        for _ in range(3):
+            p = local.command(["dig", "+short", "+notcp", "+tries=3", "+time=2", f"@{LOOP}", "-p", str(port), "name.test"])
+            p.wait(10)
+            assert p.out == b"192.0.2.77\n", (p, d)
+
+
+def test_by_ssh(local, tmp_path):
+    """The stream is a program on another host; there the frames become datagrams again."""
+    ssh = ssh_server(local, tmp_path)
+    far, near = local.udp(), lab.port()
+    there = " ".join([*ssh, lab.SOCAST, "STDIO\\,frames=cobs", f"UDP4\\:{LOOP}\\:{far.getsockname()[1]}"])
+    p = local.start("-d", "-d", f"UDP4-LISTEN:{near},bind={LOOP}", f"FRAMES(cobs)+EXEC:{there.replace('127.0.0.1,', '')}")
+    p.wait_log("waiting for|listening on")
+    here_ = local.udp()
+    here_.connect((LOOP, near))
+    for data in (b"hello", b"\0" * 900, os.urandom(1400)):
+        here_.send(data)
+        far.settimeout(10 * lab.SLOW)
+        got, peer = far.recvfrom(70000)
+        assert got == data, p
+        far.sendto(got[::-1], peer)
+        assert told(here_, 1) == [data[::-1]], p
