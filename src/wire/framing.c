@@ -183,11 +183,11 @@ static size_t put_netstring(const struct framing *f, uint8_t *out, const uint8_t
 static enum frame_result no_netstring(size_t at, const char *what, uint8_t is, struct frame *frame,
 				      struct err *err)
 {
+	char text[8];
+
 	*frame = (struct frame){ .used = at };
-	if (is > ' ' && is < 0x7f)
-		err_set(err, 0, "'%c' is %s of a netstring", is, what);
-	else
-		err_set(err, 0, "0x%02x is %s of a netstring", is, what);
+	snprintf(text, sizeof(text), is > ' ' && is < 0x7f ? "'%c'" : "0x%02x", is);
+	err_set(err, 0, "%s is %s of a netstring", text, what);
 	return FRAME_WRONG;
 }
 

@@ -12,7 +12,8 @@ import lab
 
 HERE = pathlib.Path(__file__).parent
 NEW_ADDRESSES = set("BCAST MCAST MCAST4 MCAST6 TLS TLS-CONNECT TLS-L TLS-LISTEN".split())
-NEW_OPTIONS = set("""alpn answers close-timeout dst eof-without-notify handshake-timeout hops if-wait ip-multicast-all ipv6-multicast-all ipv6-multicast-hops ipv6-multicast-if
+NEW_OPTIONS = set("""cobs fixed frames frames-max line netstring nul slip u16 u32 varint
+    alpn answers close-timeout dst eof-without-notify handshake-timeout hops if-wait ip-multicast-all ipv6-multicast-all ipv6-multicast-hops ipv6-multicast-if
     isolate join-if loop max-sessions mcast-if newline no-echo openssl-alpn openssl-handshake-timeout proxy-timeout reopen role seal seal-age seal-senders
     session-timeout sign-key to trust udp-ignore-peerport""".split())
 FEATURES = """HELP STATS STDIO FDNUM FILE CREAT GOPEN TERMIOS PIPE STALL TEXT SOCKETPAIR UNIX ABSTRACT_UNIXSOCKET IP4 IP6 RAWIP
