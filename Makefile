@@ -9,7 +9,7 @@ PACKAGES := gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libwrap0-de
 	python3-pytest iproute2 hostname procps
 CHECK_PACKAGES := $(PACKAGES) socat expect tmux clang libclang-rt-14-dev libasan8 libubsan1 \
 	strace ncat netcat-openbsd microsocks dante-server tinyproxy openssh-server openssh-client \
-	openssl curl stunnel4 haproxy nginx-light prometheus nftables iptables python3-nacl python3-pyte zsh fish \
+	openssl curl stunnel4 haproxy udptunnel dnsmasq-base bind9-dnsutils nginx-light prometheus nftables iptables python3-nacl python3-pyte zsh fish \
 	debhelper lintian dpkg-dev systemd musl-tools pyflakes3
 
 all: $(BUILD)/build.ninja
