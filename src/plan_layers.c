@@ -233,26 +233,33 @@ static int check_each(const struct half *h, struct err *err)
 }
 
 /* Option frames: one more on top. */
-static void add_frames(struct half *h)
+static int add_frames(struct half *h, struct err *err)
 {
 	static const char name[] = "FRAMES";
+	const struct layer_type *type = layer_find(name, strlen(name));
+	bool stands = h->nlayers && h->layer[h->nlayers - 1].type == type;
 	struct half_layer *l;
 
 	if (!h->conf.frames.format)
-		return;
+		return h->conf.frames.max && !stands
+			       ? err_set(err, 0, "%s: option frames-max needs option frames",
+					 h->keyword)
+			       : 0;
 	l = &h->layer[h->nlayers++];
-	*l = (struct half_layer){ .type = layer_find(name, strlen(name)), .name = name };
+	*l = (struct half_layer){ .type = type, .name = name };
 	l->own = xcalloc(1, sizeof(*l->own));
 	conf_init(l->own);
 	l->own->frames = h->conf.frames;
 	l->conf = l->own;
+	return 0;
 }
 
 int plan_layers_fit(struct half *h, struct err *err)
 {
 	struct forecast f = { 0 };
 
-	add_frames(h);
+	if (add_frames(h, err) == -1)
+		return -1;
 	if (!h->nlayers)
 		return 0;
 	if (layer_fit_roles(h, err) == -1 || check_each(h, err) == -1 ||

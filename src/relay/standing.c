@@ -3,15 +3,12 @@
  * The session has an end in memory (end/queue.h). Below it is the end that the address opens to: a
  * connection, a device, a program. When that has ended or failed it is closed and opened again.
  *
- * States.
- *
- *	Opening	@opening goes on
- *	Open	@lower is there, and this is its user
- *	Deaf	it takes no more (@why says why), but what it has said is read to its end first
- *	Ending	a program has ended its output; it gets a moment for its exit (the timer runs)
- *	Away	neither; the timer runs: the first pause is the option's, each failure doubles it up
- *to PAUSE_MAX, and some chance is in it, so that a thousand of us do not come back at once Over
- *the session has said that it writes no more, and the peer has ended, too: that is an end of file
+ * States. Opening: @opening goes on. Open: @lower is there, and this is its user. Deaf: it takes no
+ * more (@why says why), but what it has said is read to its end first. Ending: a program has ended
+ * its output; it gets a moment for its exit (the timer runs). Away: neither, and the timer runs:
+ * the first pause is the option's, each failure doubles it up to PAUSE_MAX, and some chance is in
+ * it, so that a thousand of us do not come back at once. Over: the session has said that it writes
+ * no more, and the peer has ended, too: that is an end of file.
  *
  * Who calls what. Events of the lower end come to on_lower(): what can be read goes by way of @rest
  * into the queue, until that is full; tell_drained() goes on. What the session writes goes straight
@@ -24,8 +21,8 @@
  * What is lost is what the lower end had been given and its peer has not (end/undelivered.h): it is
  * told, and counted. What the peer has sent is not lost: it is read first. A datagram of which a
  * stream has been given a part is dropped by who writes it (flow/path_dgram.c), as @lives of the
- * upper end has changed. Layers that make frames will come in there: a frame begun below is the
- * layer's, which goes with the lower end, and has to say that it had one in hand. */
+ * upper end has changed. What layers have kept (records, frames) goes with the lower end, and so
+ * does the frame of which a part has been sent. */
 #include "relay/standing.h"
 
 #include "base/list.h"

@@ -24,6 +24,7 @@ PROVOKED = {
     '"..." is no format of frames': "- TCP:a:1,frames=u8",
     "fixed=...: the bytes of each datagram, 1 to ...": "- TCP:a:1,frames=fixed=0",
     "option frames-max: ... is not between 1 and ... bytes": "- TCP:a:1,frames=u16,frames-max=65536",
+    "option frames-max needs option frames": "- TCP:a:1,frames-max=9",
     "frames are ... or ..., not both": "- 'FRAMES(u16,slip)+TCP:a:1'",
     "option reopen is for addresses that connect, devices and programs": "TCP-L:1,reopen -",
     "option reopen is not for files": "- /etc/passwd,rdonly,reopen",

@@ -1,29 +1,19 @@
 """Option role: who of two plays the TLS server, whoever of them has connected, if anybody has."""
 import os
 import re
-import shutil
 import socket
 import ssl
 
 import pytest
 
 import lab
-from certs import zoo_if_any
+import test_stacks
 from test_tcp import LOOP
 
 TEXT = os.urandom(300_000)
 
 
-@pytest.fixture(scope="module", name="zoo")
-def _zoo(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("needs openssl(1)")
-    return zoo_if_any(tmp_path_factory) or pytest.skip("built without OpenSSL")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+_zoo, here = test_stacks._zoo, test_stacks.here         # its fixtures
 
 
 def server(zoo, word="TLS"):
